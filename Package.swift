@@ -1,0 +1,122 @@
+// swift-tools-version: 6.2
+// One section per target with its tests, lowest layer first. Dependencies point down only;
+// Scripts/check-layers holds the same list and fails when an import points up.
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "yester",
+  products: [
+    .executable(name: "yester", targets: ["yester"]),
+    .executable(name: "yesterfs", targets: ["yesterfs"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+  ],
+  targets: [
+    // MARK: C libraries
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // MARK: Platform
+    .target(
+      name: "Platform",
+      dependencies: [
+        "CLinux",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: settings
+    ),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: settings),
+
+    // MARK: RepositoryFormat
+    .target(name: "RepositoryFormat", dependencies: ["Platform"], swiftSettings: settings),
+    .testTarget(
+      name: "RepositoryFormatTests",
+      dependencies: ["RepositoryFormat", "Platform"],
+      swiftSettings: settings
+    ),
+
+    // MARK: ChunkCodec
+    .target(
+      name: "ChunkCodec",
+      dependencies: ["COpenSSL", "CZstd", "Platform", "RepositoryFormat"],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "ChunkCodecTests",
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat"],
+      swiftSettings: settings
+    ),
+
+    // MARK: RepositoryStore
+    .target(
+      name: "RepositoryStore",
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat"],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "RepositoryStoreTests",
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore"],
+      swiftSettings: settings
+    ),
+
+    // MARK: SnapshotTree
+    .target(
+      name: "SnapshotTree",
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore"],
+      swiftSettings: settings
+    ),
+
+    // MARK: BackupEngine
+    .target(
+      name: "BackupEngine",
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "BackupEngineTests",
+      dependencies: [
+        "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+      ],
+      swiftSettings: settings
+    ),
+
+    // MARK: FuseMount
+    .target(
+      name: "FuseMount",
+      dependencies: ["CFuse", "CLinux", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
+      swiftSettings: settings
+    ),
+
+    // MARK: Programs
+    .executableTarget(
+      name: "yester",
+      dependencies: [
+        "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings
+    ),
+    .executableTarget(
+      name: "yesterfs",
+      dependencies: [
+        "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+      ],
+      swiftSettings: settings
+    ),
+  ]
+)
