@@ -1,0 +1,205 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/magic.h>
+#include <malloc.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+const int yl_o_directory = O_DIRECTORY, yl_o_nofollow = O_NOFOLLOW, yl_o_noatime = O_NOATIME, yl_o_path = O_PATH,
+          yl_o_cloexec = O_CLOEXEC, yl_o_tmpfile = O_TMPFILE;
+const int yl_at_fdcwd = AT_FDCWD, yl_at_symlink_nofollow = AT_SYMLINK_NOFOLLOW, yl_at_empty_path = AT_EMPTY_PATH,
+          yl_at_removedir = AT_REMOVEDIR;
+const int yl_rename_noreplace = RENAME_NOREPLACE, yl_rename_exchange = RENAME_EXCHANGE;
+const int yl_seek_data = SEEK_DATA, yl_seek_hole = SEEK_HOLE;
+const int yl_fadv_sequential = POSIX_FADV_SEQUENTIAL, yl_fadv_dontneed = POSIX_FADV_DONTNEED,
+          yl_fadv_noreuse = POSIX_FADV_NOREUSE;
+
+static inline int result(long r) { return r < 0 ? -errno : (int)r; }
+static inline long longResult(long r) { return r < 0 ? -(long)errno : r; }
+
+int yl_statx(int dirfd, const char *path, int flags, struct yl_stat *out) {
+  struct statx s;
+  if (statx(dirfd, path, flags | AT_NO_AUTOMOUNT | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &s) < 0)
+    return -errno;
+  *out = (struct yl_stat){
+      .mode = s.stx_mode, .nlink = s.stx_nlink, .uid = s.stx_uid, .gid = s.stx_gid,
+      .rdev_major = s.stx_rdev_major, .rdev_minor = s.stx_rdev_minor,
+      .dev_major = s.stx_dev_major, .dev_minor = s.stx_dev_minor,
+      .ino = s.stx_ino, .size = s.stx_size, .blocks = s.stx_blocks, .mnt_id = s.stx_mnt_id,
+      .atime_s = s.stx_atime.tv_sec, .mtime_s = s.stx_mtime.tv_sec,
+      .ctime_s = s.stx_ctime.tv_sec, .btime_s = s.stx_btime.tv_sec,
+      .atime_ns = s.stx_atime.tv_nsec, .mtime_ns = s.stx_mtime.tv_nsec,
+      .ctime_ns = s.stx_ctime.tv_nsec, .btime_ns = s.stx_btime.tv_nsec,
+      .has_btime = (s.stx_mask & STATX_BTIME) != 0, .blksize = s.stx_blksize,
+  };
+  return 0;
+}
+
+int yl_openat(int dirfd, const char *path, int flags, uint32_t mode) {
+  int fd;
+  do fd = openat(dirfd, path, flags, mode);
+  while (fd < 0 && errno == EINTR);
+  return result(fd);
+}
+int yl_fchdir(int fd) { return result(fchdir(fd)); }
+long yl_getdents(int fd, void *buffer, size_t size) { return longResult(syscall(SYS_getdents64, fd, buffer, size)); }
+int yl_renameat2(int a, const char *old, int b, const char *new_, unsigned flags) {
+  return result(renameat2(a, old, b, new_, flags));
+}
+int yl_linkat(int a, const char *old, int b, const char *new_, int flags) { return result(linkat(a, old, b, new_, flags)); }
+int yl_syncfs(int fd) { return result(syncfs(fd)); }
+int yl_fadvise(int fd, int64_t offset, int64_t length, int advice) {
+  return -posix_fadvise(fd, offset, length, advice);
+}
+int yl_mknodat(int dirfd, const char *path, uint32_t mode, uint32_t major, uint32_t minor) {
+  return result(mknodat(dirfd, path, mode, makedev(major, minor)));
+}
+int yl_utimensat(int dirfd, const char *path, int64_t as, int64_t ans, int64_t ms, int64_t mns, int flags) {
+  struct timespec t[2] = {{as, ans}, {ms, mns}};
+  return result(utimensat(dirfd, path, t, flags));
+}
+int yl_futimens(int fd, int64_t as, int64_t ans, int64_t ms, int64_t mns) {
+  struct timespec t[2] = {{as, ans}, {ms, mns}};
+  return result(futimens(fd, t));
+}
+
+// There is no system call for attributes below a descriptor before Linux 6.13; /proc/self/fd serves as one.
+#define PROC_PATH(dirfd, name)                                                                   \
+  char path[300 + 64];                                                                           \
+  if ((dirfd) == AT_FDCWD || (name)[0] == '/') {                                                 \
+    if (strlen(name) >= sizeof path) return -ENAMETOOLONG;                                       \
+    strcpy(path, name);                                                                          \
+  } else if (snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dirfd, name) >= (int)sizeof path) \
+    return -ENAMETOOLONG
+
+long yl_listxattrat(int dirfd, const char *name, void *buffer, size_t size) {
+  PROC_PATH(dirfd, name);
+  return longResult(llistxattr(path, buffer, size));
+}
+long yl_getxattrat(int dirfd, const char *name, const char *attribute, void *buffer, size_t size) {
+  PROC_PATH(dirfd, name);
+  return longResult(lgetxattr(path, attribute, buffer, size));
+}
+int yl_setxattrat(int dirfd, const char *name, const char *attribute, const void *value, size_t size) {
+  PROC_PATH(dirfd, name);
+  return result(lsetxattr(path, attribute, value, size, 0));
+}
+int yl_removexattrat(int dirfd, const char *name, const char *attribute) {
+  PROC_PATH(dirfd, name);
+  return result(lremovexattr(path, attribute));
+}
+long yl_flistxattr(int fd, void *buffer, size_t size) { return longResult(flistxattr(fd, buffer, size)); }
+long yl_fgetxattr(int fd, const char *attribute, void *buffer, size_t size) {
+  return longResult(fgetxattr(fd, attribute, buffer, size));
+}
+
+static long copyName(const char *name, char *buffer, size_t size) {
+  size_t length = strnlen(name, size);
+  memcpy(buffer, name, length);
+  return (long)length;
+}
+long yl_username(uint32_t uid, char *buffer, size_t size) {
+  char scratch[8192];
+  struct passwd entry, *found;
+  int error = getpwuid_r(uid, &entry, scratch, sizeof scratch, &found);
+  if (error) return -error;
+  return found ? copyName(found->pw_name, buffer, size) : 0;
+}
+long yl_groupname(uint32_t gid, char *buffer, size_t size) {
+  char scratch[65536];
+  struct group entry, *found;
+  int error = getgrgid_r(gid, &entry, scratch, sizeof scratch, &found);
+  if (error) return -error;
+  return found ? copyName(found->gr_name, buffer, size) : 0;
+}
+
+int yl_localtime(int64_t seconds, int f[7]) {
+  time_t t = seconds;
+  struct tm tm;
+  if (!localtime_r(&t, &tm)) return -EOVERFLOW;
+  f[0] = tm.tm_year + 1900, f[1] = tm.tm_mon + 1, f[2] = tm.tm_mday;
+  f[3] = tm.tm_hour, f[4] = tm.tm_min, f[5] = tm.tm_sec, f[6] = (int)tm.tm_gmtoff;
+  return 0;
+}
+
+int yl_terminal_columns(int fd) {
+  struct winsize size;
+  if (!isatty(fd)) return 0;
+  if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+int yl_terminal_echo(int fd, int on) {
+  struct termios t;
+  if (tcgetattr(fd, &t) < 0) return -errno;
+  if (on) t.c_lflag |= ECHO;
+  else t.c_lflag &= ~(tcflag_t)ECHO;
+  return result(tcsetattr(fd, TCSAFLUSH, &t));
+}
+
+int yl_raise_open_files(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+  limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+  return result(setrlimit(RLIMIT_NOFILE, &limit));
+}
+void yl_protect_memory(void) {
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+void yl_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+void yl_on_termination(void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+}
+
+int yl_statfs(int fd, uint64_t *total, uint64_t *available) {
+  struct statvfs s;
+  if (fstatvfs(fd, &s) < 0) return -errno;
+  *total = (uint64_t)s.f_blocks * s.f_frsize;
+  *available = (uint64_t)s.f_bavail * s.f_frsize;
+  return 0;
+}
+int yl_is_fuse(const char *path) {
+  struct statfs s;
+  if (statfs(path, &s) < 0) return -errno;
+  return s.f_type == FUSE_SUPER_MAGIC;
+}
+long yl_peak_memory(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) < 0 ? 0 : usage.ru_maxrss;
+}
+int64_t yl_clock_boottime(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_BOOTTIME, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+void yl_tune_malloc(void) {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+void yl_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+long yl_random(void *buffer, size_t size) { return longResult(getrandom(buffer, size, 0)); }

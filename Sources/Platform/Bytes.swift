@@ -1,0 +1,82 @@
+internal import Glibc
+
+/// A block of memory with one owner at a time: the currency of the byte loop, where arrays would copy.
+///
+/// `@unchecked Sendable`: a filled buffer is handed from one thread to the next and is no longer written by the
+/// first; shared ones are only read.
+package final class Bytes: @unchecked Sendable {
+  package let base: UnsafeMutableRawPointer
+  package let capacity: Int
+  /// How many bytes, from the beginning, hold data.
+  package var count: Int
+
+  package init(capacity: Int) {
+    base = .allocate(byteCount: max(capacity, 1), alignment: 64)
+    self.capacity = capacity
+    count = 0
+  }
+
+  package convenience init(_ source: UnsafeRawBufferPointer) {
+    self.init(capacity: source.count)
+    append(source)
+  }
+
+  package convenience init(_ source: [UInt8]) {
+    self.init(capacity: source.count)
+    source.withUnsafeBytes { append($0) }
+  }
+
+  deinit { base.deallocate() }
+
+  package var filled: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+  package var whole: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: capacity) }
+  package var free: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base + count, count: capacity - count)
+  }
+
+  /// Appends bytes; there must be room for them.
+  package func append(_ source: UnsafeRawBufferPointer) {
+    precondition(source.count <= capacity - count, "no room in the buffer")
+    if let from = source.baseAddress { (base + count).copyMemory(from: from, byteCount: source.count) }
+    count += source.count
+  }
+}
+
+/// A part of a `Bytes` that keeps the whole alive.
+package struct BytesSlice: Sendable {
+  package let owner: Bytes
+  package let offset: Int
+  package let count: Int
+
+  package init(_ owner: Bytes, offset: Int, count: Int) {
+    precondition(offset >= 0 && count >= 0 && offset + count <= owner.count, "slice outside of its buffer")
+    self.owner = owner
+    self.offset = offset
+    self.count = count
+  }
+
+  package var raw: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: owner.base + offset, count: count) }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Compares as unsigned bytes, a prefix before what it begins: the order of names everywhere in yester.
+  package func precedes(_ other: UnsafeRawBufferPointer) -> Bool { compare(other) < 0 }
+
+  package func compare(_ other: UnsafeRawBufferPointer) -> Int {
+    let shared = Swift.min(count, other.count)
+    if shared > 0, let a = baseAddress, let b = other.baseAddress {
+      let order = memcmp(a, b, shared)
+      if order != 0 { return Int(order) }
+    }
+    return count - other.count
+  }
+
+  package func equals(_ other: [UInt8]) -> Bool { other.withUnsafeBytes { compare($0) == 0 } }
+  package func equals(_ other: UnsafeRawBufferPointer) -> Bool { count == other.count && compare(other) == 0 }
+}
+
+extension [UInt8] {
+  package func precedes(_ other: [UInt8]) -> Bool {
+    withUnsafeBytes { a in other.withUnsafeBytes { a.precedes($0) } }
+  }
+}

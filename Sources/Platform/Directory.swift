@@ -1,0 +1,48 @@
+internal import CLinux
+internal import Glibc
+
+/// Names in a directory, as bytes, in the order the kernel gives them, without `.` and `..`.
+package enum Directory {
+  /// Calls `body` for each name, which is only valid during the call; `type` is a `DT_` value.
+  package static func forEachName(
+    _ directory: Descriptor, _ body: (UnsafeRawBufferPointer, UInt8) -> Void
+  ) throws(Errno) {
+    let buffer = Bytes(capacity: 256 << 10)
+    while true {
+      let got = try Errno.check(yl_getdents(directory.raw, buffer.base, buffer.capacity))
+      if got == 0 { return }
+      var at = 0
+      while at < got {
+        // struct linux_dirent64: u64 inode, i64 offset, u16 record length, u8 type, name.
+        let length = Int(buffer.base.loadUnaligned(fromByteOffset: at + 16, as: UInt16.self))
+        let type = buffer.base.load(fromByteOffset: at + 18, as: UInt8.self)
+        let name = buffer.base + at + 19
+        let count = strlen(name.assumingMemoryBound(to: CChar.self))
+        let bytes = UnsafeRawBufferPointer(start: name, count: count)
+        if !isDots(bytes) { body(bytes, type) }
+        at += length
+      }
+    }
+  }
+
+  private static func isDots(_ name: UnsafeRawBufferPointer) -> Bool {
+    name.count <= 2 && name.allSatisfy { $0 == 0x2E }
+  }
+
+  /// All names of a small directory, sorted.
+  package static func names(_ directory: Descriptor) throws(Errno) -> [[UInt8]] {
+    var out: [[UInt8]] = []
+    try forEachName(directory) { name, _ in out.append(Array(name)) }
+    return out.sorted { $0.precedes($1) }
+  }
+
+  /// Makes `path` and what is missing above it.
+  package static func makeAll(_ path: String, mode: UInt32 = 0o700) throws(Errno) {
+    if Glibc.mkdir(path, mode) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+      throw .current
+    }
+    try makeAll(String(path[..<slash]), mode: mode)
+    if Glibc.mkdir(path, mode) != 0 && errno != EEXIST { throw .current }
+  }
+}

@@ -1,0 +1,71 @@
+internal import CLinux
+internal import Glibc
+
+/// One extended attribute; names have no zero byte.
+package struct ExtendedAttribute: Sendable, Equatable {
+  package let name: [UInt8]
+  package let value: [UInt8]
+  package init(name: [UInt8], value: [UInt8]) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// Extended attributes of `name` in a directory; a symbolic link's are its own.
+package enum ExtendedAttributes {
+  /// Sorted by name. Attributes that vanish between listing and reading are left out; a file system without
+  /// attributes has none.
+  package static func read(_ name: [UInt8], at directory: Descriptor?) throws(Errno) -> [ExtendedAttribute] {
+    let dirfd = directory?.raw ?? yl_at_fdcwd
+    return try collect(
+      list: { buffer, size in name.withCPath { yl_listxattrat(dirfd, $0, buffer, size) } },
+      get: { attribute, buffer, size in name.withCPath { yl_getxattrat(dirfd, $0, attribute, buffer, size) } })
+  }
+
+  /// The same of an open file (not one opened with `O_PATH`).
+  package static func read(_ file: Descriptor) throws(Errno) -> [ExtendedAttribute] {
+    try collect(
+      list: { buffer, size in yl_flistxattr(file.raw, buffer, size) },
+      get: { attribute, buffer, size in yl_fgetxattr(file.raw, attribute, buffer, size) })
+  }
+
+  package static func set(_ attribute: ExtendedAttribute, _ name: [UInt8], at directory: Descriptor?) throws(Errno) {
+    let dirfd = directory?.raw ?? yl_at_fdcwd
+    try Errno.check(
+      name.withCPath { path in
+        attribute.name.withCPath { key in
+          attribute.value.withUnsafeBytes { yl_setxattrat(dirfd, path, key, $0.baseAddress, $0.count) }
+        }
+      })
+  }
+
+  package static func remove(_ attribute: [UInt8], _ name: [UInt8], at directory: Descriptor?) throws(Errno) {
+    let dirfd = directory?.raw ?? yl_at_fdcwd
+    try Errno.check(name.withCPath { path in attribute.withCPath { yl_removexattrat(dirfd, path, $0) } })
+  }
+
+  private static func collect(
+    list: (UnsafeMutableRawPointer?, Int) -> Int,
+    get: (UnsafePointer<CChar>, UnsafeMutableRawPointer?, Int) -> Int
+  ) throws(Errno) -> [ExtendedAttribute] {
+    // Most files have no attributes: ask with a small buffer first, so that this costs one call.
+    let size: Int = withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { list($0.baseAddress, 256) }
+    if size == 0 || size == -Int(ENOTSUP) { return [] }
+    if size < 0 && size != -Int(ERANGE) { try Errno.check(size) }
+    // 64 KiB is XATTR_LIST_MAX and XATTR_SIZE_MAX: nothing the kernel returns is longer.
+    var names = [UInt8](repeating: 0, count: 65536)
+    let length = try Errno.check(names.withUnsafeMutableBytes { list($0.baseAddress, $0.count) })
+    var value = [UInt8](repeating: 0, count: 65536)
+    var out: [ExtendedAttribute] = []
+    for name in names.prefix(length).split(separator: 0) {
+      let key = Array(name)
+      let got = key.withCPath { key in value.withUnsafeMutableBytes { get(key, $0.baseAddress, $0.count) } }
+      if got < 0 {
+        if [ENODATA, ENOTSUP, EPERM, EACCES].contains(CInt(-got)) { continue }
+        try Errno.check(got)
+      }
+      out.append(ExtendedAttribute(name: key, value: Array(value.prefix(got))))
+    }
+    return out.sorted { $0.name.precedes($1.name) }
+  }
+}

@@ -1,0 +1,36 @@
+package import CLinux
+internal import Glibc
+
+/// What `statx(2)` says of a file. Times are seconds and nanoseconds, sizes bytes.
+package struct FileStatus: Sendable {
+  package let raw: yl_stat
+
+  /// `name` in `directory` (or a path); a symbolic link is looked at itself, not followed.
+  package init(of name: [UInt8], at directory: Descriptor? = nil, _ flags: CInt = yl_at_symlink_nofollow)
+    throws(Errno)
+  {
+    var out = yl_stat()
+    let result = name.withCPath { yl_statx(directory?.raw ?? yl_at_fdcwd, $0, flags, &out) }
+    try Errno.check(result)
+    raw = out
+  }
+  package init(of path: String, following: Bool = true) throws(Errno) {
+    try self.init(of: Array(path.utf8), at: nil, following ? 0 : yl_at_symlink_nofollow)
+  }
+
+  package var type: UInt32 { raw.mode & UInt32(S_IFMT) }
+  package var isDirectory: Bool { type == S_IFDIR }
+  package var isRegular: Bool { type == S_IFREG }
+  package var isLink: Bool { type == S_IFLNK }
+  /// Permission bits with set-uid, set-gid and sticky.
+  package var permissions: UInt32 { raw.mode & 0o7777 }
+  package var size: UInt64 { raw.size }
+  package var inode: UInt64 { raw.ino }
+  package var device: UInt64 { UInt64(raw.dev_major) << 32 | UInt64(raw.dev_minor) }
+  package var modified: Timestamp { Timestamp(seconds: raw.mtime_s, nanoseconds: raw.mtime_ns) }
+  package var changed: Timestamp { Timestamp(seconds: raw.ctime_s, nanoseconds: raw.ctime_ns) }
+  package var accessed: Timestamp { Timestamp(seconds: raw.atime_s, nanoseconds: raw.atime_ns) }
+  package var born: Timestamp? {
+    raw.has_btime != 0 ? Timestamp(seconds: raw.btime_s, nanoseconds: raw.btime_ns) : nil
+  }
+}

@@ -1,0 +1,85 @@
+internal import CLinux
+internal import Glibc
+
+/// Facts about this machine and this process.
+package enum System {
+  package static func random(_ count: Int) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let got = out.withUnsafeMutableBytes { yl_random($0.baseAddress.map { $0 + done }, count - done) }
+      if got > 0 { done += got }
+      precondition(got > 0 || got == -Int(EINTR), "the kernel gives no random bytes")
+    }
+    return out
+  }
+
+  package static var hostName: String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, 255) == 0 else { return "localhost" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  package static var processID: Int32 { getpid() }
+  package static var isRoot: Bool { geteuid() == 0 }
+  package static var processorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
+  package static var peakMemoryKiB: Int { yl_peak_memory() }
+  /// Nanoseconds since the machine started, its sleep included.
+  package static var bootClock: Int64 { yl_clock_boottime() }
+
+  package static func environment(_ name: String) -> String? {
+    guard let value = getenv(name) else { return nil }
+    return String(cString: value)
+  }
+
+  package static var userName: String { name(of: geteuid(), yl_username) ?? String(geteuid()) }
+  package static func userName(_ id: UInt32) -> [UInt8] { nameBytes(of: id, yl_username) }
+  package static func groupName(_ id: UInt32) -> [UInt8] { nameBytes(of: id, yl_groupname) }
+
+  private static func nameBytes(
+    of id: UInt32, _ lookUp: (UInt32, UnsafeMutablePointer<CChar>?, Int) -> Int
+  ) -> [UInt8] {
+    var buffer = [CChar](repeating: 0, count: 256)
+    let length = lookUp(id, &buffer, 255)
+    return length > 0 ? buffer.prefix(length).map { UInt8(bitPattern: $0) } : []
+  }
+  private static func name(
+    of id: UInt32, _ lookUp: (UInt32, UnsafeMutablePointer<CChar>?, Int) -> Int
+  ) -> String? {
+    let bytes = nameBytes(of: id, lookUp)
+    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Identifies the running kernel: the same until the next boot.
+  package static var bootID: String { firstLine("/proc/sys/kernel/random/boot_id") }
+
+  /// When a process started, in clock ticks since boot; nil when there is no such process.
+  package static func startTime(ofProcess id: Int32) -> UInt64? {
+    guard let file = try? Descriptor.open("/proc/\(id)/stat"), let bytes = try? file.readAll(limit: 4096),
+      let end = bytes.lastIndex(of: UInt8(ascii: ")"))
+    else { return nil }
+    // The fields behind the name in parentheses: state is the first, the start time the twentieth.
+    let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
+    return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
+  }
+
+  private static func firstLine(_ path: String) -> String {
+    guard let file = try? Descriptor.open(path), let bytes = try? file.readAll(limit: 4096) else { return "" }
+    return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+  }
+
+  /// An absolute path without `.`, `..`, doubled slashes or symbolic links; nil when something on it is missing.
+  package static func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  /// Where yester keeps what it can make anew: `YESTER_CACHE_DIR`, or the user's cache directory.
+  package static var cacheDirectory: String {
+    if let own = environment("YESTER_CACHE_DIR"), !own.isEmpty { return own }
+    if let base = environment("XDG_CACHE_HOME"), base.hasPrefix("/") { return base + "/yester" }
+    if isRoot && environment("HOME") == nil { return "/var/cache/yester" }
+    return (environment("HOME") ?? "/tmp/yester-\(geteuid())") + "/.cache/yester"
+  }
+}

@@ -1,0 +1,154 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// A value under a lock, with a condition to wait for. `Mutex` has no condition variable to go with it.
+///
+/// `@unchecked Sendable`: `value` is only touched while the pthread mutex is held.
+package final class Monitor<Value>: @unchecked Sendable {
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  private var value: Value
+
+  package init(_ value: Value) {
+    self.value = value
+    mutex = .allocate(capacity: 1)
+    condition = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  package func withLock<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body(&value)
+  }
+
+  /// Waits until `attempt` gives something. It is tried with the lock held, at once and after each `notifyAll`.
+  package func wait<Result>(_ attempt: (inout Value) -> Result?) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = attempt(&value) { return result }
+      pthread_cond_wait(condition, mutex)
+    }
+  }
+
+  /// Like `wait`, for at most `milliseconds`; nil when they are over.
+  package func wait<Result>(milliseconds: Int, _ attempt: (inout Value) -> Result?) -> Result? {
+    var deadline = timespec()
+    clock_gettime(CLOCK_REALTIME, &deadline)
+    let nanoseconds = deadline.tv_nsec + (milliseconds % 1000) * 1_000_000
+    deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+    deadline.tv_nsec = nanoseconds % 1_000_000_000
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = attempt(&value) { return result }
+      if pthread_cond_timedwait(condition, mutex, &deadline) != 0 { return attempt(&value) }
+    }
+  }
+
+  package func notifyAll() { pthread_cond_broadcast(condition) }
+
+  /// Changes the value and wakes everybody who waits.
+  package func update<Result>(_ body: (inout Value) -> Result) -> Result {
+    defer { notifyAll() }
+    return withLock(body)
+  }
+}
+
+/// A queue with a limit, between threads: `put` waits while it is full, `take` while it is empty.
+package final class BoundedQueue<Element: Sendable>: Sendable {
+  private struct State {
+    var items: [Element] = []
+    var isClosed = false
+  }
+  private let limit: Int
+  private let monitor = Monitor(State())
+
+  package init(limit: Int) { self.limit = limit }
+
+  /// False when the queue was closed and the element was not taken on.
+  @discardableResult
+  package func put(_ element: Element) -> Bool {
+    let accepted = monitor.wait { state in
+      if state.isClosed { return false }
+      guard state.items.count < limit else { return nil as Bool? }
+      state.items.append(element)
+      return true
+    }
+    monitor.notifyAll()
+    return accepted
+  }
+
+  /// Nil when the queue is closed and empty.
+  package func take() -> Element? {
+    let element: Element?? = monitor.wait { state in
+      if !state.items.isEmpty { return .some(.some(state.items.removeFirst())) }
+      return state.isClosed ? .some(.none) : nil
+    }
+    monitor.notifyAll()
+    return element ?? nil
+  }
+
+  /// No more elements come; those inside can still be taken.
+  package func close() { monitor.update { $0.isClosed = true } }
+}
+
+/// A thread that can be waited for.
+package final class Worker: Sendable {
+  private let isDone = Monitor(false)
+
+  /// Starts a thread with 2 MiB of stack.
+  package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    let start = Unmanaged.passRetained(Start(name: name, done: isDone, body: body))
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, 2 << 20)
+    pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, &attributes,
+      { raw in
+        guard let raw else { return nil }
+        let start = Unmanaged<Start>.fromOpaque(raw).takeRetainedValue()
+        yl_name_thread(String(start.name.prefix(15)))
+        start.body()
+        start.done.update { $0 = true }
+        return nil
+      }, start.toOpaque())
+    pthread_attr_destroy(&attributes)
+    precondition(result == 0, "the system has no room for another thread")
+  }
+
+  package func join() { _ = isDone.wait { $0 ? true : nil } }
+
+  private final class Start: Sendable {
+    let name: String
+    let done: Monitor<Bool>
+    let body: @Sendable () -> Void
+    init(name: String, done: Monitor<Bool>, body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.done = done
+      self.body = body
+    }
+  }
+}
+
+/// A flag that any thread, and a signal handler, may raise.
+package final class CancellationFlag: Sendable {
+  private let raised = Atomic(false)
+  package init() {}
+  package var isRaised: Bool { raised.load(ordering: .relaxed) }
+  package func raise() { raised.store(true, ordering: .relaxed) }
+}

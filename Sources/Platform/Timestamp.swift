@@ -1,0 +1,78 @@
+internal import CLinux
+internal import Glibc
+
+/// A moment: seconds since 1970-01-01 UTC (negative before) and nanoseconds, 0 to 999,999,999.
+package struct Timestamp: Sendable, Hashable, Comparable {
+  package let seconds: Int64
+  package let nanoseconds: UInt32
+
+  package init(seconds: Int64, nanoseconds: UInt32 = 0) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+
+  package static func now() -> Timestamp {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Timestamp(seconds: Int64(now.tv_sec), nanoseconds: UInt32(now.tv_nsec))
+  }
+
+  package static func < (a: Timestamp, b: Timestamp) -> Bool {
+    (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
+  }
+
+  /// Seconds east of UTC that the machine's time zone has at this moment.
+  package var localOffset: Int32 {
+    var fields: [CInt] = Array(repeating: 0, count: 7)
+    return yl_localtime(seconds, &fields) < 0 ? 0 : Int32(fields[6])
+  }
+
+  /// Year, month, … second on a clock that is `offset` seconds ahead of UTC.
+  package func fields(offset: Int32) -> TimeFields {
+    let (local, overflow) = seconds.addingReportingOverflow(Int64(offset))
+    return TimeFields(civilSeconds: overflow ? seconds : local)
+  }
+
+  /// `2026-11-20T09:30:00+01:00`
+  package func iso8601(offset: Int32) -> String {
+    let f = fields(offset: offset)
+    let minutes = abs(Int(offset)) / 60
+    let zone = offset == 0 ? "Z" : "\(offset < 0 ? "-" : "+")\(pad(minutes / 60)):\(pad(minutes % 60))"
+    return "\(pad(f.year, 4))-\(pad(f.month))-\(pad(f.day))T\(pad(f.hour)):\(pad(f.minute)):\(pad(f.second))\(zone)"
+  }
+}
+
+/// Digits with zeros in front.
+package func pad(_ value: Int, _ width: Int = 2) -> String {
+  let digits = String(abs(value))
+  return (value < 0 ? "-" : "") + String(repeating: "0", count: max(0, width - digits.count)) + digits
+}
+
+/// A date and time of day in the proleptic Gregorian calendar.
+package struct TimeFields: Sendable, Equatable {
+  package let year, month, day, hour, minute, second: Int
+
+  /// From seconds since 1970, by the algorithm `civil_from_days` of Howard Hinnant's "chrono-Compatible
+  /// Low-Level Date Algorithms".
+  package init(civilSeconds: Int64) {
+    let dayNumber = Int(civilSeconds >= 0 ? civilSeconds / 86400 : (civilSeconds - 86399) / 86400)
+    let rest = Int(civilSeconds - Int64(dayNumber) * 86400)
+    let z = dayNumber + 719_468
+    let era = (z >= 0 ? z : z - 146_096) / 146_097
+    let dayOfEra = z - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shifted = (5 * dayOfYear + 2) / 153
+    day = dayOfYear - (153 * shifted + 2) / 5 + 1
+    month = shifted < 10 ? shifted + 3 : shifted - 9
+    year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    hour = rest / 3600
+    minute = rest / 60 % 60
+    second = rest % 60
+  }
+
+  /// `20261120`
+  package var day8: String { pad(year, 4) + pad(month) + pad(day) }
+  /// `0930`
+  package var minute4: String { pad(hour) + pad(minute) }
+}

@@ -1,0 +1,27 @@
+/// The limits of the format, section 11 of docs/format.md. Everything read is held against them first.
+package enum Limits {
+  package static let configSizeMax = 4 << 10
+  package static let slotSizeMax = 64 << 10
+  package static let keySetsMax = 64
+  package static let labelSizeMax = 255
+  package static let scryptLog2Range: ClosedRange<UInt8> = 10...22
+  package static let scryptFactorRange: ClosedRange<UInt32> = 1...32
+  package static let scryptCostMax: UInt64 = 1 << 23
+  package static let packSizeMax = 256 << 20
+  package static let packBlocksMax = 1_000_000
+  package static let packDirectorySizeMax = 64 << 20
+  package static let blockSizeMax = 16 << 20
+  package static let chunkSizeMax = 8 << 20
+  package static let recordSizeMax = 16 << 20
+  package static let textSizeMax = 64 << 10
+  package static let leafEntriesMax = 1_000_000
+  package static let branchChildrenMax = 65_536
+  package static let nameSizeMax = 255
+  package static let targetSizeMax = 65_535
+  package static let attributesSizeMax = 4 << 20
+  package static let levelsMax = 8
+  package static let treeDepthMax = 16_384
+  package static let snapshotEntriesMax: UInt64 = (1 << 36) - 1
+  package static let fileSizeMax = UInt64(Int64.max)
+  package static let leaseSizeMax = 64 << 10
+}

@@ -1,0 +1,83 @@
+package import Platform
+
+/// A signed statement about snapshots (docs/format.md, section 8.3).
+package struct NoteRecord: Sendable, Equatable {
+  package enum Kind: UInt8, Sendable {
+    case removed = 1
+    case verified = 2
+    case pinned = 3
+    case unpinned = 4
+    case confirmed = 5
+  }
+  package struct Subject: Sendable, Equatable {
+    package let snapshot: ObjectID
+    /// Public key of the writer of that snapshot, 32 bytes.
+    package let writer: [UInt8]
+    package let sequence: UInt64
+    package init(snapshot: ObjectID, writer: [UInt8], sequence: UInt64) {
+      self.snapshot = snapshot
+      self.writer = writer
+      self.sequence = sequence
+    }
+  }
+  package var kind: Kind
+  package var time: Timestamp
+  package var subjects: [Subject]
+  package var text = ""
+  package var level = ""
+  package var until: Timestamp?
+  package var by = ""
+  package var sequence: UInt64 = 1
+  package var previous: ObjectID?
+
+  package init(kind: Kind, time: Timestamp, subjects: [Subject]) {
+    self.kind = kind
+    self.time = time
+    self.subjects = subjects
+  }
+
+  package func encode() -> [UInt8] {
+    var fields = RecordFields()
+    fields.set(1) { $0.u8(kind.rawValue) }
+    fields.set(2, time: time)
+    fields.set(3) {
+      $0.varint(subjects.count)
+      for subject in subjects {
+        $0.id(subject.snapshot)
+        $0.raw(subject.writer)
+        $0.varint(subject.sequence)
+      }
+    }
+    fields.set(4, text: text)
+    fields.set(5, text: level)
+    fields.set(6, time: until)
+    fields.set(7, text: by)
+    fields.set(20, number: sequence)
+    fields.set(21, id: previous)
+    return fields.encode()
+  }
+
+  package init(decoding bytes: [UInt8]) throws(FormatError) {
+    let fields = try RecordFields(decoding: bytes, known: 1...23)
+    guard let kind = Kind(rawValue: fields[1]?.first ?? 0), let time = try fields.time(2) else {
+      throw FormatError("the note is damaged")
+    }
+    let subjects =
+      try fields.parse(3) { (reader) throws(FormatError) -> [Subject] in
+        let count = try reader.count(limit: reader.remaining / 65)
+        var out: [Subject] = []
+        for _ in 0..<count {
+          out.append(
+            Subject(snapshot: try reader.id(), writer: try reader.array(32), sequence: try reader.varint()))
+        }
+        return out
+      } ?? []
+    self.init(kind: kind, time: time, subjects: subjects)
+    text = try fields.text(4)
+    level = try fields.text(5)
+    until = try fields.time(6)
+    by = try fields.text(7)
+    sequence = try fields.number(20)
+    previous = try fields.id(21)
+  }
+}

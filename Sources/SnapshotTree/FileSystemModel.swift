@@ -1,0 +1,97 @@
+package import Platform
+
+/// What the kernel wants to know of a node.
+package struct NodeInfo: Sendable, Equatable {
+  /// Names the node in every further call. The root of a mount is 1; 0 is never used.
+  package var node: UInt64
+  /// What `st_ino` shows: equal for hard links, otherwise unique in the mount.
+  package var inode: UInt64
+  /// Type and permission bits, as in `st_mode`.
+  package var mode: UInt32
+  package var links: UInt64
+  package var user: UInt32
+  package var group: UInt32
+  /// In bytes.
+  package var size: UInt64
+  /// In units of 512 bytes; holes do not count.
+  package var blocks: UInt64
+  package var modified: Timestamp
+  package var changed: Timestamp
+  package var deviceMajor: UInt32 = 0
+  package var deviceMinor: UInt32 = 0
+  /// It and its name will never change while the mount lives: the kernel may keep them for ever.
+  package var isImmutable: Bool
+
+  package init(
+    node: UInt64, inode: UInt64, mode: UInt32, links: UInt64 = 1, user: UInt32 = 0, group: UInt32 = 0,
+    size: UInt64 = 0, blocks: UInt64 = 0, modified: Timestamp, changed: Timestamp, isImmutable: Bool
+  ) {
+    self.node = node
+    self.inode = inode
+    self.mode = mode
+    self.links = links
+    self.user = user
+    self.group = group
+    self.size = size
+    self.blocks = blocks
+    self.modified = modified
+    self.changed = changed
+    self.isImmutable = isImmutable
+  }
+}
+
+/// Totals for `statfs`.
+package struct FileSystemTotals: Sendable {
+  package var bytes: UInt64
+  package var files: UInt64
+  package init(bytes: UInt64, files: UInt64) {
+    self.bytes = bytes
+    self.files = files
+  }
+}
+
+/// A read-only file system as the FUSE adapter serves it. Node numbers need no bookkeeping: whoever knows one may
+/// use it at any time, and there is nothing to forget. All calls may come from several threads at once.
+///
+/// Errors: ENOENT for what is not there, ENOTDIR, EISDIR, EINVAL as usual, EIO for damage (already logged),
+/// ESTALE for a node of a snapshot that is gone.
+package protocol FileSystemModel: Sendable {
+  func attributes(of node: UInt64) throws(Errno) -> NodeInfo
+
+  /// The child of a directory; `name` is valid during the call only. `.` and `..` are not asked for.
+  func lookUp(_ name: UnsafeRawBufferPointer, in directory: UInt64) throws(Errno) -> NodeInfo
+
+  /// The children of a directory in a fixed order, without `.` and `..`, beginning behind position `offset` (0 at
+  /// first). `body` gets the name (valid during the call), the child and the position behind it; it returns false
+  /// when it has no more room, and that child is then given again the next time. Positions are below 2^62.
+  func list(
+    _ directory: UInt64, from offset: UInt64,
+    _ body: (_ name: UnsafeRawBufferPointer, _ child: NodeInfo, _ next: UInt64) -> Bool
+  ) throws(Errno)
+
+  /// The directory above, for `..`.
+  func parent(of directory: UInt64) throws(Errno) -> UInt64
+
+  func readLink(_ node: UInt64) throws(Errno) -> [UInt8]
+
+  /// Fills `buffer` from `offset`; less only at the end of the file.
+  func read(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int
+
+  /// The next data (or hole) at or behind `offset`, as `lseek(2)` with SEEK_DATA and SEEK_HOLE; ENXIO behind the end.
+  func seek(_ node: UInt64, from offset: UInt64, toHole: Bool) throws(Errno) -> UInt64
+
+  /// Names of extended attributes that copies should carry.
+  func attributeNames(of node: UInt64) throws(Errno) -> [[UInt8]]
+
+  /// ENODATA when there is no such attribute.
+  func attribute(_ name: [UInt8], of node: UInt64) throws(Errno) -> [UInt8]
+
+  /// Looks for new and removed snapshots. Returns the names in the root that came, went or changed their meaning,
+  /// so that the kernel can be told to forget what it knew of them.
+  func refresh() throws(Errno) -> [[UInt8]]
+
+  func totals() -> FileSystemTotals
+
+  /// The mount ends: leases are given back. Nothing is asked afterwards.
+  func close()
+}
