@@ -59,11 +59,12 @@ package enum IndexLayout {
 }
 
 extension ByteWriter {
-  package mutating func indexPack(_ pack: IndexLayout.Pack) {
+  /// `firstBlock` is the place of the pack's first block in the segment's list.
+  package mutating func indexPack(_ pack: IndexLayout.Pack, firstBlock: UInt32) {
     id(pack.id)
     u64(pack.size)
     u32(UInt32(pack.kind.rawValue))
-    u32(0)
+    u32(firstBlock)
   }
   /// `pack` is the pack's place in the segment's list.
   package mutating func indexBlock(pack: UInt32, _ block: BlockPlace) {
@@ -71,12 +72,5 @@ extension ByteWriter {
     u32(block.offset)
     u32(block.sealedLength)
     u32(block.plainLength | UInt32(block.compression.rawValue) << 28)
-  }
-  package mutating func indexChunk(_ id: ObjectID, block: UInt32, offset: UInt32, length: UInt32) {
-    for word in [id.w0, id.w1] { withUnsafeBytes(of: word.bigEndian) { raw($0) } }
-    withUnsafeBytes(of: UInt32(truncatingIfNeeded: id.w2 >> 32).bigEndian) { raw($0) }
-    u32(block)
-    u32(offset)
-    u32(length)
   }
 }

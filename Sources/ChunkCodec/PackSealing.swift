@@ -1,0 +1,130 @@
+package import Platform
+package import RepositoryFormat
+
+/// A pack's own key and the header that carries it.
+package struct PackKey: Sendable {
+  package let kind: ChunkKind
+  let dataKey: [UInt8]
+
+  /// A new pack's key, and its header of 128 bytes.
+  package static func make(_ kind: ChunkKind, _ keyring: Keyring) throws(FormatError) -> (PackKey, header: [UInt8]) {
+    let sender = RepositorySealing.Sender()
+    let dataKey = System.random(32)
+    let start = PackLayout.headerStart(
+      kind, repository: keyring.repository, keySet: keyring.current.id, ephemeralKey: sender.ephemeral.publicKey)
+    let wrapped = try sender.wrap(
+      dataKey, for: keyring.current, .pack, repository: keyring.repository, authenticating: start)
+    return (PackKey(kind: kind, dataKey: dataKey), start + wrapped)
+  }
+
+  package struct Opened: Sendable {
+    package let key: PackKey
+    package let keySet: KeySet
+  }
+
+  /// From a pack's first 128 bytes. Throws when the keyring cannot read packs.
+  package static func open(header bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened {
+    let header = try PackLayout.readHeader(bytes, of: keyring.repository)
+    guard let keySet = keyring.keySet(header.keySet) else {
+      throw FormatError("it was sealed with keys that this key slot does not hold")
+    }
+    let start = Array(bytes.prefix(PackLayout.authenticatedHeaderSize))
+    guard
+      let dataKey = try RepositorySealing.unwrap(
+        header.wrappedKey, ephemeral: header.ephemeralKey, keySet: keySet, .pack, repository: keyring.repository,
+        authenticating: start)
+    else { throw FormatError("a write-only key cannot read what is stored") }
+    return Opened(key: PackKey(kind: header.kind, dataKey: dataKey), keySet: keySet)
+  }
+
+  package func sealDirectory(_ directory: PackDirectory) -> [UInt8] {
+    AESGCM().seal(directory.encode(), key: dataKey, nonce: .directory, authenticating: [])
+  }
+
+  package func openDirectory(_ sealed: [UInt8], offset: Int) throws(FormatError) -> PackDirectory {
+    guard let plain = try? AESGCM().open(sealed, key: dataKey, nonce: .directory, authenticating: []) else {
+      throw FormatError("the pack's directory is damaged")
+    }
+    return try PackDirectory(decoding: plain, directoryOffset: offset)
+  }
+
+  func blockExtra(compression: Compression, plainLength: Int) -> [UInt8] {
+    var out = ByteWriter(capacity: 6)
+    out.u8(kind.rawValue)
+    out.u8(compression.rawValue)
+    out.u32(UInt32(plainLength))
+    return out.bytes
+  }
+}
+
+/// Compresses and seals blocks, and opens them: a worker's contexts. For one thread at a time.
+package final class BlockCodec {
+  private let cipher = AESGCM()
+  private let zstd: Zstd
+  private let packed = Bytes(capacity: Limits.blockSizeMax + 65536)
+  private let check = Bytes(capacity: Limits.blockSizeMax + 65536)
+
+  package init(level: Int = 3) { zstd = Zstd(level: level) }
+
+  /// Compresses `plain` if that saves at least a 32nd, seals it, and proves that it can be opened again.
+  package func seal(
+    _ plain: UnsafeRawBufferPointer, key: PackKey, number: UInt32
+  ) throws(FormatError) -> (sealed: Bytes, Compression) {
+    let room = plain.count - plain.count / 32
+    let size = room > 64 ? zstd.compress(plain, into: packed.base, room: room) : nil
+    let compression: Compression = size == nil ? .none : .zstd
+    let content = size.map { UnsafeRawBufferPointer(start: packed.base, count: $0) } ?? plain
+    let sealed = Bytes(capacity: content.count + AESGCM.tagSize)
+    cipher.seal(
+      content, key: key.dataKey, nonce: .block(number),
+      authenticating: key.blockExtra(compression: compression, plainLength: plain.count), into: sealed.base)
+    sealed.count = content.count + AESGCM.tagSize
+    try prove(sealed, holds: plain, key, number, compression)
+    return (sealed, compression)
+  }
+
+  /// What is stored is opened once before: a fault of memory or processor must show while the source is there.
+  private func prove(
+    _ sealed: Bytes, holds plain: UnsafeRawBufferPointer, _ key: PackKey, _ number: UInt32, _ compression: Compression
+  ) throws(FormatError) {
+    check.count = plain.count
+    let out = UnsafeMutableRawBufferPointer(start: check.base, count: plain.count)
+    try open(
+      sealed.filled, key: key,
+      BlockPlace(
+        number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
+        compression: compression), into: out)
+    guard check.filled.equals(plain) else {
+      throw FormatError("a block came out different from what went in: this machine's memory may be faulty")
+    }
+  }
+
+  /// Opens a block into `out`, which has the block's plain length.
+  package func open(
+    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ place: BlockPlace, into out: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) {
+    guard out.count == Int(place.plainLength), out.count <= Limits.blockSizeMax,
+      sealed.count == Int(place.sealedLength), sealed.count >= AESGCM.tagSize,
+      sealed.count <= packed.capacity
+    else { throw FormatError("a block has impossible lengths") }
+    let extra = key.blockExtra(compression: place.compression, plainLength: out.count)
+    let length = sealed.count - AESGCM.tagSize
+    switch place.compression {
+    case .none:
+      guard length == out.count, let base = out.baseAddress else { throw FormatError("a block has impossible lengths") }
+      try decrypt(sealed, key, place.number, extra, into: base)
+    case .zstd:
+      try decrypt(sealed, key, place.number, extra, into: packed.base)
+      try zstd.decompress(UnsafeRawBufferPointer(start: packed.base, count: length), into: out)
+    }
+  }
+
+  private func decrypt(
+    _ sealed: UnsafeRawBufferPointer, _ key: PackKey, _ number: UInt32, _ extra: [UInt8],
+    into out: UnsafeMutableRawPointer
+  ) throws(FormatError) {
+    do throws(AuthenticationFailure) {
+      try cipher.open(sealed, key: key.dataKey, nonce: .block(number), authenticating: extra, into: out)
+    } catch { throw FormatError("a block is damaged") }
+  }
+}

@@ -1,0 +1,75 @@
+package import Platform
+package import RepositoryFormat
+
+/// Opened blocks, up to a number of bytes; the longest unused go first. Two readers of one block wait for one
+/// decoding (single flight).
+package final class BlockCache: Sendable {
+  package struct Key: Hashable, Sendable {
+    let pack: ObjectID
+    let number: UInt32
+    package init(pack: ObjectID, number: UInt32) {
+      self.pack = pack
+      self.number = number
+    }
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(pack.w0)
+      hasher.combine(number)
+    }
+  }
+
+  /// A block's plaintext and which of its chunks have been held against their ids.
+  package final class Block: Sendable {
+    package let bytes: Bytes
+    private let proven = Monitor(Set<UInt32>())
+    init(_ bytes: Bytes) { self.bytes = bytes }
+    func isProven(_ offset: UInt32) -> Bool { proven.withLock { $0.contains(offset) } }
+    func setProven(_ offset: UInt32) { proven.withLock { _ = $0.insert(offset) } }
+  }
+
+  private struct State {
+    var blocks: [Key: (block: Block, used: UInt64)] = [:]
+    var loading: Set<Key> = []
+    var size = 0
+    var clock: UInt64 = 0
+  }
+  private let limit: Int
+  private let monitor = Monitor(State())
+
+  /// `limit` in bytes; the block in use is kept even when it is larger.
+  package init(limit: Int) { self.limit = limit }
+
+  package var size: Int { monitor.withLock { $0.size } }
+
+  package func block(_ key: Key, load: () throws -> Bytes) throws -> Block {
+    let found: Block? = monitor.wait { state in
+      state.clock += 1
+      if let block = state.blocks[key]?.block {
+        state.blocks[key]?.used = state.clock
+        return .some(.some(block))
+      }
+      if state.loading.contains(key) { return nil }
+      state.loading.insert(key)
+      return .some(.none)
+    }
+    if let found { return found }
+    do {
+      let block = Block(try load())
+      monitor.update { insert(key, block, &$0) }
+      return block
+    } catch {
+      monitor.update { _ = $0.loading.remove(key) }
+      throw error
+    }
+  }
+
+  private func insert(_ key: Key, _ block: Block, _ state: inout State) {
+    state.loading.remove(key)
+    state.blocks[key] = (block, state.clock)
+    state.size += block.bytes.capacity
+    while state.size > limit, state.blocks.count > 1 {
+      guard let oldest = state.blocks.min(by: { $0.value.used < $1.value.used }) else { return }
+      state.blocks[oldest.key] = nil
+      state.size -= oldest.value.block.bytes.capacity
+    }
+  }
+}

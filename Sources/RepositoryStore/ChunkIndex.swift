@@ -1,0 +1,87 @@
+internal import ChunkCodec
+internal import Platform
+package import RepositoryFormat
+internal import Synchronization
+
+/// Finds chunks: the segments of the repository, mapped, and what has come since.
+package final class ChunkIndex: Sendable {
+  package struct View: Sendable {
+    package var segments: [IndexSegment] = []
+    package var condemned: [ObjectID: Int64] = [:]
+    fileprivate var known: Set<ObjectID> = []
+  }
+  private let cache: IndexCache
+  private let store: any ObjectStore
+  private let view = Mutex(View())
+
+  package init(store: any ObjectStore, cache: IndexCache) {
+    self.store = store
+    self.cache = cache
+  }
+
+  package var current: View { view.withLock { $0 } }
+
+  /// Takes in what the repository has now.
+  package func refresh() throws {
+    // A segment may be replaced and deleted between listing and reading: then the list is out of date.
+    for _ in 0..<5 {
+      let ids = Set(try store.ids(.index))
+      if view.withLock({ $0.known == ids }) { return }
+      guard let segments = try load(ids) else { continue }
+      let replaced = Set(segments.flatMap(\.replaced))
+      let live = segments.filter { !replaced.contains($0.id) }
+      var condemned: [ObjectID: Int64] = [:]
+      for segment in live {
+        for (pack, seconds) in segment.condemned { condemned[pack] = max(condemned[pack] ?? 0, seconds) }
+      }
+      let next = View(segments: live.sorted { $0.chunkCount > $1.chunkCount }, condemned: condemned, known: ids)
+      view.withLock { $0 = next }
+      cache.keepOnly(ids)
+      return
+    }
+    throw YesterError(
+      .busy, "The index of the repository keeps changing", advice: "Wait until other runs are done and try again.")
+  }
+
+  private func load(_ ids: Set<ObjectID>) throws -> [IndexSegment]? {
+    let known = Dictionary(view.withLock { $0.segments }.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    var out: [IndexSegment] = []
+    for id in ids.sorted() {
+      guard let segment = try known[id] ?? cache.segment(id) else { return nil }
+      out.append(segment)
+    }
+    return out
+  }
+
+  /// Where a chunk is, whatever its pack's state; nil when it is not known.
+  package func find(_ id: ObjectID) throws -> ChunkLocation? {
+    for segment in view.withLock({ $0.segments }) {
+      guard let place = segment.find(id) else { continue }
+      do { return try segment.location(place) } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
+    }
+    return nil
+  }
+
+  /// Where a chunk is in a pack that new snapshots may build on.
+  package func findReusable(_ id: ObjectID) throws -> ChunkLocation? {
+    let view = view.withLock { $0 }
+    for segment in view.segments {
+      guard let place = segment.find(id) else { continue }
+      let location: ChunkLocation
+      do { location = try segment.location(place) } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
+      if view.condemned[location.pack] == nil { return location }
+    }
+    return nil
+  }
+
+  /// Forgets the local cache and reads the index from the repository again.
+  package func rebuildCache() throws {
+    cache.clear()
+    view.withLock { $0 = View() }
+    try refresh()
+  }
+}

@@ -1,0 +1,246 @@
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import Synchronization
+
+/// Objects as files below a directory. An object is written under `tmp/`, synced, then linked to its name: a name
+/// never shows less than the whole object, and never changes what it shows.
+package final class DirectoryStore: ObjectStore {
+  package let location: String
+  private let openPacks = Mutex(OpenFiles())
+
+  /// `path` is absolute, so that a later change of the working directory does no harm.
+  package init(_ path: String) { location = path }
+
+  /// Makes the folders of a new repository in `path`, which is not there or empty.
+  package static func create(_ path: String) throws -> DirectoryStore {
+    do {
+      try Directory.makeAll(path)
+      let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
+      let names = try Directory.names(directory)
+      guard names.isEmpty || names == [Array("lost+found".utf8)] else {
+        throw YesterError(
+          .failed, "\(path) is not empty", advice: "Choose a directory that does not exist yet or is empty.")
+      }
+      for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
+        try FileSystem.makeDirectory(Array(folder.utf8), at: directory, mode: 0o700)
+      }
+      try directory.sync()
+    } catch let error as Errno {
+      throw YesterError.system("Making the repository in", path, error)
+    }
+    guard let real = System.realPath(path) else {
+      throw YesterError(.failed, "\(path) vanished while the repository was made")
+    }
+    return DirectoryStore(real)
+  }
+
+  private func path(_ key: ObjectKey) -> String { location + "/" + key.path }
+
+  package func size(_ key: ObjectKey) throws -> UInt64? {
+    try absentAsNil("Looking for", key) { try FileStatus(of: path(key)).size }
+  }
+
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
+    try absentAsNil("Reading", key) {
+      let file = try Descriptor.open(path(key))
+      do throws(Errno) { return try file.readAll(limit: limit) } catch {
+        guard error == .tooLarge else { throw error }
+        throw YesterError(
+          .damaged, "The object \(key) in \(location) is larger than such an object can be",
+          advice: "Run \"yester verify\" to see what is affected.")
+      }
+    }
+  }
+
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    let found: Bool? = try absentAsNil("Reading", key) {
+      let (file, isReused) = try open(key)
+      var got: Int
+      do {
+        got = try file.read(into: buffer, at: Int64(offset))
+      } catch {
+        // The disk may have been away and come back: the name leads to it again, the old descriptor does not.
+        guard isReused else { throw error }
+        openPacks.withLock { $0.remove(key) }
+        got = try open(key).file.read(into: buffer, at: Int64(offset))
+      }
+      guard got == buffer.count else {
+        throw YesterError(
+          .damaged, "The object \(key) in \(location) is cut off",
+          advice: "Run \"yester verify\" to see what is affected.")
+      }
+      return true
+    }
+    return found ?? false
+  }
+
+  private func open(_ key: ObjectKey) throws -> (file: Descriptor, isReused: Bool) {
+    guard key.isPack else { return (try Descriptor.open(path(key)), false) }
+    if let known = openPacks.withLock({ $0.find(key) }) { return (known, true) }
+    let file = try Descriptor.open(path(key))
+    openPacks.withLock { $0.insert(key, file) }
+    return (file, false)
+  }
+
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+    let upload = try beginUpload()
+    do { try bytes.withUnsafeBytes { try upload.append($0) } } catch {
+      upload.cancel()
+      throw error
+    }
+    return try upload.commit(as: key)
+  }
+
+  package func beginUpload() throws -> any ObjectUpload { try DirectoryUpload(location) }
+
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+    if folder == .packs {
+      for byte in 0...255 { try list(path: "packs/" + Hex.encode([UInt8(byte)]), body) }
+    } else {
+      try list(path: folder.rawValue, body)
+    }
+  }
+
+  private func list(path: String, _ body: (String, UInt64) throws -> Void) throws {
+    var found: [(String, UInt64)] = []
+    do {
+      let directory = try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow)
+      for name in try Directory.names(directory) where Self.isObjectName(name) {
+        guard let status = try? FileStatus(of: name, at: directory), status.isRegular else { continue }
+        found.append((String(decoding: name, as: UTF8.self), status.size))
+      }
+    } catch {
+      if error == .notFound && path.hasPrefix("packs/") { return }
+      throw failure("Listing", path, error)
+    }
+    for (name, size) in found { try body(name, size) }
+  }
+
+  private static func isObjectName(_ name: [UInt8]) -> Bool {
+    (1...80).contains(name.count)
+      && name.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == 0x2D }
+  }
+
+  package func delete(_ key: ObjectKey) throws {
+    openPacks.withLock { $0.remove(key) }
+    _ = try absentAsNil("Deleting", key) { try FileSystem.removeFile(Array(path(key).utf8), at: nil) }
+  }
+
+  /// Removes uploads of processes that are gone: those that nobody wrote to for a day.
+  package func removeStaleUploads() throws {
+    guard let directory = try? Descriptor.open(location + "/tmp", Descriptor.directoryFlags),
+      let names = try? Directory.names(directory)
+    else { return }
+    let limit = Timestamp.now().seconds - 86400
+    for name in names {
+      guard let status = try? FileStatus(of: name, at: directory), status.isRegular,
+        status.modified.seconds < limit
+      else { continue }
+      try? FileSystem.removeFile(name, at: directory)
+    }
+  }
+
+  private func absentAsNil<Value>(_ doing: String, _ key: ObjectKey, _ body: () throws -> Value) throws -> Value? {
+    do { return try body() } catch let error as Errno where error == .notFound {
+      // An object may be absent; the repository itself may not.
+      guard (try? FileStatus(of: location))?.isDirectory == true else {
+        throw YesterError(
+          .noRepository, "The repository \(location) is not there (any more)",
+          advice: "Check that its disk is connected and mounted.", cause: .notFound)
+      }
+      return nil
+    } catch let error as Errno { throw failure(doing, key.path, error) }
+  }
+
+  private func failure(_ doing: String, _ path: String, _ error: Errno) -> YesterError {
+    YesterError.system("\(doing) \(path) in the repository", location, error)
+  }
+}
+
+/// A bounded set of open pack files: opening one for every block would cost a path walk each.
+private struct OpenFiles {
+  private static let limit = 64
+  private var files: [ObjectKey: Descriptor] = [:]
+  private var order: [ObjectKey] = []
+
+  func find(_ key: ObjectKey) -> Descriptor? { files[key] }
+  mutating func insert(_ key: ObjectKey, _ file: Descriptor) {
+    if files.updateValue(file, forKey: key) == nil { order.append(key) }
+    if order.count > Self.limit { files[order.removeFirst()] = nil }
+  }
+  mutating func remove(_ key: ObjectKey) {
+    if files.removeValue(forKey: key) != nil { order.removeAll { $0 == key } }
+  }
+}
+
+/// A file under `tmp/` that gets its name when it is whole.
+private final class DirectoryUpload: ObjectUpload {
+  private let root: String
+  private let temporary: String
+  private let file: Descriptor
+
+  init(_ root: String) throws {
+    self.root = root
+    temporary = root + "/tmp/" + Hex.encode(System.random(16))
+    do {
+      file = try Self.open(temporary, root)
+    } catch { throw YesterError.system("Writing to the repository", root, error) }
+  }
+
+  private static func open(_ path: String, _ root: String) throws(Errno) -> Descriptor {
+    let flags = O_RDWR | O_CREAT | O_EXCL
+    do { return try Descriptor.open(path, flags, mode: 0o600) } catch {
+      guard error == .notFound, (try? FileStatus(of: root + "/packs"))?.isDirectory == true else { throw error }
+      // A copy of a repository may lack the empty folder.
+      try Directory.makeAll(root + "/tmp")
+      return try Descriptor.open(path, flags, mode: 0o600)
+    }
+  }
+
+  func append(_ bytes: UnsafeRawBufferPointer) throws {
+    do { try file.write(bytes) } catch {
+      throw YesterError.system("Writing to the repository", root, error)
+    }
+  }
+
+  func commit(as key: ObjectKey) throws -> Bool {
+    defer { cancel() }
+    do {
+      try file.sync()
+      let target = root + "/" + key.path
+      let folder = String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)])
+      let isNew = try link(to: target, folder)
+      try Descriptor.open(folder, Descriptor.directoryFlags & ~Descriptor.noFollow).sync()
+      return isNew
+    } catch {
+      throw YesterError.system("Storing \(key) in the repository", root, error)
+    }
+  }
+
+  /// False when the name is taken.
+  private func link(to target: String, _ folder: String) throws(Errno) -> Bool {
+    let from = Array(temporary.utf8)
+    let to = Array(target.utf8)
+    do throws(Errno) {
+      do throws(Errno) { try FileSystem.makeLink(from: from, at: nil, to: to, at: nil) } catch {
+        switch error {
+        case .notFound:
+          try Directory.makeAll(folder)
+          try Descriptor.open(root + "/packs", Descriptor.directoryFlags).sync()
+          try FileSystem.makeLink(from: from, at: nil, to: to, at: nil)
+        case .notPermitted:
+          // File systems without hard links (FAT, some network ones) say EPERM.
+          try FileSystem.rename(from, at: nil, to: to, at: nil, .noReplace)
+        default: throw error
+        }
+      }
+      return true
+    } catch {
+      if error == .exists { return false }
+      throw error
+    }
+  }
+
+  func cancel() { try? FileSystem.removeFile(Array(temporary.utf8), at: nil) }
+}

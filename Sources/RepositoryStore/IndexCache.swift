@@ -1,0 +1,95 @@
+package import ChunkCodec
+internal import Glibc
+internal import Platform
+package import RepositoryFormat
+
+/// The opened bodies of index segments, as files in the local cache. All of it can be made anew from the
+/// repository; whatever looks wrong is thrown away and made anew.
+package struct IndexCache: Sendable {
+  private let directory: String
+  private let store: any ObjectStore
+  private let keyring: Keyring
+
+  package init(store: any ObjectStore, keyring: Keyring, cacheDirectory: String) {
+    self.store = store
+    self.keyring = keyring
+    directory = cacheDirectory + "/index"
+  }
+
+  /// The segment, from the cache or the repository; nil when the repository has no such object.
+  package func segment(_ id: ObjectID) throws -> IndexSegment? {
+    let path = directory + "/" + id.hex
+    if let file = try? MappedFile(path), let segment = try? IndexSegment(id: id, file: file) { return segment }
+    guard let size = try store.size(.index(id)) else { return nil }
+    let file = try materialize(id, size: size, path)
+    do { return try IndexSegment(id: id, file: file) } catch {
+      throw YesterError.damaged("The index segment \(id.short)", error)
+    }
+  }
+
+  /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
+  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws -> MappedFile {
+    try? Directory.makeAll(directory)
+    let temporary = path + "." + Hex.encode(System.random(4))
+    do {
+      let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
+      let flags = O_RDWR | O_CREAT | O_EXCL
+      let (out, name): (Descriptor, String)
+      if let file = try? Descriptor.open(temporary, flags, mode: 0o600) {
+        (out, name) = (file, temporary)
+      } else {
+        (out, name) = (try Descriptor.open(fallback, flags, mode: 0o600), fallback)
+      }
+      defer { try? FileSystem.removeFile(Array(name.utf8), at: nil) }
+      try open(id, size: size, into: out)
+      let mapped = try MappedFile(name)
+      if name == temporary { try? FileSystem.rename(Array(name.utf8), at: nil, to: Array(path.utf8), at: nil) }
+      return mapped
+    } catch let error as Errno {
+      throw YesterError.system("Writing the local index cache", directory, error)
+    }
+  }
+
+  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws {
+    var offset: UInt64 = 0
+    let hash = SHA256()
+    func read(_ count: Int) throws -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
+      if bytes.isEmpty { return [] }
+      guard try bytes.withUnsafeMutableBytes({ try store.get(.index(id), at: offset, into: $0) }) else {
+        throw YesterError(.failed, "The index segment \(id.short) vanished while it was read")
+      }
+      offset += UInt64(bytes.count)
+      bytes.withUnsafeBytes { hash.update($0) }
+      return bytes
+    }
+    try IndexOpener.open(
+      keyring, read: { (count: Int) throws(any Error) in try read(count) },
+      emit: { (frame: [UInt8]) throws(any Error) in try out.write(frame) },
+      damaged: { YesterError.damaged("The index segment \(id.short)", $0) })
+    guard hash.finish() == id else {
+      throw YesterError.damaged("The index segment \(id.short)", FormatError("its bytes do not fit its name"))
+    }
+  }
+
+  /// Throws away cached segments that the repository no longer has.
+  package func keepOnly(_ ids: Set<ObjectID>) {
+    guard let folder = try? Descriptor.open(directory, Descriptor.directoryFlags),
+      let names = try? Directory.names(folder)
+    else { return }
+    for name in names {
+      let text = String(decoding: name, as: UTF8.self)
+      if let id = ObjectID(hex: text), ids.contains(id) { continue }
+      // Temporary files of a running yester are young; those of a crashed one stay until they are old.
+      if text.utf8.count != 64, let status = try? FileStatus(of: name, at: folder),
+        status.modified.seconds > Timestamp.now().seconds - 3600
+      {
+        continue
+      }
+      try? FileSystem.removeFile(name, at: folder)
+    }
+  }
+
+  /// Throws everything away: the next look makes it anew.
+  package func clear() { keepOnly([]) }
+}

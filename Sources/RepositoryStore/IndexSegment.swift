@@ -1,0 +1,160 @@
+package import Platform
+package import RepositoryFormat
+
+/// Where a chunk is.
+package struct ChunkLocation: Sendable, Hashable {
+  package let pack: ObjectID
+  package let block: BlockPlace
+  /// Offset in the block's plaintext.
+  package let offset: UInt32
+  package let length: UInt32
+
+  package init(pack: ObjectID, block: BlockPlace, offset: UInt32, length: UInt32) {
+    self.pack = pack
+    self.block = block
+    self.offset = offset
+    self.length = length
+  }
+}
+
+/// An opened segment of the index, mapped from the local cache and searched where it lies.
+package final class IndexSegment: Sendable {
+  package let id: ObjectID
+  package let head: IndexLayout.Head
+  private let file: MappedFile
+
+  /// `file` holds the body of the segment `id`.
+  package init(id: ObjectID, file: MappedFile) throws(FormatError) {
+    var reader = ByteReader(file.bytes)
+    head = try IndexLayout.Head(&reader)
+    guard head.end == file.bytes.count else { throw FormatError("an index segment contradicts itself about its size") }
+    self.id = id
+    self.file = file
+  }
+
+  package var replaced: [ObjectID] {
+    (0..<Int(head.replaced)).map { id(at: IndexLayout.headSize + $0 * IndexLayout.replacedSize) }
+  }
+
+  /// Condemned packs, and since when (seconds since 1970).
+  package var condemned: [(pack: ObjectID, seconds: Int64)] {
+    (0..<Int(head.condemned)).map { place in
+      let at = head.condemnedStart + place * IndexLayout.condemnedSize
+      return (id(at: at), Int64(bitPattern: load(at + 32, UInt64.self)))
+    }
+  }
+
+  package var packCount: Int { Int(head.packs) }
+  package var chunkCount: Int { Int(head.chunks) }
+
+  package func pack(_ place: Int) throws(FormatError) -> IndexLayout.Pack {
+    guard place < head.packs else { throw FormatError("an index segment names a pack that it does not list") }
+    let at = head.packsStart + place * IndexLayout.packSize
+    guard let kind = ChunkKind(rawValue: UInt8(truncatingIfNeeded: load(at + 40, UInt32.self))) else {
+      throw FormatError("an index segment names a pack of unknown kind")
+    }
+    return IndexLayout.Pack(id: id(at: at), size: load(at + 32, UInt64.self), kind: kind)
+  }
+
+  private func firstBlock(ofPack place: Int) -> UInt32 {
+    load(head.packsStart + place * IndexLayout.packSize + 44, UInt32.self)
+  }
+
+  /// A block by its place in the list, with the place of its pack.
+  package func block(_ place: Int) throws(FormatError) -> (pack: Int, BlockPlace) {
+    guard place < head.blocks else { throw FormatError("an index segment names a block that it does not list") }
+    let at = head.blocksStart + place * IndexLayout.blockSize
+    let pack = Int(load(at, UInt32.self))
+    let lengths = load(at + 12, UInt32.self)
+    guard pack < head.packs, let compression = Compression(rawValue: UInt8(lengths >> 28)),
+      firstBlock(ofPack: pack) <= place
+    else { throw FormatError("an index segment is damaged") }
+    return (
+      pack,
+      BlockPlace(
+        number: UInt32(place) - firstBlock(ofPack: pack), offset: load(at + 4, UInt32.self),
+        sealedLength: load(at + 8, UInt32.self), plainLength: lengths & 0x0FFF_FFFF, compression: compression)
+    )
+  }
+
+  /// The blocks of a pack by its place.
+  package func blocks(ofPack place: Int) -> Range<Int> {
+    let first = Int(firstBlock(ofPack: place))
+    let end = place + 1 < head.packs ? Int(firstBlock(ofPack: place + 1)) : Int(head.blocks)
+    return first..<max(first, min(end, Int(head.blocks)))
+  }
+
+  /// A chunk's record by its place, 0 to `chunkCount` - 1.
+  package func chunk(_ place: Int) -> (block: Int, offset: UInt32, length: UInt32) {
+    let at = head.chunksStart + place * IndexLayout.chunkSize + IndexLayout.prefixSize
+    return (Int(load(at, UInt32.self)), load(at + 4, UInt32.self), load(at + 8, UInt32.self))
+  }
+
+  /// The 20 bytes by which a chunk is known here.
+  package func prefix(_ place: Int) -> IndexPrefix {
+    let at = head.chunksStart + place * IndexLayout.chunkSize
+    return IndexPrefix(
+      w0: UInt64(bigEndian: load(at, UInt64.self)), w1: UInt64(bigEndian: load(at + 8, UInt64.self)),
+      w2: UInt32(bigEndian: load(at + 16, UInt32.self)))
+  }
+
+  package func location(_ place: Int) throws(FormatError) -> ChunkLocation {
+    let (block, offset, length) = chunk(place)
+    let (pack, blockPlace) = try self.block(block)
+    guard UInt64(offset) + UInt64(length) <= UInt64(blockPlace.plainLength) else {
+      throw FormatError("an index segment places a chunk outside of its block")
+    }
+    return ChunkLocation(pack: try self.pack(pack).id, block: blockPlace, offset: offset, length: length)
+  }
+
+  /// The place of a chunk; nil when it is not in this segment. Ids are uniform, so that the place can be guessed
+  /// from the value: a few guesses, then halving.
+  package func find(_ id: ObjectID) -> Int? {
+    let wanted = IndexPrefix(id)
+    var low = 0
+    var high = chunkCount
+    var guesses = 0
+    while low < high {
+      let middle: Int
+      if high - low > 16 && guesses < 4 {
+        guesses += 1
+        let first = prefix(low).w0
+        let last = prefix(high - 1).w0
+        guard wanted.w0 >= first, wanted.w0 <= last else { return nil }
+        let share = last == first ? 0 : Double(wanted.w0 - first) / Double(last - first)
+        middle = min(high - 1, max(low, low + Int(share * Double(high - 1 - low))))
+      } else {
+        middle = (low + high) / 2
+      }
+      let here = prefix(middle)
+      if here == wanted { return middle }
+      if here < wanted { low = middle + 1 } else { high = middle }
+    }
+    return nil
+  }
+
+  private func id(at offset: Int) -> ObjectID {
+    ObjectID(UnsafeRawBufferPointer(rebasing: file.bytes[offset..<(offset + 32)]))
+  }
+  private func load<I: FixedWidthInteger>(_ offset: Int, _ type: I.Type) -> I {
+    I(littleEndian: file.bytes.loadUnaligned(fromByteOffset: offset, as: I.self))
+  }
+}
+
+/// The first 20 bytes of a chunk's id, comparable as bytes.
+package struct IndexPrefix: Hashable, Comparable, Sendable {
+  package let w0, w1: UInt64
+  package let w2: UInt32
+  init(w0: UInt64, w1: UInt64, w2: UInt32) {
+    self.w0 = w0
+    self.w1 = w1
+    self.w2 = w2
+  }
+  package init(_ id: ObjectID) {
+    w0 = id.w0
+    w1 = id.w1
+    w2 = UInt32(truncatingIfNeeded: id.w2 >> 32)
+  }
+  package static func < (a: IndexPrefix, b: IndexPrefix) -> Bool { (a.w0, a.w1, a.w2) < (b.w0, b.w1, b.w2) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(w0) }
+}

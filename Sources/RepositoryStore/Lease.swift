@@ -1,0 +1,152 @@
+internal import ChunkCodec
+internal import Glibc
+internal import Platform
+package import RepositoryFormat
+internal import Synchronization
+
+/// Says that somebody is at work, so that nothing he may need is deleted. It renews itself until released.
+///
+/// A lease is put again under its next sequence number, then the one before is deleted: whoever watches sees the
+/// number grow and needs no clock (docs/format.md, section 8.4).
+package final class Lease: Sendable {
+  package static let renewalSeconds = 300
+
+  private struct State {
+    var record: LeaseRecord
+    var isReleased = false
+    var isLost = false
+  }
+  private let repository: Repository
+  private let monitor: Monitor<State>
+
+  /// Takes a lease. With `isRequired` false, a read-only repository gives nil instead of an error.
+  package static func take(
+    _ repository: Repository, _ purpose: LeaseRecord.Purpose, isRequired: Bool = true
+  ) throws -> Lease? {
+    do {
+      let lease = try Lease(repository, purpose)
+      lease.startRenewing()
+      return lease
+    } catch let error as YesterError {
+      if !isRequired, let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) { return nil }
+      throw error
+    }
+  }
+
+  private init(_ repository: Repository, _ purpose: LeaseRecord.Purpose) throws {
+    self.repository = repository
+    let now = Timestamp.now()
+    let process = System.processID
+    let record = LeaseRecord(
+      id: System.random(16), purpose: purpose, host: System.hostName, bootID: System.bootID,
+      process: UInt64(process), processStart: System.startTime(ofProcess: process) ?? 0, sequence: 1, since: now,
+      renewed: now)
+    monitor = Monitor(State(record: record))
+    try Self.put(record, repository)
+  }
+
+  private static func put(_ record: LeaseRecord, _ repository: Repository) throws {
+    try repository.store.put(.lease(name(record)), RecordSealing.seal(record, repository.keyring))
+  }
+  private static func name(_ record: LeaseRecord) -> String {
+    let digits = String(record.sequence, radix: 16)
+    return Hex.encode(record.id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  private func startRenewing() {
+    _ = Worker("yester-lease") { [weak self, monitor] in
+      while true {
+        let isDone: Bool? = monitor.wait(milliseconds: Self.renewalSeconds * 1000) { $0.isReleased ? true : nil }
+        if isDone == true { return }
+        guard let self else { return }
+        self.renew()
+      }
+    }
+  }
+
+  private func renew() {
+    monitor.withLock { state in
+      guard !state.isReleased else { return }
+      let old = Self.name(state.record)
+      var next = state.record
+      next.sequence += 1
+      next.renewed = .now()
+      do {
+        // A lease that somebody took for dead and removed protects nothing any more.
+        guard try repository.store.size(.lease(old)) != nil else {
+          state.isLost = true
+          return
+        }
+        try Self.put(next, repository)
+        state.record = next
+        try repository.store.delete(.lease(old))
+      } catch {
+        // The repository may be away for a while: the next renewal tries again.
+      }
+    }
+  }
+
+  /// Fails when the lease was removed by somebody who took this process for dead: what it relied on may be gone.
+  package func requireHeld() throws {
+    let record = monitor.withLock { $0.record }
+    let isThere = try repository.store.size(.lease(Self.name(record))) != nil
+    guard isThere, !monitor.withLock({ $0.isLost }) else {
+      throw YesterError(
+        .busy, "Another run took this one for dead and may have reclaimed space that it builds on",
+        advice: "Run the command again; what was stored is used again.")
+    }
+  }
+
+  package func release() {
+    let record: LeaseRecord? = monitor.update { state in
+      if state.isReleased { return nil }
+      state.isReleased = true
+      return state.record
+    }
+    if let record { try? repository.store.delete(.lease(Self.name(record))) }
+  }
+
+  deinit { release() }
+}
+
+/// Who is at work in the repository.
+package enum Leases {
+  package struct Found: Sendable {
+    package let name: String
+    package let record: LeaseRecord
+    /// The process is known to be gone: it ran here and does not any more.
+    package let isDead: Bool
+  }
+
+  /// All leases. Unreadable ones throw: nobody can say whom they protect.
+  package static func list(_ repository: Repository) throws -> [Found] {
+    var names: [String] = []
+    try repository.store.list(.leases) { name, _ in names.append(name) }
+    var out: [String: Found] = [:]
+    for name in names.sorted() {
+      guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
+      let record: LeaseRecord
+      do { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
+        throw YesterError(
+          .damaged, "The lease \(name) is unusable: \(error.message)",
+          advice: "If no other yester is at work on this repository, delete the file \"leases/\(name)\" in it.")
+      }
+      // While a lease is renewed there are two for a moment: the later name sorts last.
+      out[Hex.encode(record.id)] = Found(name: name, record: record, isDead: isDead(record))
+    }
+    return out.values.sorted { $0.record.since < $1.record.since }
+  }
+
+  /// Only a process of this machine can be known to be gone; another host's lease is taken at its word.
+  private static func isDead(_ record: LeaseRecord) -> Bool {
+    guard record.host == System.hostName else { return false }
+    if record.bootID != System.bootID { return true }
+    guard let start = System.startTime(ofProcess: Int32(truncatingIfNeeded: record.process)) else { return true }
+    return start != record.processStart
+  }
+
+  /// Removes the leases of processes that are gone.
+  package static func removeDead(_ repository: Repository) throws {
+    for found in try list(repository) where found.isDead { try repository.store.delete(.lease(found.name)) }
+  }
+}

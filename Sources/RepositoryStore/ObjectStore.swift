@@ -1,0 +1,74 @@
+package import RepositoryFormat
+
+/// Which objects a repository has; the folder of their keys.
+package enum ObjectFolder: String, Sendable, CaseIterable {
+  case keys, packs, index, snapshots, leases
+}
+
+/// Names an object (docs/format.md, section 2).
+package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
+  /// The path of the object below the repository.
+  package let path: String
+  private init(path: String) { self.path = path }
+
+  package static let config = ObjectKey(path: "config")
+  package static func slot(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "keys/\(id)") }
+  package static func pack(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "packs/\(id.hex.prefix(2))/\(id)") }
+  package static func index(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "index/\(id)") }
+  package static func snapshot(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "snapshots/\(id)") }
+  /// `name` is the lease's id, a hyphen and its sequence, in hexadecimal.
+  package static func lease(_ name: String) -> ObjectKey { ObjectKey(path: "leases/\(name)") }
+
+  package var description: String { path }
+  package var isPack: Bool { path.hasPrefix("packs/") }
+}
+
+/// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that
+/// object storage can serve as well as a directory. All calls may come from several threads.
+///
+/// Every function throws `YesterError`.
+package protocol ObjectStore: Sendable {
+  /// What to call the place in messages.
+  var location: String { get }
+
+  /// Size in bytes; nil when there is no such object.
+  func size(_ key: ObjectKey) throws -> UInt64?
+
+  /// The whole object; nil when there is none. Larger than `limit` is damage.
+  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]?
+
+  /// Fills `buffer` from `offset`; false when there is no such object. An object that ends before is damage.
+  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool
+
+  /// Stores a small object unless the key is taken: then false, and what is there stays. When it returns, the object
+  /// is whole and durable.
+  @discardableResult
+  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
+
+  /// Starts an object whose key becomes known with its last byte.
+  func beginUpload() throws -> any ObjectUpload
+
+  /// The names in a folder, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is left out.
+  func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws -> Void) throws
+
+  /// Deletes an object; one that is not there is no error.
+  func delete(_ key: ObjectKey) throws
+}
+
+/// An object on its way into a store. One thread at a time.
+package protocol ObjectUpload: AnyObject, Sendable {
+  func append(_ bytes: UnsafeRawBufferPointer) throws
+  /// As `ObjectStore.put`: false when the key was taken.
+  @discardableResult
+  func commit(as key: ObjectKey) throws -> Bool
+  func cancel()
+}
+
+extension ObjectStore {
+  /// The ids in a folder whose objects are named by an id.
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+    var out: [ObjectID] = []
+    try list(folder) { name, _ in if let id = ObjectID(hex: name) { out.append(id) } }
+    return out.sorted()
+  }
+}

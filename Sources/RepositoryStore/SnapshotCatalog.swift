@@ -1,0 +1,124 @@
+internal import ChunkCodec
+package import Platform
+package import RepositoryFormat
+
+/// A snapshot as the catalog shows it.
+package struct CatalogedSnapshot: Sendable {
+  package let id: ObjectID
+  package let record: SnapshotRecord
+  package let envelope: SignedEnvelope
+  /// The best level that a verification reached, and when; from signed notes.
+  package var verified: (level: String, time: Timestamp, by: String)?
+  package var isPinned = false
+  package var pinnedUntil: Timestamp?
+  package var isConfirmed = false
+
+  /// Key set of its trees and data.
+  package var keySet: KeySetID { envelope.keySet }
+}
+
+/// All snapshot records and notes that the keyring may read.
+package struct SnapshotCatalog: Sendable {
+  /// Oldest first.
+  package private(set) var snapshots: [CatalogedSnapshot] = []
+  package private(set) var notes: [(id: ObjectID, note: NoteRecord, envelope: SignedEnvelope)] = []
+  /// Objects that could not be used, and why.
+  package private(set) var damaged: [(id: ObjectID, error: FormatError)] = []
+  /// Records that belong to other writers and that a write-only key cannot open.
+  package private(set) var foreignCount = 0
+
+  /// Reads everything in `snapshots/`. `reusing` an earlier catalog reads only what is new.
+  package init(_ repository: Repository, reusing earlier: SnapshotCatalog? = nil) throws {
+    let known = Dictionary((earlier?.snapshots ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    let knownNotes = Dictionary((earlier?.notes ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    for id in try repository.store.ids(.snapshots) {
+      if let snapshot = known[id] {
+        snapshots.append(
+          CatalogedSnapshot(id: id, record: snapshot.record, envelope: snapshot.envelope))
+        continue
+      }
+      if let note = knownNotes[id] {
+        notes.append(note)
+        continue
+      }
+      guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
+      do { try read(id, bytes, repository) } catch { damaged.append((id, error)) }
+    }
+    snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
+    notes.sort { $0.note.time < $1.note.time }
+    apply()
+  }
+
+  private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ repository: Repository) throws(FormatError) {
+    guard SHA256.hash(bytes) == id else { throw FormatError("its bytes do not fit its name") }
+    let keyring = repository.keyring
+    if try SignedEnvelope(decoding: bytes, repository: keyring.repository).magic == .note {
+      let opened = try RecordSealing.openNote(bytes, keyring)
+      notes.append((id, opened.body, opened.envelope))
+    } else if let opened = try RecordSealing.openSnapshot(bytes, keyring) {
+      snapshots.append(CatalogedSnapshot(id: id, record: opened.body, envelope: opened.envelope))
+    } else {
+      foreignCount += 1
+    }
+  }
+
+  /// What notes say of snapshots that are there. Only full writers may release anything.
+  private mutating func apply() {
+    let places = Dictionary(uniqueKeysWithValues: snapshots.enumerated().map { ($1.id, $0) })
+    for (_, note, envelope) in notes {
+      for subject in note.subjects {
+        guard let place = places[subject.snapshot] else { continue }
+        switch note.kind {
+        case .verified: snapshots[place].verified = (note.level, note.time, note.by)
+        case .pinned:
+          snapshots[place].isPinned = note.until == nil
+          snapshots[place].pinnedUntil = note.until
+        case .unpinned where envelope.role == .full:
+          snapshots[place].isPinned = false
+          snapshots[place].pinnedUntil = nil
+        case .confirmed where envelope.role == .full: snapshots[place].isConfirmed = true
+        default: break
+        }
+      }
+    }
+  }
+
+  /// The next sequence number of a writer, and the id of its last record or note.
+  package func chainEnd(of writer: [UInt8]) -> (next: UInt64, previous: ObjectID?) {
+    var last: (sequence: UInt64, id: ObjectID)?
+    func consider(_ sequence: UInt64, _ id: ObjectID) {
+      if sequence > last?.sequence ?? 0 { last = (sequence, id) }
+    }
+    for snapshot in snapshots where snapshot.envelope.writer == writer {
+      consider(snapshot.record.sequence, snapshot.id)
+    }
+    for (id, note, envelope) in notes {
+      if envelope.writer == writer { consider(note.sequence, id) }
+      // Its last record may have been removed; the note tells where the chain stood.
+      for subject in note.subjects where note.kind == .removed && subject.writer == writer {
+        consider(subject.sequence, subject.snapshot)
+      }
+    }
+    return last.map { ($0.sequence + 1, $0.id) } ?? (1, nil)
+  }
+}
+
+extension Repository {
+  /// Signs and stores a note; it takes its place in this writer's chain.
+  package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws {
+    var note = note
+    (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
+    note.by = System.userName + "@" + System.hostName
+    let bytes = RecordSealing.seal(note, keyring)
+    try store.put(.snapshot(SHA256.hash(bytes)), bytes)
+  }
+
+  /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
+  package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws -> ObjectID {
+    (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
+    let bytes = try RecordSealing.seal(record, keyring)
+    let id = SHA256.hash(bytes)
+    try store.put(.snapshot(id), bytes)
+    return id
+  }
+}
