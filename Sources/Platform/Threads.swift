@@ -146,6 +146,7 @@ package final class Worker: Sendable {
 }
 
 /// A flag that any thread, and a signal handler, may raise.
+/// It can be part of a run that is on a signal handler's side: raising it only stores to an atomic.
 package final class CancellationFlag: Sendable {
   private let raised = Atomic(false)
   package init() {}

@@ -16,6 +16,12 @@ package struct ObjectID: Hashable, Sendable, Comparable, CustomStringConvertible
     w3 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
   }
 
+  /// All zeros: stands where an id is not known yet; no object has it.
+  package static let zero = ObjectID(w0: 0, w1: 0, w2: 0, w3: 0)
+  private init(w0: UInt64, w1: UInt64, w2: UInt64, w3: UInt64) {
+    (self.w0, self.w1, self.w2, self.w3) = (w0, w1, w2, w3)
+  }
+
   package init?(_ bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }
     self = bytes.withUnsafeBytes { ObjectID($0) }

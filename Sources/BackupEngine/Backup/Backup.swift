@@ -1,0 +1,173 @@
+internal import ChunkCodec
+internal import Platform
+package import RepositoryFormat
+package import RepositoryStore
+
+/// Makes a snapshot: walk, read, cut, store, index, record.
+package enum Backup {
+  package struct Result: Sendable {
+    package let record: SnapshotRecord
+    /// Nil for a dry run.
+    package let id: ObjectID?
+    package let problems: Int
+    package let baseName: String?
+  }
+
+  /// Throws `YesterError`; `Stopped` when `progress.stop` was raised: then what was stored so far is indexed, and the
+  /// next run builds on it.
+  package static func run(
+    _ repository: Repository, _ options: BackupOptions, progress: RunProgress,
+    report: @escaping (PathProblem) -> Void
+  ) throws -> Result {
+    let plan = try SourcePlan(options.sources)
+    guard !plan.paths.isEmpty else {
+      throw YesterError(.usage, "There is nothing to back up", advice: "Name at least one path.")
+    }
+    let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
+    defer { lease?.release() }
+    try repository.index.refresh()
+    let catalog = try SnapshotCatalog(repository)
+    let base = BaseTree.choose(repository, catalog, options)
+    if let counts = base?.snapshot.record.counts {
+      progress.setTotals(entries: counts.entries, bytes: counts.bytes)
+    }
+    let start = Timestamp.now()
+    let work = try Work(repository, options, base, plan, progress, report)
+    var record = try work.run()
+    record.start = start
+    record.end = .now()
+    describe(&record, options, base, plan, catalog)
+    let baseName = base?.snapshot.record.name
+    if options.isDryRun { return Result(record: record, id: nil, problems: work.problemCount, baseName: baseName) }
+    try lease?.requireHeld()
+    // Others may have added records meanwhile: the name must be free, the chain must go on from its end.
+    let now = try SnapshotCatalog(repository, reusing: catalog)
+    record.name = name(record, now)
+    let id = try repository.store(&record, after: now)
+    return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
+  }
+
+  private static func name(_ record: SnapshotRecord, _ catalog: SnapshotCatalog) -> String {
+    let taken = Set(catalog.snapshots.filter { $0.record.host == record.host }.map(\.record.name))
+    return SnapshotNaming.choose(record.start, offset: record.utcOffset, summary: record.summary) {
+      taken.contains($0)
+    }
+  }
+
+  private static func describe(
+    _ record: inout SnapshotRecord, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
+    _ catalog: SnapshotCatalog
+  ) {
+    record.host = options.host
+    record.plan = options.plan
+    record.kind = options.kind
+    // The first of its plan has read everything, whatever was asked for.
+    record.type = base == nil ? .full : options.type
+    record.summary = options.summary
+    record.creator = options.creator
+    record.purpose = options.purpose
+    record.notes = options.notes
+    record.changeTicket = options.changeTicket
+    record.tags = options.tags
+    record.program = options.program
+    record.utcOffset = record.start.localOffset
+    record.base = base?.snapshot.id
+    record.sources = plan.paths
+    record.excludes = options.excludePatterns
+    record.name = name(record, catalog)
+  }
+
+  /// The parts of one run and how they hang together.
+  private final class Work {
+    private let repository: Repository
+    private let options: BackupOptions
+    private let plan: SourcePlan
+    private let progress: RunProgress
+    private let chunks: ChunkWriter?
+    private let sink: Sink
+    private let walk: TreeWalk
+    private let counter: ReadCounter
+    private let problems: ProblemCounter
+
+    init(
+      _ repository: Repository, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
+      _ progress: RunProgress, _ report: @escaping (PathProblem) -> Void
+    ) throws {
+      self.repository = repository
+      self.options = options
+      self.plan = plan
+      self.progress = progress
+      var settings = ChunkWriter.Settings()
+      settings.level = options.compressionLevel
+      chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
+      sink = Sink(chunks, options.isDryRun ? nil : Self.recorder(repository, options))
+      let keySet = repository.keyring.current
+      let writer = TreeWriter(sink, keySet: keySet)
+      let counter = ReadCounter()
+      let problems = ProblemCounter()
+      self.counter = counter
+      self.problems = problems
+      let ingest =
+        options.isDryRun
+        ? nil
+        : FileIngest(
+          writer, chunkerSeed: keySet.record.chunkerSeed, isStopped: { progress.stop.isRaised },
+          didRead: {
+            counter.bytes += UInt64($0)
+            progress.add(bytes: UInt64($0))
+          })
+      walk = TreeWalk(
+        options, writer: writer, ingest: ingest, base: base, index: repository.index, progress: progress,
+        report: {
+          if $0.kind == .unreadable || $0.kind == .changed { problems.count += 1 }
+          report($0)
+        })
+    }
+
+    var problemCount: Int { problems.count }
+
+    /// A write-only key keeps a copy of the listings for the next run; without a place for it, that run reads all.
+    private static func recorder(_ repository: Repository, _ options: BackupOptions) -> LocalListings.Recorder? {
+      guard repository.keyring.role == .writeOnly else { return nil }
+      return try? LocalListings.Recorder(
+        repository, path: LocalListings.path(repository, host: options.host, plan: options.plan))
+    }
+
+    func run() throws -> SnapshotRecord {
+      defer { chunks?.close() }
+      let root: Entry
+      do { root = try walk.run(plan) } catch let stopped as Stopped {
+        try? chunks?.flush()
+        throw stopped
+      } catch let error as Errno {
+        throw YesterError.system("Reading", "/", error)
+      }
+      try chunks?.flush()
+      try? sink.recorder?.commit()
+      var record = SnapshotRecord(root: root)
+      record.counts = walk.counts
+      record.counts.bytesRead = counter.bytes
+      record.counts.bytesNew = chunks?.totals.newBytes ?? 0
+      record.counts.bytesStored = chunks?.totals.storedBytes ?? 0
+      record.nextLinkGroup = walk.nextLinkGroup
+      return record
+    }
+  }
+
+  private final class ReadCounter { var bytes: UInt64 = 0 }
+  private final class ProblemCounter { var count = 0 }
+
+  /// Hands chunks to the repository, and listings to the local copy as well.
+  private final class Sink: ChunkSink {
+    private let chunks: ChunkWriter?
+    let recorder: LocalListings.Recorder?
+    init(_ chunks: ChunkWriter?, _ recorder: LocalListings.Recorder?) {
+      self.chunks = chunks
+      self.recorder = recorder
+    }
+    func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws {
+      try chunks?.add(id, kind: kind, bytes)
+      if kind == .tree { try recorder?.add(id, bytes) }
+    }
+  }
+}

@@ -1,0 +1,63 @@
+internal import Platform
+package import RepositoryFormat
+
+/// What `Backup` is to do.
+package struct BackupOptions: Sendable {
+  package var sources: [String] = []
+  package var host = System.hostName
+  package var plan = "default"
+  package var kind = SnapshotKind.daily
+  package var type = SnapshotType.incremental
+  package var summary = ""
+  package var creator = ""
+  package var purpose = ""
+  package var notes = ""
+  package var changeTicket = ""
+  package var tags: [String] = []
+  package var program = ""
+
+  package var excludes = ExcludeRules()
+  /// The patterns as given, for the record.
+  package var excludePatterns: [[UInt8]] = []
+  /// Leave out the content of directories that a CACHEDIR.TAG marks (bford.info/cachedir).
+  package var excludeCaches = false
+  /// Leave out directories that hold a file of one of these names.
+  package var markers: [[UInt8]] = []
+  package var oneFileSystem = false
+  package var fileSizeMax: UInt64?
+  /// Which of them must be equal for a file to count as unchanged, beside size and mtime.
+  package var comparesChangeTime = true
+  package var comparesInode = true
+
+  package var compressionLevel = 3
+  /// Only say what would be done.
+  package var isDryRun = false
+  /// Directories that must stay out, by absolute path: the repository, above all.
+  package var forbidden: [String] = []
+
+  package init() {}
+}
+
+/// Something that a run could not do for one path, or had to do differently.
+package struct PathProblem: Sendable {
+  package enum Kind: String, Sendable {
+    /// Its content is not in the snapshot.
+    case unreadable
+    /// It changed while it was read; what was stored may be a mixture.
+    case changed
+    /// It was gone when its turn came.
+    case vanished
+    /// Some of its metadata was left out.
+    case metadata
+    /// A directory that holds no files of the user's was not entered.
+    case skipped
+  }
+  package let kind: Kind
+  package let path: [UInt8]
+  package let message: String
+  package init(_ kind: Kind, _ path: [UInt8], _ message: String) {
+    self.kind = kind
+    self.path = path
+    self.message = message
+  }
+}

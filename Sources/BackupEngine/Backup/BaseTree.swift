@@ -1,0 +1,65 @@
+internal import ChunkCodec
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import SnapshotTree
+
+/// The snapshot that a new one is compared with.
+struct BaseTree {
+  let snapshot: CatalogedSnapshot
+  let reader: SnapshotReader
+  /// Unchanged files are taken over without reading them.
+  let reusesContent: Bool
+  private let content: FileContentReader
+  private let source: any ChunkSource
+
+  /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
+  static func choose(
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: BackupOptions
+  ) -> BaseTree? {
+    let candidates = catalog.snapshots.filter {
+      $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
+    }
+    let chosen =
+      options.type == .differential ? candidates.last { $0.record.type == .full } : candidates.last
+    guard let chosen else { return nil }
+    let source: any ChunkSource
+    if repository.keyring.role == .full {
+      source = repository.reader
+    } else {
+      let path = LocalListings.path(repository, host: options.host, plan: options.plan)
+      guard let local = LocalListings.Source(repository, path: path) else { return nil }
+      source = local
+    }
+    let tree = TreeStore(reader: source)
+    let base = BaseTree(
+      snapshot: chosen, reader: SnapshotReader(chosen, tree: tree),
+      reusesContent: options.type != .full && chosen.keySet == repository.keyring.current.id,
+      content: FileContentReader(tree: tree, keySet: chosen.keySet), source: source)
+    // A copy that does not hold this snapshot's listings is of no use.
+    return (try? base.reader.forEachChild(of: base.reader.root) { _, _ in false }) == nil ? nil : base
+  }
+
+  /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it.
+  func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
+    guard let directory else { return nil }
+    return try? name.withUnsafeBytes { try reader.child($0, of: directory) }
+  }
+
+  /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
+  func isStored(_ entry: Entry, _ index: ChunkIndex) -> Bool {
+    guard case .file(let size, let file) = entry.body else { return true }
+    do {
+      var isComplete = true
+      if case .lists(_, let lists) = file {
+        for reference in lists where isComplete { isComplete = try index.find(reference.list) != nil }
+      }
+      guard isComplete else { return false }
+      try content.forEachPiece(of: file, size: size, from: 0) { _, piece in
+        if let chunk = piece.chunk { isComplete = try index.find(chunk) != nil }
+        return isComplete
+      }
+      return isComplete
+    } catch { return false }
+  }
+}

@@ -1,0 +1,99 @@
+package import ChunkCodec
+internal import Platform
+package import RepositoryFormat
+internal import RepositoryStore
+
+/// Where the objects of a new tree go. One thread at a time.
+package protocol ChunkSink: AnyObject {
+  /// Stores a chunk unless it is there already.
+  func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws
+}
+
+/// Gives ids to what is written and hands it on. One thread at a time.
+package final class TreeWriter {
+  private let sink: any ChunkSink
+  private let hash = SHA256()
+  private let identifier: KeyedHash
+
+  package init(_ sink: any ChunkSink, keySet: KeySet) {
+    self.sink = sink
+    identifier = KeyedHash(key: keySet.record.idKey)
+  }
+
+  package func store(tree bytes: [UInt8]) throws -> ObjectID {
+    try bytes.withUnsafeBytes { raw in
+      let id = identifier.chunkID(hash.hash(raw), kind: .tree)
+      try sink.add(id, kind: .tree, raw)
+      return id
+    }
+  }
+
+  /// Stores a piece of a file; also returns the SHA-256 of it.
+  package func store(data bytes: UnsafeRawBufferPointer) throws -> (id: ObjectID, digest: Digest) {
+    let digest = hash.hash(bytes)
+    let id = identifier.chunkID(digest, kind: .data)
+    try sink.add(id, kind: .data, bytes)
+    return (id, digest)
+  }
+}
+
+/// Builds the listing of one directory; entries come in the order of their names. Large listings are cut by content:
+/// where a name's hash says so, whatever stands around it, so that a change rewrites one leaf.
+package struct ListingBuilder {
+  private static let leafEntriesMin = 512
+  private static let leafSizeMax = 256 << 10
+  private static let branchChildrenMin = 512
+  private static let branchChildrenMax = 8192
+  private static let cutMask: UInt64 = 0x1FF
+
+  private var leaf = LeafBuilder()
+  private var children: [Branch.Child] = []
+  package private(set) var below: UInt64 = 0
+
+  package init() {}
+
+  package mutating func append(_ entry: Entry, _ writer: TreeWriter) throws {
+    leaf.append(entry)
+    below += 1 + entry.below
+    let isCut = leaf.count >= Self.leafEntriesMin && Self.hash(entry.name) & Self.cutMask == 0
+    if isCut || leaf.size >= Self.leafSizeMax { try flush(writer) }
+  }
+
+  private mutating func flush(_ writer: TreeWriter) throws {
+    let (name, count, total) = (leaf.firstName, leaf.count, leaf.total)
+    let id = try writer.store(tree: leaf.finish())
+    children.append(Branch.Child(firstName: name, count: UInt64(count), total: total, object: id))
+  }
+
+  /// The listing's id, and how many entries are below the directory.
+  package mutating func finish(_ writer: TreeWriter) throws -> (listing: ObjectID, below: UInt64) {
+    if leaf.count > 0 || children.isEmpty { try flush(writer) }
+    while children.count > 1 { children = try Self.branches(over: children, writer) }
+    return (children[0].object, below)
+  }
+
+  private static func branches(over children: [Branch.Child], _ writer: TreeWriter) throws -> [Branch.Child] {
+    var out: [Branch.Child] = []
+    var group: [Branch.Child] = []
+    func flush() throws {
+      let id = try writer.store(tree: Branch(children: group).encode())
+      out.append(
+        Branch.Child(
+          firstName: group[0].firstName, count: group.reduce(0) { $0 + $1.count },
+          total: group.reduce(0) { $0 + $1.total }, object: id))
+      group = []
+    }
+    for child in children {
+      group.append(child)
+      let isCut = group.count >= branchChildrenMin && hash(child.firstName) >> 9 & cutMask == 0
+      if isCut || group.count >= branchChildrenMax { try flush() }
+    }
+    if !group.isEmpty { try flush() }
+    return out
+  }
+
+  /// FNV-1a, 64 bits.
+  private static func hash(_ name: [UInt8]) -> UInt64 {
+    name.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+}

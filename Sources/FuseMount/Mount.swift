@@ -1,0 +1,151 @@
+internal import CFuse
+internal import Glibc
+internal import Platform
+package import SnapshotTree
+
+/// A mounted file system, from the mounting to the end.
+package final class Mount: Sendable {
+  package enum Ending: Sendable {
+    /// Every request was answered.
+    case clean
+    /// A request hung for longer than the grace. Its thread is still inside the model, so nothing may be freed: the
+    /// process has to end, by `_exit`.
+    case stuck
+  }
+
+  /// Time for requests under way, when the mount ends.
+  private static let graceMilliseconds = 1000
+  private static let readAheadKiB = 2048
+
+  /// The mount point, absolute.
+  package let path: String
+  private let adapter: Adapter
+  private let notifier: Notifier
+  private let session: SessionHandle
+  private let pool: WorkerPool
+  private let exitEvent: Descriptor
+  private let threads: Int
+  /// As in /proc/self/mountinfo: tells whether what is mounted at `path` is still this.
+  private let device: String
+
+  /// Says early, before a password is asked for, why mounting could not work.
+  package static func check(_ options: DriverOptions) throws(DriverError) {
+    if options.allowsOthers == true { try MountPoint.requireAllowOther() }
+    _ = try MountPoint.prepare(
+      options.mountPoint, source: options.source, allowingContent: options.allowsContent)
+  }
+
+  /// Mounts. From here on whoever looks into the mount waits until `serve` is called.
+  package init(_ model: any FileSystemModel, _ options: DriverOptions) throws(DriverError) {
+    DriverLog.captureFuse()
+    if options.allowsOthers == true { try MountPoint.requireAllowOther() }
+    let path = try MountPoint.prepare(
+      options.mountPoint, source: options.source, allowingContent: options.allowsContent)
+    self.path = path
+    notifier = Notifier()
+    adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
+    threads = options.threads ?? min(4, max(2, System.processorCount))
+    exitEvent = Descriptor(owning: yf_eventfd())
+    let session = try Self.makeSession(adapter, Self.fuseOptions(options))
+    self.session = session
+    guard path.withCString({ fuse_session_mount(session.raw, $0) }) == 0 else {
+      let why = DriverLog.takeLastFuseLine()
+      fuse_session_destroy(session.raw)
+      throw DriverError("mounting on \(path) failed\(why.isEmpty ? "" : ": \(why)")")
+    }
+    let descriptor = fuse_session_fd(session.raw)
+    device = MountTable.entry(at: path)?.device ?? ""
+    pool = WorkerPool(session: session, device: descriptor, exitEvent: exitEvent.raw)
+    let result = yf_set_nonblocking(descriptor)
+    guard result == 0 else {
+      MountPoint.detach(path, force: false)
+      fuse_session_destroy(session.raw)
+      throw DriverError("the FUSE device cannot be used: \(Errno(rawValue: -result))")
+    }
+  }
+
+  /// Begins to answer requests, on threads of its own.
+  package func start() {
+    notifier.start(session)
+    pool.start(threads: threads)
+    raiseReadAhead()
+  }
+
+  /// Returns when the mount has been taken away: by umount, or here after `requestStop`. Up to a second is left to
+  /// requests under way; files that are still open fail from then on.
+  package func waitForEnd() -> Ending {
+    var event = pollfd(fd: exitEvent.raw, events: Int16(POLLIN), revents: 0)
+    while poll(&event, 1, -1) < 0 && errno == EINTR {}
+    pool.end()
+    let isQuiet = pool.join(milliseconds: Self.graceMilliseconds)
+    // Somebody may have mounted something else here since our mount was taken away.
+    if let present = MountTable.entry(at: path), present.device == device {
+      MountPoint.detach(path, force: !isQuiet)
+    }
+    guard isQuiet, notifier.stop(milliseconds: Self.graceMilliseconds) else { return .stuck }
+    // Closes the device, with which the kernel gives up what is left of the mount.
+    fuse_session_destroy(session.raw)
+    Unmanaged.passUnretained(adapter).release()
+    return .clean
+  }
+
+  /// Asks the mount to end. May be called from anywhere, and by a signal handler through `exitDescriptor`.
+  package func requestStop() {
+    var one: UInt64 = 1
+    _ = Glibc.write(exitEvent.raw, &one, 8)
+  }
+
+  /// Eight bytes written here end the mount.
+  package var exitDescriptor: Int32 { exitEvent.raw }
+
+  /// Requests handled so far.
+  package var requests: Int { pool.requests }
+
+  // MARK: Mounting
+
+  private static func makeSession(_ adapter: Adapter, _ options: String) throws(DriverError) -> SessionHandle {
+    var operations = Operations.table()
+    // Released when the session has been destroyed; until then a callback may come.
+    let userData = Unmanaged.passRetained(adapter).toOpaque()
+    let raw = options.withCString { list in
+      let program: StaticString = "yesterfs"
+      let flag: StaticString = "-o"
+      return program.withCStringPointer { program in
+        flag.withCStringPointer { flag in yf_session_new(3, [program, flag, list], &operations, userData) }
+      }
+    }
+    guard let raw else { throw DriverError("libfuse refused to begin: \(DriverLog.takeLastFuseLine())") }
+    return SessionHandle(raw: raw)
+  }
+
+  private static func fuseOptions(_ options: DriverOptions) -> String {
+    var list = [
+      "ro", "default_permissions", "subtype=yesterfs", "max_read=\(Adapter.maximumRead)",
+      "fsname=\(escaped(options.source))",
+      options.honoursSetUID ? "suid" : "nosuid", options.honoursDevices ? "dev" : "nodev",
+    ]
+    if options.forbidsExecution { list.append("noexec") }
+    if options.allowsOthers ?? System.isRoot { list.append("allow_other") }
+    return list.joined(separator: ",")
+  }
+
+  /// libfuse splits its options at commas.
+  private static func escaped(_ value: String) -> String {
+    String(value.flatMap { $0 == "," || $0 == "\\" ? ["\\", $0] : [$0] })
+  }
+
+  /// The kernel reads ahead 128 KiB, which one request answers: one processor decodes while the others wait. Only
+  /// root may change it; it is no loss of function otherwise.
+  private func raiseReadAhead() {
+    guard System.isRoot, !device.isEmpty,
+      let file = try? Descriptor.open("/sys/class/bdi/\(device)/read_ahead_kb", O_WRONLY)
+    else { return }
+    try? file.write(Array("\(Self.readAheadKiB)\n".utf8))
+  }
+}
+
+extension StaticString {
+  fileprivate func withCStringPointer<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+    UnsafeRawPointer(utf8Start).withMemoryRebound(to: CChar.self, capacity: utf8CodeUnitCount + 1, body)
+  }
+}

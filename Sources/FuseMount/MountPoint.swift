@@ -1,0 +1,97 @@
+internal import CFuse
+internal import Glibc
+internal import Platform
+
+/// The directory that is mounted on.
+enum MountPoint {
+  static let fileSystemType = "fuse.yesterfs"
+
+  /// Checks that one can mount at `path` and gives its absolute form. A mount whose driver has died is taken away
+  /// first. `source` is the repository when it is a directory.
+  static func prepare(_ path: String, source: String, allowingContent: Bool) throws(DriverError) -> String {
+    removeStale(path)
+    let status: FileStatus
+    do throws(Errno) { status = try FileStatus(of: path) } catch {
+      switch error {
+      case .notFound: throw DriverError("the mount point \(path) does not exist; create the directory first")
+      case .notConnected:
+        throw DriverError("a dead mount lies on \(path) and cannot be taken away; try: fusermount3 -u -z \(path)")
+      default: throw DriverError("the mount point \(path) cannot be looked at: \(error)")
+      }
+    }
+    guard status.isDirectory else { throw DriverError("the mount point \(path) is not a directory") }
+    guard let absolute = System.realPath(path) else {
+      throw DriverError("the mount point \(path) cannot be resolved: \(Errno.current)")
+    }
+    if let present = MountTable.entry(at: absolute), present.type == fileSystemType {
+      throw DriverError("\(absolute) is mounted already, with snapshots of \(present.source)", .busy)
+    }
+    if let repository = System.realPath(source) {
+      if isInside(absolute, repository) {
+        throw DriverError("the mount point \(absolute) lies inside the repository \(repository); choose another")
+      }
+      if isInside(repository, absolute) {
+        throw DriverError("the repository \(repository) lies inside the mount point \(absolute); choose another")
+      }
+    }
+    if !allowingContent { try requireEmpty(absolute) }
+    return absolute
+  }
+
+  private static func requireEmpty(_ path: String) throws(DriverError) {
+    var isEmpty = true
+    do throws(Errno) {
+      let directory = try Descriptor.open(path, Descriptor.directoryFlags)
+      try Directory.forEachName(directory) { _, _ in isEmpty = false }
+    } catch {
+      throw DriverError("the mount point \(path) cannot be read: \(error)")
+    }
+    if !isEmpty {
+      throw DriverError("the mount point \(path) is not empty; its content would be hidden (-o nonempty allows it)")
+    }
+  }
+
+  static func isInside(_ path: String, _ directory: String) -> Bool {
+    path == directory || path.hasPrefix(directory == "/" ? "/" : directory + "/")
+  }
+
+  /// A driver that was killed leaves a mount that answers everything with ENOTCONN.
+  private static func removeStale(_ path: String) {
+    do throws(Errno) { _ = try FileStatus(of: path) } catch {
+      guard error == .notConnected else { return }
+      if detach(path, force: false) { DriverLog.write(.notice, "took away the dead mount on \(path)") }
+    }
+  }
+
+  /// Takes the mount away at once, though files may be open in it. `force` also ends the requests under way (root).
+  @discardableResult
+  static func detach(_ path: String, force: Bool) -> Bool {
+    if yf_umount(path, force ? 1 : 0) == 0 { return true }
+    return runFusermount(["fusermount3", "-u", "-z", "-q", "--", path])
+  }
+
+  private static func runFusermount(_ arguments: [String]) -> Bool {
+    let owned = arguments.map { strdup($0) }
+    defer { for pointer in owned { free(pointer) } }
+    let pointers = owned.map { UnsafePointer($0) } + [nil]
+    return yf_run(pointers) == 0
+  }
+
+  /// An ordinary user may let others in only where the administrator allows it.
+  static func requireAllowOther() throws(DriverError) {
+    guard !System.isRoot else { return }
+    let file = try? Descriptor.open("/etc/fuse.conf")
+    let text = String(decoding: (try? file?.readAll(limit: 1 << 20)) ?? [], as: UTF8.self)
+    let isAllowed = text.split(separator: "\n").contains { $0.split(separator: " ") == ["user_allow_other"] }
+    if !isAllowed {
+      throw DriverError(
+        "allow_other needs the line user_allow_other in /etc/fuse.conf, which only root can add; "
+          + "without allow_other the mount is visible to you alone", .usage)
+    }
+  }
+}
+
+extension Errno {
+  /// "Transport endpoint is not connected": the driver of a mount is dead.
+  static let notConnected = Errno(rawValue: ENOTCONN)
+}

@@ -1,0 +1,128 @@
+package import ChunkCodec
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+
+/// Where the repository and its secret are to be found: what the programs take as options.
+package struct RepositoryAccess: Sendable {
+  /// A path; or nil for `YESTER_REPOSITORY`.
+  package var repository: String?
+  package var keyFile: String?
+  package var passwordFile: String?
+  package var passwordCommand: String?
+  /// A descriptor to read the password from; it is closed afterwards.
+  package var passwordDescriptor: Int32?
+  /// Whether to ask at the terminal when nothing else is given.
+  package var mayPrompt = true
+
+  package init() {}
+
+  package func store() throws -> DirectoryStore {
+    let path = try location()
+    guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
+      throw YesterError(
+        .noRepository, "There is no directory \(path)",
+        advice: "Check the path, or make a repository there with \"yester init\".")
+    }
+    return DirectoryStore(real)
+  }
+
+  /// The path as it was given.
+  package func location() throws -> String {
+    guard let path = repository ?? System.environment("YESTER_REPOSITORY"), !path.isEmpty else {
+      throw YesterError(
+        .usage, "No repository was named", advice: "Use --repository PATH, or set YESTER_REPOSITORY.")
+    }
+    return path
+  }
+
+  package func open(cacheSize: Int = 64 << 20) throws -> Repository {
+    let store = try store()
+    // A wrong path should be told before anybody types a password.
+    _ = try Repository.config(of: store)
+    return try Repository.open(store, secret: secret(), cacheSize: cacheSize)
+  }
+
+  /// Options come before the environment, key files before passwords.
+  package func secret(prompt: String = "Password of the repository: ") throws -> Secret {
+    if let keyFile { return try Self.readKeyFile(keyFile) }
+    if let passwordDescriptor { return try Self.readPassword(Descriptor(owning: passwordDescriptor), "the pipe") }
+    if let passwordFile { return try Self.readPassword(Self.openFile(passwordFile), passwordFile) }
+    if let passwordCommand { return .password(try Self.run(passwordCommand)) }
+    if let path = System.environment("YESTER_KEY_FILE"), !path.isEmpty { return try Self.readKeyFile(path) }
+    if let path = System.environment("YESTER_PASSWORD_FILE"), !path.isEmpty {
+      return try Self.readPassword(Self.openFile(path), path)
+    }
+    if let command = System.environment("YESTER_PASSWORD_COMMAND"), !command.isEmpty {
+      return .password(try Self.run(command))
+    }
+    if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty { return .password(Array(password.utf8)) }
+    if mayPrompt, let password = try Self.ask(prompt) { return .password(password) }
+    throw YesterError(
+      .usage, "No key or password was given",
+      advice: "Use --key-file, --password-file or --password-command, or set YESTER_KEY_FILE or YESTER_PASSWORD.")
+  }
+
+  private static func openFile(_ path: String) throws -> Descriptor {
+    do throws(Errno) { return try Descriptor.open(path) } catch {
+      throw YesterError.system("Opening", path, error)
+    }
+  }
+
+  package static func readKeyFile(_ path: String) throws -> Secret {
+    let bytes: [UInt8]
+    do { bytes = try openFile(path).readAll(limit: 4096) } catch let error as Errno {
+      throw YesterError.system("Reading the key file", path, error)
+    }
+    do { return try Secret(keyFileContent: bytes) } catch {
+      throw YesterError(.wrongKey, "The key file \(path) is unusable: \(error.message)")
+    }
+  }
+
+  private static func readPassword(_ file: Descriptor, _ name: String) throws -> Secret {
+    do throws(Errno) { return .password(try firstLine(try file.readAll(limit: 65536), name)) } catch {
+      throw YesterError.system("Reading the password from", name, error)
+    }
+  }
+
+  private static func firstLine(_ bytes: [UInt8], _ name: String) throws(Errno) -> [UInt8] {
+    var line = Array(bytes.prefix { $0 != 0x0A })
+    if line.last == 0x0D { line.removeLast() }
+    return line
+  }
+
+  private static func run(_ command: String) throws -> [UInt8] {
+    guard let pipe = popen(command, "re") else {
+      throw YesterError(.failed, "The password command could not be started", cause: .current)
+    }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while bytes.count < 65536 {
+      let got = fread(&buffer, 1, buffer.count, pipe)
+      if got == 0 { break }
+      bytes.append(contentsOf: buffer.prefix(got))
+    }
+    guard pclose(pipe) == 0 else {
+      throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
+    }
+    return try firstLine(bytes, "the command")
+  }
+
+  /// Asks at the terminal; nil when there is none.
+  package static func ask(_ prompt: String) throws -> [UInt8]? {
+    guard let terminal = try? Descriptor.open("/dev/tty", O_RDWR) else { return nil }
+    try terminal.write(Array(prompt.utf8))
+    terminal.setEcho(false)
+    defer {
+      terminal.setEcho(true)
+      try? terminal.write([0x0A])
+    }
+    var line: [UInt8] = []
+    var byte: UInt8 = 0
+    while line.count < 65536, try withUnsafeMutableBytes(of: &byte, { try terminal.readSome(into: $0) }) == 1 {
+      if byte == 0x0A { break }
+      line.append(byte)
+    }
+    return line
+  }
+}

@@ -1,0 +1,190 @@
+internal import ArgumentParser
+internal import BackupEngine
+internal import ChunkCodec
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+
+extension SnapshotKind: ExpressibleByArgument {
+  package init?(argument: String) {
+    guard let kind = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+    self = kind
+  }
+  package static var allValueStrings: [String] { allCases.map(\.description) }
+}
+extension SnapshotType: ExpressibleByArgument {
+  package init?(argument: String) {
+    guard let type = Self.allCases.first(where: { $0.description == argument }) else { return nil }
+    self = type
+  }
+  package static var allValueStrings: [String] { allCases.map(\.description) }
+}
+
+struct BackupCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "backup", abstract: "Make a snapshot of files and directories.")
+
+  @Argument(help: ArgumentHelp("What to back up.", valueName: "path"), completion: .file())
+  var paths: [String]
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+
+  @OptionGroup(title: "What the snapshot is") var description: DescriptionOptions
+  @OptionGroup(title: "What is left out") var excludes: ExcludeOptions
+
+  @Option(help: "What it is compared with: the last snapshot, the last full one, or nothing (read all again).")
+  var type = SnapshotType.incremental
+
+  @Flag(help: "Do not look at the time of change when deciding whether a file is unchanged.")
+  var ignoreCtime = false
+  @Flag(help: "Do not look at the inode number when deciding whether a file is unchanged.")
+  var ignoreInode = false
+
+  @Option(help: ArgumentHelp("How hard to compress, 1 (fast) to 19 (small).", valueName: "level"))
+  var compression = 3
+
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be stored.")
+  var dryRun = false
+
+  func validate() throws {
+    guard Zstd.levels.contains(compression) else { throw ValidationError("--compression takes 1 to 19.") }
+  }
+
+  func run() throws {
+    let repository = try access.open()
+    var options = BackupOptions()
+    options.sources = paths
+    options.type = type
+    options.comparesChangeTime = !ignoreCtime
+    options.comparesInode = !ignoreInode
+    options.compressionLevel = compression
+    options.isDryRun = dryRun
+    options.program = Version.text
+    options.forbidden = [repository.store.location, System.cacheDirectory]
+    description.apply(to: &options)
+    try excludes.apply(to: &options)
+
+    let progress = RunProgress()
+    let display = ProgressDisplay(progress, output, verb: "Backing up")
+    let start = System.bootClock
+    defer { display.finish() }
+    let result = try Backup.run(repository, options, progress: progress) { problem in
+      // Directories that are never entered need no words each night.
+      if problem.kind != .skipped { Output.note("yester: \(printable(problem.path)): \(problem.message).") }
+    }
+    display.finish()
+    let seconds = Double(System.bootClock - start) / 1e9
+    if output.json { Self.printJSON(result, seconds) } else if !output.quiet { Self.printText(result, seconds) }
+    if result.problems > 0 {
+      throw YesterError(
+        .incomplete,
+        "\(result.problems) \(result.problems == 1 ? "file" : "files") could not be read properly (named above)",
+        advice: "The snapshot holds everything else.")
+    }
+  }
+
+  private static func printText(_ result: Backup.Result, _ seconds: Double) {
+    let record = result.record
+    let c = record.counts
+    let verb = result.id == nil ? "Would make" : "Made"
+    Output.line("\(verb) snapshot \(record.name), \(record.type), in \(Output.duration(seconds)).")
+    if let base = result.baseName { Output.line("Compared with \(base):") }
+    Output.line(
+      "  \(Output.count(c.added)) added, \(Output.count(c.modified)) modified, \(Output.count(c.deleted)) deleted, "
+        + "\(Output.count(c.unchanged)) unchanged")
+    Output.line("  \(Output.count(c.entries)) entries, \(Output.size(c.bytes)) in \(Output.count(c.files)) files")
+    if result.id != nil {
+      Output.line(
+        "  \(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored")
+    }
+  }
+
+  private static func printJSON(_ result: Backup.Result, _ seconds: Double) {
+    Output.json { json in
+      json.beginObject()
+      json.field("dry_run", result.id == nil)
+      json.field("id", optional: result.id?.hex)
+      json.field("seconds", seconds)
+      json.field("problems", result.problems)
+      SnapshotJSON.fields(result.record, &json)
+      json.endObject()
+    }
+  }
+}
+
+struct DescriptionOptions: ParsableArguments {
+  @Option(help: "Why the snapshot is made.")
+  var kind = SnapshotKind.daily
+  @Option(name: [.long, .customShort("d")], help: "A short description; it becomes part of the name.")
+  var description = ""
+  @Option(help: "Who made it (default: the user).") var creator: String?
+  @Option(help: "What it is for.") var purpose = ""
+  @Option(help: "Anything else worth knowing.") var notes = ""
+  @Option(help: "The ticket of the change that follows.") var changeTicket = ""
+  @Option(name: .customLong("tag"), help: "A tag, for rotation rules; can be given several times.")
+  var tags: [String] = []
+  @Option(help: "The plan that the snapshot belongs to.") var plan = "default"
+  @Option(help: "The host to file it under (default: this one).") var host: String?
+
+  func validate() throws {
+    guard !plan.isEmpty, plan.utf8.count <= 100 else { throw ValidationError("--plan takes 1 to 100 characters.") }
+    guard host.map({ !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") }) ?? true else {
+      throw ValidationError("--host takes 1 to 255 characters without a slash.")
+    }
+  }
+
+  func apply(to options: inout BackupOptions) {
+    options.kind = kind
+    options.summary = description
+    options.creator = creator ?? System.userName
+    options.purpose = purpose
+    options.notes = notes
+    options.changeTicket = changeTicket
+    options.tags = tags
+    options.plan = plan
+    if let host { options.host = host }
+  }
+}
+
+struct ExcludeOptions: ParsableArguments {
+  @Option(
+    name: [.customLong("exclude"), .customShort("e")],
+    help: ArgumentHelp("Leave out what matches, in gitignore syntax from \"/\".", valueName: "pattern"))
+  var patterns: [String] = []
+  @Option(
+    name: .customLong("exclude-from"), help: ArgumentHelp("Read such patterns from a file.", valueName: "file"),
+    completion: .file())
+  var files: [String] = []
+  @Flag(help: "Leave out the content of directories marked by a CACHEDIR.TAG.")
+  var excludeCaches = false
+  @Option(
+    name: .customLong("exclude-if-present"),
+    help: ArgumentHelp("Leave out the content of directories that hold a file of this name.", valueName: "name"))
+  var markers: [String] = []
+  @Option(help: ArgumentHelp("Leave out files larger than so many bytes.", valueName: "bytes"))
+  var excludeLargerThan: UInt64?
+  @Flag(name: [.long, .customShort("x")], help: "Do not enter other file systems.")
+  var oneFileSystem = false
+
+  func apply(to options: inout BackupOptions) throws {
+    var lines = patterns.map { Array($0.utf8) }
+    for file in files {
+      do throws(Errno) {
+        let bytes = try Descriptor.open(file).readAll(limit: 64 << 20)
+        lines += bytes.split(separator: 0x0A).map { Array($0) }
+      } catch { throw YesterError.system("Reading the exclude file", file, error) }
+    }
+    do { options.excludes = try ExcludeRules(lines: lines) } catch {
+      throw YesterError(.usage, "An exclude pattern is unusable: \(error)")
+    }
+    for line in options.excludes.malformedLines {
+      Output.note("yester: the exclude pattern \(printable(lines[line - 1]).dropFirst()) is malformed and matches nothing.")
+    }
+    options.excludePatterns = lines
+    options.excludeCaches = excludeCaches
+    options.markers = markers.map { Array($0.utf8) }
+    options.fileSizeMax = excludeLargerThan
+    options.oneFileSystem = oneFileSystem
+  }
+}

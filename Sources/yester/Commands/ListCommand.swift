@@ -1,0 +1,51 @@
+internal import ArgumentParser
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+
+struct ListCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "list", abstract: "List the snapshots.")
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @Option(help: "Only this host's snapshots.") var host: String?
+  @Option(help: "Only this plan's snapshots.") var plan: String?
+
+  func run() throws {
+    let repository = try access.open()
+    let catalog = try SnapshotCatalog(repository)
+    let snapshots = catalog.snapshots.filter {
+      (host == nil || $0.record.host == host) && (plan == nil || $0.record.plan == plan)
+    }
+    if output.json {
+      Output.json { json in
+        json.beginArray()
+        for snapshot in snapshots { SnapshotJSON.object(snapshot, &json) }
+        json.endArray()
+      }
+    } else {
+      Self.printTable(snapshots)
+    }
+    if catalog.foreignCount > 0 {
+      Output.note("yester: \(catalog.foreignCount) snapshots of other keys are not shown: a write-only key sees its own.")
+    }
+    guard catalog.damaged.isEmpty else {
+      for (id, error) in catalog.damaged { Output.note("yester: snapshots/\(id) is unusable: \(error.message).") }
+      throw YesterError(
+        .damaged, "\(catalog.damaged.count) snapshot records are unusable", advice: "Run \"yester verify\".")
+    }
+  }
+
+  private static func printTable(_ snapshots: [CatalogedSnapshot]) {
+    if snapshots.isEmpty { return Output.line("There are no snapshots yet.") }
+    var rows = [["NAME", "ID", "HOST", "PLAN", "KIND", "TYPE", "ENTRIES", "SIZE", "NEW", "VERIFIED"]]
+    for s in snapshots {
+      rows.append([
+        s.record.name, s.id.short, s.record.host, s.record.plan, s.record.kind.description,
+        s.record.type.description, Output.count(s.record.counts.entries), Output.size(s.record.counts.bytes),
+        Output.size(s.record.counts.bytesStored), s.verified?.level ?? "-",
+      ])
+    }
+    Output.table(rows, right: [6, 7, 8])
+  }
+}

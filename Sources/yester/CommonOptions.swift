@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import RepositoryStore
+
+/// Where the repository is, and what opens it: the same for every command.
+struct AccessOptions: ParsableArguments {
+  @Option(
+    name: [.customLong("repository"), .customShort("r")],
+    help: ArgumentHelp("The repository (or YESTER_REPOSITORY).", valueName: "path"),
+    completion: .directory)
+  var repository: String?
+
+  @Option(
+    help: ArgumentHelp("The file that holds the key (or YESTER_KEY_FILE).", valueName: "file"), completion: .file())
+  var keyFile: String?
+
+  @Option(
+    help: ArgumentHelp("A file whose first line is the password.", valueName: "file"), completion: .file())
+  var passwordFile: String?
+
+  @Option(help: ArgumentHelp("A command that prints the password.", valueName: "command"))
+  var passwordCommand: String?
+
+  var access: RepositoryAccess {
+    var access = RepositoryAccess()
+    access.repository = repository
+    access.keyFile = keyFile
+    access.passwordFile = passwordFile
+    access.passwordCommand = passwordCommand
+    return access
+  }
+
+  func open() throws -> Repository { try access.open() }
+}
+
+/// How results are shown.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print the result as JSON, and progress as lines of JSON on stderr.")
+  var json = false
+
+  @Flag(name: [.long, .customShort("q")], help: "Print nothing but errors and warnings.")
+  var quiet = false
+}

@@ -1,0 +1,104 @@
+internal import ArgumentParser
+internal import BackupEngine
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+
+/// Writing to the user: results to stdout, everything else to stderr.
+enum Output {
+  static func line(_ text: String = "") { write(Array((text + "\n").utf8), to: 1) }
+  static func note(_ text: String) { write(Array((text + "\n").utf8), to: 2) }
+  static func json(_ build: (inout JSONWriter) -> Void) {
+    var writer = JSONWriter(indented: true)
+    build(&writer)
+    write(writer.text + [0x0A], to: 1)
+  }
+
+  static func write(_ bytes: [UInt8], to number: CInt) {
+    var done = 0
+    while done < bytes.count {
+      let put = bytes.withUnsafeBytes { Glibc.write(number, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+      if put < 0 {
+        if errno == EINTR { continue }
+        // Nobody reads any more (EPIPE): there is nothing left to say.
+        if number == 1 { Glibc.exit(errno == EPIPE ? 0 : 1) }
+        return
+      }
+      done += put
+    }
+  }
+
+  static func exit(with error: any Error, of command: any ParsableArguments.Type) -> Never {
+    switch error {
+    case let error as YesterError:
+      note("yester: \(error)")
+      Glibc.exit(error.code.rawValue)
+    case is Stopped:
+      note("yester: interrupted. What was stored so far is used by the next run.")
+      Glibc.exit(YesterError.Code.interrupted.rawValue)
+    case let error as Errno:
+      note("yester: \(error).")
+      Glibc.exit(1)
+    case let error as FormatError:
+      note("yester: \(error.message).")
+      Glibc.exit(YesterError.Code.damaged.rawValue)
+    default:
+      let code = command.exitCode(for: error)
+      let message = command.fullMessage(for: error)
+      if !message.isEmpty { code.isSuccess ? line(message) : note(message) }
+      Glibc.exit(code.isSuccess ? 0 : code == .validationFailure ? YesterError.Code.usage.rawValue : code.rawValue)
+    }
+  }
+
+  /// `1.5 GiB`
+  static func size(_ bytes: UInt64) -> String {
+    if bytes < 1024 { return "\(bytes) B" }
+    var value = Double(bytes) / 1024
+    for unit in ["KiB", "MiB", "GiB", "TiB"] {
+      if value < 1024 || unit == "TiB" { return decimal(value) + " " + unit }
+      value /= 1024
+    }
+    return "\(bytes) B"
+  }
+
+  /// Three digits that count.
+  static func decimal(_ value: Double) -> String {
+    if value >= 100 { return String(Int(value.rounded())) }
+    let scale: Double = value >= 10 ? 10 : 100
+    let rounded = (value * scale).rounded() / scale
+    return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
+  }
+
+  /// `1:02:03`, `4:05` or `12 s`
+  static func duration(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded())
+    if whole < 60 { return seconds < 10 ? decimal(seconds) + " s" : "\(whole) s" }
+    let text = "\(pad(whole / 60 % 60)):\(pad(whole % 60))"
+    return whole < 3600 ? "\(whole / 60):\(pad(whole % 60))" : "\(whole / 3600):\(text)"
+  }
+
+  /// `1,234,567`
+  static func count(_ value: UInt64) -> String {
+    var out = ""
+    for (place, digit) in String(value).reversed().enumerated() {
+      if place > 0 && place.isMultiple(of: 3) { out.append(",") }
+      out.append(digit)
+    }
+    return String(out.reversed())
+  }
+
+  /// Columns as wide as they need to be; the first row is the head.
+  static func table(_ rows: [[String]], right: Set<Int> = []) {
+    guard let columns = rows.map(\.count).max() else { return }
+    let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
+    for row in rows {
+      let cells = row.enumerated().map { column, text in
+        let space = String(repeating: " ", count: widths[column] - text.count)
+        if right.contains(column) { return space + text }
+        return column == row.count - 1 ? text : text + space
+      }
+      line(cells.joined(separator: "  "))
+    }
+  }
+}

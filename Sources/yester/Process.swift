@@ -1,0 +1,18 @@
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// What is set once for the whole process.
+enum Process {
+  /// Raised by SIGINT, SIGTERM and SIGHUP: runs then end soon, and what was stored stays.
+  static let stop = CancellationFlag()
+
+  static func prepare() {
+    ProcessSettings.apply()
+    ProcessSettings.onTermination { _ in
+      // A second signal ends the program at once.
+      if Process.stop.isRaised { _exit(130) }
+      Process.stop.raise()
+    }
+  }
+}

@@ -1,0 +1,38 @@
+internal import ArgumentParser
+internal import Platform
+
+@main
+struct Yester: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "yester",
+    abstract: "Encrypted, verified, deduplicated backups that are browsed as directories.",
+    discussion: """
+      A repository holds snapshots of files. "yester mount" shows every snapshot as an ordinary directory; \
+      restoring a file is copying it from there.
+      """,
+    version: Version.text,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Making snapshots:",
+        subcommands: [InitCommand.self, BackupCommand.self]),
+      CommandGroup(
+        name: "Looking at snapshots:",
+        subcommands: [ListCommand.self]),
+    ])
+
+  /// Errors become one sentence on stderr and a fixed exit status; ArgumentParser's own (usage, help) are its own.
+  static func main() {
+    Process.prepare()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Output.exit(with: error, of: Self.self)
+    }
+  }
+}
+
+enum Version {
+  static let number = "0.1.0"
+  static let text = "yester \(number)"
+}

@@ -1,0 +1,68 @@
+internal import CFuse
+internal import FuseMount
+internal import Glibc
+internal import Platform
+
+/// The background process before its mount is ready. The process that the user started waits meanwhile, so that a
+/// script can use the mount in its next line, and gets the error when there is one.
+struct Background {
+  /// The process that the user started.
+  struct Waiting {
+    fileprivate let pipe: Descriptor
+    fileprivate let child: Int32
+
+    /// Returns when the mount is ready.
+    func wait() throws(DriverError) {
+      // One byte of exit status and a message; nothing when the process was killed.
+      let report = (try? pipe.readAll(limit: 1 << 20)) ?? []
+      guard let status = report.first else {
+        var status: CInt = 0
+        waitpid(child, &status, 0)
+        throw DriverError("the background process ended before the mount was ready (wait status \(status))")
+      }
+      guard status != 0 else { return }
+      throw DriverError(
+        String(decoding: report.dropFirst(), as: UTF8.self), DriverError.Status(rawValue: Int32(status)) ?? .failed)
+    }
+  }
+
+  enum Side {
+    case parent(Waiting)
+    case child(Background)
+  }
+
+  private let pipe: Descriptor
+
+  /// Splits the process in two. There must be no other thread.
+  static func begin() throws(DriverError) -> Side {
+    var ends: [CInt] = [-1, -1]
+    guard Glibc.pipe(&ends) == 0 else { throw DriverError("no pipe can be made: \(Errno.current)") }
+    let reading = Descriptor(owning: ends[0])
+    let writing = Descriptor(owning: ends[1])
+    // Programs we start (fusermount3, a password command) must not keep the pipe open.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    let child = yf_fork()
+    guard child >= 0 else { throw DriverError("no background process can be started: \(Errno.current)") }
+    return child == 0 ? .child(Background(pipe: writing)) : .parent(Waiting(pipe: reading, child: child))
+  }
+
+  func report(_ error: DriverError) {
+    try? pipe.write([UInt8(clamping: error.status.rawValue)] + Array(error.message.utf8))
+  }
+
+  /// Lets go of terminal, session and directory, and lets the first process end with success. Only now: until here
+  /// a password may be asked for, and errors belong on the terminal.
+  func becomeReady() {
+    setsid()
+    chdir("/")
+    let null = open("/dev/null", O_RDWR)
+    if null >= 0 {
+      for standard in 0...2 { dup2(null, CInt(standard)) }
+      if null > 2 { close(null) }
+    }
+    DriverLog.useSystemLog()
+    try? pipe.write([0])
+    // Our copy of the pipe goes with the process; the other side reads to the end, so it is shut now.
+    _ = Glibc.dup2(0, pipe.raw)
+  }
+}

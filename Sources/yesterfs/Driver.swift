@@ -1,0 +1,96 @@
+internal import CLinux
+internal import FuseMount
+internal import Glibc
+internal import Platform
+internal import SnapshotTree
+
+/// The life of the driver: options, checks, into the background, open, mount, serve, close.
+///
+/// Threads: none until the background process exists, since only the calling thread survives a fork.
+enum Driver {
+  private static let version = "0.1.0"
+  /// Time for the model to give back its leases when the mount has ended.
+  private static let closeMilliseconds = 3000
+
+  /// Gives the exit status of the process.
+  static func run(_ arguments: [String]) -> Int32 {
+    do throws(DriverError) {
+      switch try OptionParser.parse(arguments) {
+      case .help:
+        print(DriverHelp.text, terminator: "")
+        return 0
+      case .version:
+        print("yesterfs \(version)")
+        return 0
+      case .mount(let options): return try mount(options)
+      }
+    } catch {
+      return fail(error)
+    }
+  }
+
+  private static func mount(_ given: DriverOptions) throws(DriverError) -> Int32 {
+    var options = given
+    // The background process leaves this directory.
+    if let absolute = System.realPath(options.source) { options.source = absolute }
+    yl_ignore_sigpipe()
+    try Mount.check(options)
+    if options.isForeground { return try serve(options, background: nil) }
+
+    switch try Background.begin() {
+    case .parent(let waiting):
+      try waiting.wait()
+      return 0
+    case .child(let background):
+      do throws(DriverError) { return try serve(options, background: background) } catch {
+        background.report(error)
+        return error.status.rawValue
+      }
+    }
+  }
+
+  private static func serve(_ options: DriverOptions, background: Background?) throws(DriverError) -> Int32 {
+    yl_protect_memory()
+    yl_raise_open_files()
+    let model = try open(options)
+    let mount: Mount
+    do throws(DriverError) { mount = try Mount(model, options) } catch {
+      model.close()
+      throw error
+    }
+    Termination.lead(to: mount.exitDescriptor)
+    mount.start()
+    background?.becomeReady()
+    ServiceManager.tell("READY=1\nMAINPID=\(System.processID)\nSTATUS=\(options.source) on \(mount.path)")
+
+    let ending = mount.waitForEnd()
+    ServiceManager.tell("STOPPING=1")
+    guard ending == .clean else {
+      DriverLog.write(.error, "\(mount.path) was unmounted while a request hung; the repository was not closed")
+      // A thread is inside the model: nothing may be torn down under it.
+      _exit(DriverError.Status.failed.rawValue)
+    }
+    // A store that is out of reach must not keep the process from ending.
+    let isClosed = Monitor(false)
+    _ = Worker("yfs-close") {
+      model.close()
+      isClosed.update { $0 = true }
+    }
+    guard isClosed.wait(milliseconds: closeMilliseconds, { $0 ? true : nil }) ?? false else {
+      DriverLog.write(.error, "\(mount.path) was unmounted, but the repository could not be closed in time")
+      _exit(DriverError.Status.failed.rawValue)
+    }
+    return 0
+  }
+
+  private static func open(_ options: DriverOptions) throws(DriverError) -> any FileSystemModel {
+    do { return try openModel(options) } catch let error as DriverError { throw error } catch {
+      throw DriverError("\(options.source) cannot be opened: \(error)")
+    }
+  }
+
+  private static func fail(_ error: DriverError) -> Int32 {
+    DriverLog.write(.error, error.message)
+    return error.status.rawValue
+  }
+}
