@@ -8,6 +8,12 @@ package struct SnapshotNode: Sendable {
   package let entry: Entry
   /// Number of the directory above; 0 for the root itself.
   package let parent: UInt64
+
+  package init(number: UInt64, entry: Entry, parent: UInt64) {
+    self.number = number
+    self.entry = entry
+    self.parent = parent
+  }
 }
 
 /// One snapshot as a file system. For any thread.

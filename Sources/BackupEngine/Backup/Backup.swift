@@ -27,7 +27,7 @@ package enum Backup {
     defer { lease?.release() }
     try repository.index.refresh()
     let catalog = try SnapshotCatalog(repository)
-    let base = BaseTree.choose(repository, catalog, options)
+    let base = BaseTree.choose(repository, catalog, options, sources: plan.paths)
     if let counts = base?.snapshot.record.counts {
       progress.setTotals(entries: counts.entries, bytes: counts.bytes)
     }

@@ -15,13 +15,13 @@ struct BaseTree {
 
   /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
   static func choose(
-    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: BackupOptions
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: BackupOptions, sources: [[UInt8]]
   ) -> BaseTree? {
     let candidates = catalog.snapshots.filter {
       $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
     }
-    let chosen =
-      options.type == .differential ? candidates.last { $0.record.type == .full } : candidates.last
+    let suitable = options.type == .differential ? candidates.filter { $0.record.type == .full } : candidates
+    let chosen = suitable.last { $0.record.sources == sources } ?? suitable.last
     guard let chosen else { return nil }
     let source: any ChunkSource
     if repository.keyring.role == .full {

@@ -1,0 +1,75 @@
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import SnapshotTree
+
+/// Makes single entries in a directory, and sets their metadata. One thread.
+final class EntryWriter {
+  private let content: FileContentReader
+  private let progress: RunProgress
+  private let report: (PathProblem) -> Void
+  private let isRoot = System.isRoot
+
+  init(_ content: FileContentReader, progress: RunProgress, report: @escaping (PathProblem) -> Void) {
+    self.content = content
+    self.progress = progress
+    self.report = report
+  }
+
+  /// Makes an entry, but no directory's content and no metadata. Nothing is at `name` yet.
+  func make(_ entry: Entry, _ name: [UInt8], at directory: Descriptor) throws {
+    switch entry.body {
+    case .file(let size, let content): try makeFile(name, directory, size, content)
+    case .directory: try FileSystem.makeDirectory(name, at: directory, mode: 0o700)
+    case .symbolicLink(let target): try FileSystem.makeSymbolicLink(to: target, name, at: directory)
+    case .fifo: try FileSystem.makeNode(name, at: directory, mode: S_IFIFO | 0o600)
+    case .socket: try FileSystem.makeNode(name, at: directory, mode: S_IFSOCK | 0o600)
+    case .characterDevice(let major, let minor):
+      try FileSystem.makeNode(name, at: directory, mode: S_IFCHR | 0o600, major: major, minor: minor)
+    case .blockDevice(let major, let minor):
+      try FileSystem.makeNode(name, at: directory, mode: S_IFBLK | 0o600, major: major, minor: minor)
+    }
+  }
+
+  private func makeFile(_ name: [UInt8], _ directory: Descriptor, _ size: UInt64, _ body: FileContent) throws {
+    let file = try Descriptor.open(
+      name, at: directory, O_WRONLY | O_CREAT | O_EXCL | Descriptor.noFollow, mode: 0o600)
+    try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
+      try progress.throwIfStopped()
+      guard let chunk = piece.chunk else { return true }
+      let slice = try content.chunk(chunk, length: piece.length)
+      try file.write(slice.raw, at: Int64(offset))
+      progress.add(bytes: piece.length)
+      return true
+    }
+    if try file.status().size != size { try file.truncate(to: Int64(size)) }
+  }
+
+  /// Owner, attributes, mode and times, in the order in which they do not undo each other: changing the owner takes
+  /// set-uid and capabilities away, an ACL changes the mode, and everything changes times.
+  func setMetadata(_ entry: Entry, _ name: [UInt8], at directory: Descriptor, path: [UInt8]) throws(Errno) {
+    do throws(Errno) {
+      try FileSystem.setOwner(name, at: directory, user: entry.owner.user, group: entry.owner.group)
+    } catch {
+      // An ordinary user restores files as his own.
+      if isRoot || error != .notPermitted { throw error }
+    }
+    try setAttributes(entry, name, directory, path)
+    if entry.type != .symbolicLink { try FileSystem.setMode(name, at: directory, entry.permissions) }
+    try FileSystem.setTimes(name, at: directory, accessed: entry.modified, modified: entry.modified)
+  }
+
+  private func setAttributes(_ entry: Entry, _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]) throws(Errno) {
+    let present = (try? ExtendedAttributes.read(name, at: directory)) ?? []
+    for old in present where !entry.attributes.contains(where: { $0.name == old.name }) {
+      try? ExtendedAttributes.remove(old.name, name, at: directory)
+    }
+    for attribute in entry.attributes where !present.contains(attribute) {
+      do throws(Errno) { try ExtendedAttributes.set(attribute, name, at: directory) } catch {
+        let key = String(decoding: attribute.name, as: UTF8.self)
+        report(PathProblem(.metadata, path, "the attribute \(key) cannot be set: \(error)"))
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+
+/// The destination of a restore, reached one component at a time and never through a symbolic link.
+final class LiveTree {
+  let root: Descriptor
+  /// The directory that was asked for last: actions come in the order of the tree.
+  private var last: (path: [UInt8], directory: Descriptor)
+
+  init(_ root: Descriptor) {
+    self.root = root
+    last = ([], root)
+  }
+
+  /// The directory at a relative path.
+  func directory(_ path: [UInt8]) throws(Errno) -> Descriptor {
+    if path == last.path { return last.directory }
+    var directory = root
+    var rest = path[...]
+    // Going down from where we were saves most of the way in a deep tree.
+    if path.starts(with: last.path), !last.path.isEmpty, path.count > last.path.count, path[last.path.count] == 0x2F {
+      directory = last.directory
+      rest = path[(last.path.count + 1)...]
+    }
+    for name in rest.split(separator: 0x2F) {
+      directory = try Descriptor.open(Array(name), at: directory, Descriptor.directoryFlags)
+    }
+    last = (path, directory)
+    return directory
+  }
+
+  /// The directory above a path, and the name in it.
+  func parent(_ path: [UInt8]) throws(Errno) -> (Descriptor, [UInt8]) {
+    guard let slash = path.lastIndex(of: 0x2F) else { return (root, path) }
+    return (try directory(Array(path[..<slash])), Array(path[(slash + 1)...]))
+  }
+
+  func forgetPosition() { last = ([], root) }
+
+  /// Removes what is at `name`, with all below it; never another file system mounted there.
+  static func remove(_ name: [UInt8], at directory: Descriptor) throws(Errno) {
+    let status = try FileStatus(of: name, at: directory)
+    guard status.isDirectory else { return try FileSystem.removeFile(name, at: directory) }
+    let device = status.device
+    // One level of the way down: the directory, its name above, and what is still in it.
+    struct Level {
+      var directory: Descriptor
+      let name: [UInt8]
+      var names: [[UInt8]]
+    }
+    func open(_ name: [UInt8], _ above: Descriptor) throws(Errno) -> Level {
+      let inner = try Descriptor.open(name, at: above, Descriptor.directoryFlags)
+      guard try inner.status().device == device else { throw .busy }
+      return Level(directory: inner, name: name, names: try Directory.names(inner))
+    }
+    var stack = [try open(name, directory)]
+    while let top = stack.last {
+      if let next = top.names.last {
+        stack[stack.count - 1].names.removeLast()
+        if try FileStatus(of: next, at: top.directory).isDirectory {
+          stack.append(try open(next, top.directory))
+        } else {
+          try FileSystem.removeFile(next, at: top.directory)
+        }
+      } else {
+        stack.removeLast()
+        try FileSystem.removeDirectory(top.name, at: stack.last?.directory ?? directory)
+      }
+    }
+  }
+}

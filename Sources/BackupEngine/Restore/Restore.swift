@@ -1,0 +1,91 @@
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+package import SnapshotTree
+
+/// Brings files back from a snapshot.
+package enum Restore {
+  package struct Options: Sendable {
+    /// Also delete what is not in the snapshot, below the restored directory only.
+    package var deletes = false
+    package init() {}
+  }
+
+  /// A planned restore, ready to be carried out once.
+  package struct Prepared {
+    package let plan: RestorePlan
+    fileprivate let reader: SnapshotReader
+    fileprivate let destination: Descriptor
+  }
+
+  /// Plans to restore `path` of a snapshot (empty for all of it) into the directory `destination`, which is made when
+  /// it is not there: a directory's content comes to lie in it, anything else under its own name.
+  package static func prepare(
+    _ reader: SnapshotReader, path: [UInt8], into destination: String, _ options: Options, progress: RunProgress
+  ) throws -> Prepared {
+    guard let node = try reader.node(at: path) else {
+      throw YesterError(
+        .failed, "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
+        advice: "Look with \"yester ls\" or \"yester find\".")
+    }
+    do {
+      try Directory.makeAll(destination, mode: 0o755)
+      let directory = try Descriptor.open(destination, Descriptor.directoryFlags & ~Descriptor.noFollow)
+      let planner = RestorePlanner(reader, deletes: options.deletes, progress: progress)
+      let plan =
+        node.entry.isDirectory
+        ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
+        : try planner.run(single: node, named: node.entry.name, in: directory)
+      return Prepared(plan: plan, reader: reader, destination: directory)
+    } catch let error as Errno { throw YesterError.system("Restoring to", destination, error) }
+  }
+
+  /// Plans to bring one live path back: exactly that, and nothing beside it.
+  static func prepare(
+    _ reader: SnapshotReader, path: [UInt8], inPlace parent: Descriptor, name: [UInt8], _ options: Options,
+    progress: RunProgress
+  ) throws -> Prepared {
+    guard let node = try reader.node(at: path), node.number != 0 else {
+      throw YesterError(
+        .failed, "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
+        advice: "Look with \"yester versions\" which snapshots hold it.")
+    }
+    guard !node.entry.isPartial else {
+      throw YesterError(
+        .failed, "Only parts of \(printable(path.drop { $0 == 0x2F }.map { $0 })) are in that snapshot",
+        advice: "Roll back one of the paths that were backed up.")
+    }
+    let planner = RestorePlanner(reader, deletes: options.deletes, progress: progress)
+    let plan = try planner.run(single: node, named: name, in: parent)
+    return Prepared(plan: plan, reader: reader, destination: parent)
+  }
+
+  /// Proves that all that the plan will write is stored and sound; throws before anything was touched otherwise.
+  package static func prove(_ prepared: Prepared, progress: RunProgress) throws {
+    let content = FileContentReader(tree: prepared.reader.tree, keySet: prepared.reader.snapshot.keySet)
+    for action in prepared.plan.actions where action.entries > 0 {
+      guard let number = action.number, let node = try prepared.reader.node(number) else { continue }
+      try prepared.reader.walk(from: node) { node, _ in
+        try progress.throwIfStopped()
+        guard case .file(let size, let body) = node.entry.body else { return true }
+        try content.forEachPiece(of: body, size: size, from: 0) { _, piece in
+          if let chunk = piece.chunk { _ = try content.chunk(chunk, length: piece.length) }
+          return true
+        }
+        return true
+      }
+    }
+  }
+
+  /// Carries the plan out; the number of paths that could not be restored, each of which was reported.
+  package static func carryOut(
+    _ prepared: Prepared, progress: RunProgress, report: @escaping (PathProblem) -> Void
+  ) throws -> Int {
+    progress.setTotals(entries: prepared.plan.creates + prepared.plan.replaces, bytes: prepared.plan.bytes)
+    let executor = RestoreExecutor(
+      prepared.reader, onto: prepared.destination, progress: progress, report: report)
+    try executor.run(prepared.plan)
+    return executor.failures
+  }
+}

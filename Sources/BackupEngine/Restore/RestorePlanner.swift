@@ -1,0 +1,225 @@
+internal import CLinux
+internal import ChunkCodec
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import SnapshotTree
+
+/// Compares a part of a snapshot with what is at the destination, and lists what has to be done.
+final class RestorePlanner {
+  private let reader: SnapshotReader
+  private let content: FileContentReader
+  private let deletes: Bool
+  private let progress: RunProgress
+  private var plan = RestorePlan()
+  /// For each link group that was met: the inode that its first member keeps; nil when it will be made anew.
+  private var linkInodes: [UInt64: UInt64?] = [:]
+
+  private struct Frame {
+    let node: SnapshotNode
+    let directory: Descriptor
+    let device: UInt64
+    let path: [UInt8]
+    var position: UInt64 = 0
+    let needsMetadata: Bool
+  }
+
+  init(_ reader: SnapshotReader, deletes: Bool, progress: RunProgress) {
+    self.reader = reader
+    self.deletes = deletes
+    self.progress = progress
+    content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
+  }
+
+  /// Plans the content of the directory `start` onto the directory `destination`.
+  func run(_ start: SnapshotNode, onto destination: Descriptor, setsRootMetadata: Bool) throws -> RestorePlan {
+    let status = try destination.status()
+    var stack = [
+      Frame(
+        node: start, directory: destination, device: status.device, path: [],
+        needsMetadata: setsRootMetadata && !start.entry.isPartial)
+    ]
+    while let top = stack.last {
+      try progress.throwIfStopped()
+      var below: Frame?
+      var position = top.position
+      try reader.forEachChild(of: top.node, from: top.position) { child, at in
+        position = at + 1
+        below = try visit(child, top)
+        return below == nil
+      }
+      stack[stack.count - 1].position = position
+      if let below {
+        stack.append(below)
+        continue
+      }
+      if deletes && !top.node.entry.isPartial { try planDeletions(top) }
+      if top.needsMetadata { add(.finishDirectory, top.path, top.node) }
+      stack.removeLast()
+    }
+    return plan
+  }
+
+  /// Plans one thing: a file or whatever else is no directory, or a directory with all in it.
+  func run(single node: SnapshotNode, named name: [UInt8], in destination: Descriptor) throws -> RestorePlan {
+    let above = Frame(
+      node: node, directory: destination, device: try destination.status().device, path: [], needsMetadata: false)
+    var named = node.entry
+    named.name = name
+    let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
+    if let frame = try visit(renamed, above) {
+      let inner = try RestorePlanner(reader, deletes: deletes, progress: progress).run(
+        node, onto: frame.directory, setsRootMetadata: true)
+      for action in inner.actions {
+        plan.actions.append(
+          RestoreAction(
+            kind: action.kind, path: action.path.isEmpty ? name : name + [0x2F] + action.path, number: action.number,
+            entries: action.entries, bytes: action.bytes))
+      }
+      plan.unchanged += inner.unchanged
+    }
+    return plan
+  }
+
+  /// Plans one child; a directory that is there already is returned, to be gone into.
+  private func visit(_ child: SnapshotNode, _ above: Frame) throws -> Frame? {
+    let entry = child.entry
+    let path = above.path.isEmpty ? entry.name : above.path + [0x2F] + entry.name
+    let status: FileStatus
+    do throws(Errno) { status = try FileStatus(of: entry.name, at: above.directory) } catch {
+      guard error == .notFound else { throw YesterError.system("Looking at", printable(path), error) }
+      noteLink(entry, nil)
+      add(.create, path, child)
+      return nil
+    }
+    progress.add(entries: 1)
+    if entry.isDirectory && status.isDirectory {
+      return Frame(
+        node: child, directory: try Descriptor.open(entry.name, at: above.directory, Descriptor.directoryFlags),
+        device: above.device, path: path, needsMetadata: !entry.isPartial)
+    }
+    if let reason = try reasonToReplace(child, status, above.directory) {
+      noteLink(entry, nil)
+      add(.replace(reason), path, child)
+      return nil
+    }
+    noteLink(entry, status.inode)
+    if try hasSameMetadata(entry, status, above.directory) {
+      plan.unchanged += 1
+    } else {
+      add(.setMetadata, path, child)
+    }
+    return nil
+  }
+
+  private func noteLink(_ entry: Entry, _ inode: UInt64?) {
+    if let group = entry.linkGroup, linkInodes[group] == nil { linkInodes[group] = .some(inode) }
+  }
+
+  private func reasonToReplace(
+    _ node: SnapshotNode, _ status: FileStatus, _ directory: Descriptor
+  ) throws -> RestoreAction.ReplaceReason? {
+    let entry = node.entry
+    guard status.type == entry.type.modeBits else { return .typeDiffers }
+    if let group = entry.linkGroup, let first = linkInodes[group], first != status.inode { return .linkDiffers }
+    switch entry.body {
+    case .file(let size, let body):
+      let isSame = try isSameFile(entry, size, body, status, directory)
+      if isSame { return nil }
+      return status.modified > reader.snapshot.record.start ? .newerThanSnapshot : .contentDiffers
+    case .symbolicLink(let target):
+      return try FileSystem.readLink(entry.name, at: directory) == target ? nil : .contentDiffers
+    case .characterDevice(let major, let minor), .blockDevice(let major, let minor):
+      return status.raw.rdev_major == major && status.raw.rdev_minor == minor ? nil : .contentDiffers
+    default: return nil
+    }
+  }
+
+  /// The very inode with the very time of change is the file that was backed up. Otherwise equal times and sizes are
+  /// not enough to call it the same: its content is read and compared.
+  private func isSameFile(
+    _ entry: Entry, _ size: UInt64, _ body: FileContent, _ status: FileStatus, _ directory: Descriptor
+  ) throws -> Bool {
+    guard status.size == size else { return false }
+    if status.inode == entry.sourceInode && status.changed == entry.changed && status.modified == entry.modified {
+      return true
+    }
+    guard let file = try? Descriptor.open(entry.name, at: directory, Descriptor.noFollow | O_NONBLOCK) else {
+      return false
+    }
+    let buffer = Bytes(capacity: Limits.chunkSizeMax)
+    var isSame = true
+    try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
+      try progress.throwIfStopped()
+      if let chunk = piece.chunk {
+        let part = buffer.whole.rebased(Int(piece.length))
+        let slice = try content.chunk(chunk, length: piece.length)
+        isSame = try file.read(into: part, at: Int64(offset)) == part.count && slice.raw.equals(UnsafeRawBufferPointer(part))
+      } else {
+        // A hole reads as zeros; where the live file has a hole as well, nothing needs to be read.
+        isSame = try Self.isZero(file, from: offset, count: piece.length, buffer)
+      }
+      return isSame
+    }
+    return isSame
+  }
+
+  private static func isZero(_ file: Descriptor, from start: UInt64, count: UInt64, _ buffer: Bytes) throws -> Bool {
+    var at = start
+    let end = start + count
+    while at < end {
+      guard let data = try file.nextData(from: Int64(at)), UInt64(data) < end else { return true }
+      at = UInt64(data)
+      let part = buffer.whole.rebased(Int(min(end - at, UInt64(buffer.capacity))))
+      let got = try file.read(into: part, at: Int64(at))
+      if got == 0 || part[..<got].contains(where: { $0 != 0 }) { return false }
+      at += UInt64(got)
+    }
+    return true
+  }
+
+  private func hasSameMetadata(_ entry: Entry, _ status: FileStatus, _ directory: Descriptor) throws -> Bool {
+    let ownerMatters = System.isRoot
+    guard status.modified == entry.modified, entry.type == .symbolicLink || status.permissions == entry.permissions,
+      !ownerMatters || (status.raw.uid == entry.owner.user && status.raw.gid == entry.owner.group)
+    else { return false }
+    return ((try? ExtendedAttributes.read(entry.name, at: directory)) ?? []) == entry.attributes
+  }
+
+  private func planDeletions(_ frame: Frame) throws {
+    for name in try Directory.names(frame.directory) {
+      guard try name.withUnsafeBytes({ try reader.child($0, of: frame.node) }) == nil else { continue }
+      let path = frame.path.isEmpty ? name : frame.path + [0x2F] + name
+      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory, status.device != frame.device {
+        plan.problems.append(
+          PathProblem(.skipped, path, "it is not in the snapshot, but another file system is mounted there; it stays"))
+        continue
+      }
+      plan.actions.append(RestoreAction(kind: .delete, path: path, number: nil, entries: 0, bytes: 0))
+    }
+  }
+
+  private func add(_ kind: RestoreAction.Kind, _ path: [UInt8], _ node: SnapshotNode) {
+    let makes = if case .setMetadata = kind { false } else { kind != .finishDirectory }
+    plan.actions.append(
+      RestoreAction(
+        kind: kind, path: path, number: node.number, entries: makes ? 1 + node.entry.below : 0,
+        bytes: makes ? node.entry.size : 0))
+  }
+}
+
+extension EntryType {
+  /// The type as in `st_mode`.
+  package var modeBits: UInt32 {
+    switch self {
+    case .file: S_IFREG
+    case .directory: S_IFDIR
+    case .symbolicLink: S_IFLNK
+    case .fifo: S_IFIFO
+    case .socket: S_IFSOCK
+    case .characterDevice: S_IFCHR
+    case .blockDevice: S_IFBLK
+    }
+  }
+}

@@ -1,0 +1,55 @@
+internal import Platform
+internal import RepositoryFormat
+package import RepositoryStore
+
+/// How users name a snapshot, and a place in it: `latest`, a day, a name, or the beginning of an id; then perhaps a
+/// colon and a path.
+package struct SnapshotSelector: Sendable {
+  package let snapshot: String
+  /// Without a slash in front; empty for the whole snapshot.
+  package let path: [UInt8]
+  package let hasPath: Bool
+
+  package init(_ text: String) {
+    if let colon = text.firstIndex(of: ":") {
+      snapshot = String(text[..<colon])
+      path = Array(text[text.index(after: colon)...].utf8.drop { $0 == 0x2F })
+      hasPath = true
+    } else {
+      snapshot = text
+      path = []
+      hasPath = false
+    }
+  }
+
+  /// The snapshot that is meant; error 1 with what would be possible otherwise.
+  package func find(in catalog: SnapshotCatalog, host: String? = nil) throws -> CatalogedSnapshot {
+    let all = catalog.snapshots.filter { host == nil || $0.record.host == host }
+    // This host's snapshots come first, wherever a name could mean several.
+    let own = all.filter { $0.record.host == System.hostName }
+    for candidates in host == nil && !own.isEmpty ? [own, all] : [all] {
+      if let found = try match(candidates) { return found }
+    }
+    throw YesterError(
+      .failed, "There is no snapshot \"\(snapshot)\"",
+      advice: "Name one by \"latest\", a day (20261120), its name or the beginning of its id; \"yester list\" shows them.")
+  }
+
+  private func match(_ candidates: [CatalogedSnapshot]) throws -> CatalogedSnapshot? {
+    let regular = candidates.filter { $0.record.kind != .restorePoint }
+    if snapshot == "latest" { return regular.last ?? candidates.last }
+    if let exact = candidates.last(where: { $0.record.name == snapshot }) { return exact }
+    if snapshot.utf8.count == 8, snapshot.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      let last = regular.last(where: { $0.record.name.hasPrefix(snapshot + "_") })
+    {
+      return last
+    }
+    guard snapshot.utf8.count >= 4 else { return nil }
+    let byID = candidates.filter { $0.id.hex.hasPrefix(snapshot) }
+    guard byID.count < 2 else {
+      throw YesterError(
+        .failed, "\"\(snapshot)\" is the beginning of \(byID.count) ids", advice: "Give more of the id.")
+    }
+    return byID.first
+  }
+}
