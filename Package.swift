@@ -93,6 +93,11 @@ let package = Package(
       dependencies: ["CFuse", "CLinux", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
       swiftSettings: settings
     ),
+    .testTarget(
+      name: "FuseMountTests",
+      dependencies: ["CLinux", "FuseMount", "Platform", "SnapshotTree"],
+      swiftSettings: settings
+    ),
 
     // MARK: Programs
     .executableTarget(
@@ -106,7 +111,8 @@ let package = Package(
     .executableTarget(
       name: "yesterfs",
       dependencies: [
-        "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+        "CFuse", "CLinux", "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore",
+        "SnapshotTree",
       ],
       swiftSettings: settings
     ),

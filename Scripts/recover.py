@@ -53,7 +53,7 @@ FAILED, USAGE, NO_REPOSITORY, WRONG_KEY = 1, 2, 10, 11
 DATA, TREE = 1, 2                                                       # kinds of chunks [5]
 FILE, DIRECTORY, SYMLINK, FIFO, SOCKET, CHARACTER, BLOCK = range(1, 8)  # types of entries [9.1]
 MODES = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
-ATTRIBUTES, LINK_GROUP, BIRTH, PARTIAL, HASHED = 1, 2, 4, 8, 16         # flags of entries
+ATTRIBUTES, LINK_GROUP, BIRTH, HASHED = 1, 2, 4, 16                     # flags of entries
 CACHE_SIZE = 64 * MIB
 ID_NAME = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -73,7 +73,7 @@ def require(condition, message):
 
 def show(name):
     """A name for people: control characters and bytes that are no UTF-8 are escaped."""
-    text = os.fsdecode(name) if isinstance(name, bytes) else name
+    text = name.decode(errors="backslashreplace") if isinstance(name, bytes) else name
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -125,11 +125,10 @@ class Cursor:
         while True:
             byte = self.u8()
             value |= (byte & 0x7F) << shift
+            require(value < 1 << 64 and shift < 70 and (byte or not shift), "a number is malformed")
             if byte < 0x80:
-                break
+                return value
             shift += 7
-        require(value < 1 << 64 and (byte or not shift), "a number is malformed")
-        return value
 
     def svarint(self):
         value = self.varint()
@@ -277,7 +276,7 @@ class Repository:
 
 # Packs and chunks [5, 6, 7]
 
-Pack = collections.namedtuple("Pack", "key first_block kind key_set data_key")
+Pack = collections.namedtuple("Pack", "key kind key_set data_key")
 
 
 class Chunks:
@@ -291,9 +290,9 @@ class Chunks:
         self.repository, self.store, self.report = repository, repository.store, repository.report
         self.locations, self.further = {}, {}
         self.packs = []
-        self.pack, self.offset, self.sealed, self.plain = (array.array("I") for _ in range(4))
+        self.pack, self.number, self.offset, self.sealed, self.plain = (array.array("I") for _ in range(5))
         self.cache, self.cached = collections.OrderedDict(), 0
-        broken = {}
+        broken = {}  # key of a pack: its place in self.packs
         for first in range(256):
             for key in self.store.keys(f"packs/{first:02x}"):
                 with self.report.guard(key):
@@ -301,8 +300,6 @@ class Chunks:
         for key in self.store.keys("index") if broken else ():
             with self.report.guard(key):
                 self.add_segment(key, broken)
-        for key, error in broken.items():
-            self.report.failure(key, f"{error}; what the index says about it is used instead, if anything")
 
     def add_pack(self, key, broken):
         """Learn a pack's chunks from its directory."""
@@ -312,21 +309,12 @@ class Chunks:
             require(len(header) == 128 and header[32] in (DATA, TREE) and header[33:40] == bytes(7), "is no pack")
             key_set = self.repository.keys.find(header[40:48])
             data_key = self.repository.unwrap(key_set, header[48:80], header[80:], header[:80], b"yester pack key 1")
-            pack = Pack(key, len(self.pack), header[32], key_set, data_key)
+            self.packs.append(Pack(key, header[32], key_set, data_key))
             try:
-                self.add_directory(pack, *self.read_directory(file, data_key))
+                self.add_directory(*self.read_directory(file, data_key))
             except Damage as error:
-                broken[key] = error
-                # Its blocks will come from the index.
-                broken_pack = self.drop_blocks(pack)
-                self.packs.append(broken_pack)
-            else:
-                self.packs.append(pack)
-
-    def drop_blocks(self, pack):
-        for column in (self.pack, self.offset, self.sealed, self.plain):
-            del column[pack.first_block:]
-        return pack
+                broken[key] = len(self.packs) - 1
+                self.report.failure(key, f"{error}; what the index says about it is used instead, if anything")
 
     @staticmethod
     def read_directory(file, data_key):
@@ -338,13 +326,13 @@ class Chunks:
         sealed = os.pread(file.fileno(), length, start)
         return unseal(data_key, nonce(2, 0), b"", sealed, "the directory"), start
 
-    def add_directory(self, pack, directory, end):
+    def add_directory(self, directory, end):
         cursor, position, found = Cursor(directory), 128, []
         count = cursor.u32()
         require(count <= 1_000_000, "has too many blocks")
-        for _ in range(count):
+        for place in range(count):
             sealed, plain, compression, chunks = struct.unpack("<IIBI", cursor.take(13))
-            block = self.add_block(len(self.packs), position, sealed, plain, compression)
+            block = self.add_block(len(self.packs) - 1, place, position, sealed, plain, compression)
             position += sealed
             offset = 0
             for name, length in struct.iter_unpack("<32sI", cursor.take(36 * chunks)):
@@ -356,9 +344,10 @@ class Chunks:
         for chunk in found:
             self.add_chunk(*chunk)
 
-    def add_block(self, pack, offset, sealed, plain, compression):
+    def add_block(self, pack, place, offset, sealed, plain, compression):
         require(plain <= 16 * MIB and 16 <= sealed <= 256 * MIB and compression <= 1, "has a block beyond the limits")
         self.pack.append(pack)
+        self.number.append(place)
         self.offset.append(offset)
         self.sealed.append(sealed)
         self.plain.append(compression << 28 | plain)
@@ -383,24 +372,21 @@ class Chunks:
             replaced, condemned, packs, blocks, chunks, _ = struct.unpack("<6I", body.read(24))
             body.read(32 * replaced)
             body.read(40 * condemned)
-            numbers = {pack.key: number for number, pack in enumerate(self.packs)}
-            wanted = {}  # place in the segment's list of packs: number of the pack
+            wanted = {}  # place in the segment's list of packs: place in self.packs, first block
             for place in range(packs):
-                name = struct.unpack("<32sQII", body.read(48))[0].hex()
-                name = f"packs/{name[:2]}/{name}"
-                if name in broken and name in numbers:
-                    wanted[place] = numbers[name]
+                name, _, _, first = struct.unpack("<32sQII", body.read(48))
+                name = f"packs/{name[:1].hex()}/{name.hex()}"
+                if name in broken:
+                    wanted[place] = broken[name], first
             self.add_indexed(body, blocks, chunks, wanted)
 
     def add_indexed(self, body, blocks, chunks, wanted):
-        known = {}  # place in the segment's list of blocks: number of the block
+        known = {}  # place in the segment's list of blocks: place in self.pack
         for place in range(blocks):
             pack, offset, sealed, plain = struct.unpack("<4I", body.read(16))
             if pack in wanted:
-                if pack not in known.values() and offset == 128:
-                    number = wanted[pack]
-                    self.packs[number] = self.packs[number]._replace(first_block=len(self.pack))
-                known[place] = self.add_block(wanted[pack], offset, sealed, plain & 0xFFFFFFF, plain >> 28)
+                pack, first = wanted[pack]
+                known[place] = self.add_block(pack, place - first, offset, sealed, plain & 0xFFFFFFF, plain >> 28)
         for _ in range(chunks):
             name, block, offset, length = struct.unpack("<20s3I", body.read(32))
             if block in known:
@@ -415,7 +401,7 @@ class Chunks:
         compression, size = self.plain[number] >> 28, self.plain[number] & 0xFFFFFFF
         with self.store.open(pack.key) as file:
             sealed = os.pread(file.fileno(), self.sealed[number], self.offset[number])
-        place = number - pack.first_block
+        place = self.number[number]
         what = f"block {place} of pack {pack.key[9:17]}"
         additional = struct.pack("<BBI", pack.kind, compression, size)
         data = unseal(pack.data_key, nonce(1, place), additional, sealed, what)
@@ -493,7 +479,7 @@ class Records:
 
     def __init__(self, repository):
         self.repository, self.keys = repository, repository.keys
-        self.snapshots, self.removed = [], {}
+        self.snapshots, self.removed = [], {}  # removed: (writer, sequence): id
         self.links = collections.defaultdict(dict)  # writer: {sequence: (id, id before)}
         for key in repository.store.keys("snapshots"):
             with repository.report.guard(key):
@@ -594,7 +580,8 @@ class Entry:
         self.mode, owner = cursor.varint(), cursor.varint()
         require(self.mode < 4096 and owner < len(owners), "has an entry with a wrong mode or owner")
         self.uid, self.gid = owners[owner]
-        self.mtime, _ctime = cursor.time(), cursor.time()
+        self.mtime = cursor.time()
+        cursor.time()  # of change; cannot be restored
         if self.flags & BIRTH:
             cursor.time()
         cursor.varint(), cursor.varint()  # links, inode
@@ -659,7 +646,7 @@ class Listing:
                 yield entry
             else:
                 self.damaged = True
-                self.fail(f"the entry {show(entry.name)!r} has a wrong name or place")
+                self.fail(f"the entry '{show(entry.name)}' has a wrong name or place")
 
 
 def read_branch(data):
@@ -741,7 +728,7 @@ class Restorer:
 
     def path(self):
         names = [listing.entry.name for listing in self.stack[1:]]
-        return f"{self.snapshot.name}:/" + show(b"/".join(names + ([self.name] if self.name else [])))
+        return f"{show(self.snapshot.name)}:/" + show(b"/".join(names + ([self.name] if self.name else [])))
 
     def fail(self, message):
         self.report.failure(self.path(), message)
@@ -956,12 +943,14 @@ def restore_all(repository, records, selected, path):
     chunks = Chunks(repository)
     os.umask(0o077)
     for snapshot, names in names_of(records.snapshots, selected):
-        print(f"{show('/'.join(names))}: ", end="", flush=True)
+        shown = show("/".join(names))
+        print(f"Restoring {shown}", flush=True)
         before, restorer = report.failures, None
-        with report.guard(snapshot.name), destination.pool() as pool:
+        with report.guard(shown), destination.pool() as pool:
             restorer = Restorer(chunks, snapshot, report, pool)
             restorer.restore(destination.make(*names))
-        print(f"{restorer.count if restorer else 0:,} entries restored, {report.failures - before} errors", flush=True)
+        print(f"Restored {restorer.count if restorer else 0:,} entries of {shown}, "
+              f"{report.failures - before:,} errors", flush=True)
 
 
 # The command line
@@ -979,8 +968,10 @@ def read_secret(options):
                 return file.readline().rstrip(b"\r\n"), 1
     except OSError as error:
         raise Stop(WRONG_KEY, f"{error.filename}: {error.strerror}") from error
-    password = os.environb.get(b"YESTER_PASSWORD")
-    return password or os.fsencode(getpass.getpass("Password: ")), 1
+    try:
+        return os.environb.get(b"YESTER_PASSWORD") or os.fsencode(getpass.getpass("Password: ")), 1
+    except EOFError as error:
+        raise Stop(WRONG_KEY, "no password was given") from error
 
 
 def read_key_file(path):
@@ -999,7 +990,7 @@ def select(records, wanted):
     found = [snapshot for snapshot in records.snapshots
              if snapshot.name == wanted or len(wanted) >= 8 and snapshot.id.hex().startswith(wanted)]
     if not found:
-        raise Stop(USAGE, f"there is no snapshot {wanted}")
+        raise Stop(USAGE, f"there is no snapshot {show(wanted)}")
     return found
 
 

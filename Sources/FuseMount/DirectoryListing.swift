@@ -10,7 +10,11 @@ internal import SnapshotTree
 extension Adapter {
   /// `wantsNodes` says that the kernel takes attributes along with the names (READDIRPLUS).
   func list(
-    _ directory: UInt64, from offset: Int64, _ size: Int, wantsNodes: Bool, _ request: fuse_req_t,
+    _ directory: UInt64,
+    from offset: Int64,
+    _ size: Int,
+    wantsNodes: Bool,
+    _ request: fuse_req_t,
     _ reply: consuming Reply
   ) {
     if directory == Self.root { _ = refresher.refreshIfDue() }
@@ -82,7 +86,10 @@ private struct Page {
 
   /// False when there is no room. Without an `entry` the kernel learns the name, inode and type only.
   mutating func add(
-    _ name: UnsafeRawBufferPointer, _ info: NodeInfo, next: UInt64, _ entry: () -> fuse_entry_param?
+    _ name: UnsafeRawBufferPointer,
+    _ info: NodeInfo,
+    next: UInt64,
+    _ entry: () -> fuse_entry_param?
   ) -> Bool {
     let room = buffer.count - used
     let needed = withUnsafeTemporaryAllocation(byteCount: Int(NAME_MAX) + 1, alignment: 1) { terminated -> Int in

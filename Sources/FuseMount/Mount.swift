@@ -32,7 +32,10 @@ package final class Mount: Sendable {
   package static func check(_ options: DriverOptions) throws(DriverError) {
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     _ = try MountPoint.prepare(
-      options.mountPoint, source: options.source, allowingContent: options.allowsContent)
+      options.mountPoint,
+      source: options.source,
+      allowingContent: options.allowsContent
+    )
   }
 
   /// Mounts. From here on whoever looks into the mount waits until `serve` is called.
@@ -40,7 +43,10 @@ package final class Mount: Sendable {
     DriverLog.captureFuse()
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     let path = try MountPoint.prepare(
-      options.mountPoint, source: options.source, allowingContent: options.allowsContent)
+      options.mountPoint,
+      source: options.source,
+      allowingContent: options.allowsContent
+    )
     self.path = path
     notifier = Notifier()
     adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
@@ -64,10 +70,13 @@ package final class Mount: Sendable {
     }
   }
 
-  /// Begins to answer requests, on threads of its own.
+  /// Begins to answer requests, on threads of its own. When it returns, the mount has answered its first.
   package func start() {
     notifier.start(session)
     pool.start(threads: threads)
+    // Waits until kernel and driver have agreed on the terms, among them the read-ahead that is raised below.
+    var totals = statvfs()
+    _ = path.withCString { statvfs($0, &totals) }
     raiseReadAhead()
   }
 

@@ -86,7 +86,9 @@ enum MountPoint {
     if !isAllowed {
       throw DriverError(
         "allow_other needs the line user_allow_other in /etc/fuse.conf, which only root can add; "
-          + "without allow_other the mount is visible to you alone", .usage)
+          + "without allow_other the mount is visible to you alone",
+        .usage
+      )
     }
   }
 }

@@ -28,8 +28,11 @@ enum MountTable {
         fields.count > dash + 2
       else { return nil }
       return MountTableEntry(
-        device: plain(fields[2]), mountPoint: plain(fields[4]), type: plain(fields[dash + 1]),
-        source: plain(fields[dash + 2]))
+        device: plain(fields[2]),
+        mountPoint: plain(fields[4]),
+        type: plain(fields[dash + 1]),
+        source: plain(fields[dash + 2])
+      )
     }
   }
 

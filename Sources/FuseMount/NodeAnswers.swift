@@ -48,7 +48,9 @@ struct NodeAnswers: Sendable {
   }
 
   func entry(
-    _ info: NodeInfo, in directory: UInt64, _ news: (epoch: UInt64, changed: Timestamp)
+    _ info: NodeInfo,
+    in directory: UInt64,
+    _ news: (epoch: UInt64, changed: Timestamp)
   ) -> fuse_entry_param {
     var out = fuse_entry_param()
     out.ino = info.node

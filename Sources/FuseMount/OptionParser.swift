@@ -152,6 +152,8 @@ package enum OptionParser {
   private static func unknown(_ option: String) -> DriverError {
     let known = withValue.map { "\($0)=" } + withoutValue
     return DriverError(
-      "\(option) is not an option here; there are: \(known.sorted().joined(separator: ", "))", .usage)
+      "\(option) is not an option here; there are: \(known.sorted().joined(separator: ", "))",
+      .usage
+    )
   }
 }

@@ -68,6 +68,11 @@ package enum System {
     return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
   }
 
+  /// The running program's own path.
+  package static var executablePath: String? {
+    (try? FileSystem.readLink(Array("/proc/self/exe".utf8), at: nil)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// An absolute path without `.`, `..`, doubled slashes or symbolic links; nil when something on it is missing.
   package static func realPath(_ path: String) -> String? {
     guard let resolved = realpath(path, nil) else { return nil }

@@ -9,6 +9,7 @@ package final class ChunkIndex: Sendable {
     package var segments: [IndexSegment] = []
     package var condemned: [ObjectID: Int64] = [:]
     fileprivate var known: Set<ObjectID> = []
+    fileprivate var avoided: Set<ObjectID> = []
   }
   private let cache: IndexCache
   private let store: any ObjectStore
@@ -34,8 +35,8 @@ package final class ChunkIndex: Sendable {
       for segment in live {
         for (pack, seconds) in segment.condemned { condemned[pack] = max(condemned[pack] ?? 0, seconds) }
       }
-      let next = View(segments: live.sorted { $0.chunkCount > $1.chunkCount }, condemned: condemned, known: ids)
-      view.withLock { $0 = next }
+      let sorted = live.sorted { $0.chunkCount > $1.chunkCount }
+      view.withLock { $0 = View(segments: sorted, condemned: condemned, known: ids, avoided: $0.avoided) }
       cache.keepOnly(ids)
       return
     }
@@ -73,9 +74,14 @@ package final class ChunkIndex: Sendable {
       do { location = try segment.location(place) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
-      if view.condemned[location.pack] == nil { return location }
+      if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
     }
     return nil
+  }
+
+  /// From now on, as far as this process is concerned, nothing new builds on these packs.
+  package func avoid(_ packs: [ObjectID]) {
+    view.withLock { view in for pack in packs { view.avoided.insert(pack) } }
   }
 
   /// Forgets the local cache and reads the index from the repository again.

@@ -19,6 +19,11 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   /// `name` is the lease's id, a hyphen and its sequence, in hexadecimal.
   package static func lease(_ name: String) -> ObjectKey { ObjectKey(path: "leases/\(name)") }
 
+  /// The object of a folder whose objects are named by an id.
+  package static func object(_ id: ObjectID, in folder: ObjectFolder) -> ObjectKey {
+    folder == .packs ? .pack(id) : ObjectKey(path: "\(folder.rawValue)/\(id)")
+  }
+
   package var description: String { path }
   package var isPack: Bool { path.hasPrefix("packs/") }
 }

@@ -17,7 +17,13 @@ struct Yester: ParsableCommand {
         subcommands: [InitCommand.self, BackupCommand.self]),
       CommandGroup(
         name: "Looking at snapshots:",
-        subcommands: [ListCommand.self]),
+        subcommands: [ListCommand.self, MountCommand.self, UnmountCommand.self]),
+      CommandGroup(
+        name: "Bringing files back:",
+        subcommands: [RestoreCommand.self, RollbackCommand.self]),
+      CommandGroup(
+        name: "Keeping the repository:",
+        subcommands: [VerifyCommand.self, RotateCommand.self, PruneCommand.self]),
     ])
 
   /// Errors become one sentence on stderr and a fixed exit status; ArgumentParser's own (usage, help) are its own.

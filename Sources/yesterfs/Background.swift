@@ -22,7 +22,9 @@ struct Background {
       }
       guard status != 0 else { return }
       throw DriverError(
-        String(decoding: report.dropFirst(), as: UTF8.self), DriverError.Status(rawValue: Int32(status)) ?? .failed)
+        String(decoding: report.dropFirst(), as: UTF8.self),
+        DriverError.Status(rawValue: Int32(status)) ?? .failed
+      )
     }
   }
 

@@ -64,6 +64,7 @@ enum Driver {
     ServiceManager.tell("READY=1\nMAINPID=\(System.processID)\nSTATUS=\(options.source) on \(mount.path)")
 
     let ending = mount.waitForEnd()
+    DriverLog.write(.notice, "\(mount.path) is unmounted after \(mount.requests) requests")
     ServiceManager.tell("STOPPING=1")
     guard ending == .clean else {
       DriverLog.write(.error, "\(mount.path) was unmounted while a request hung; the repository was not closed")

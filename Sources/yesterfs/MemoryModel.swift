@@ -41,8 +41,16 @@ final class MemoryModel: FileSystemModel {
 
   static func info(_ node: UInt64, _ mode: UInt32, size: UInt64 = 0, isImmutable: Bool = true) -> NodeInfo {
     NodeInfo(
-      node: node, inode: node, mode: mode, links: mode & 0o170000 == 0o040000 ? 2 : 1, size: size,
-      blocks: (size + 511) / 512, modified: moment, changed: moment, isImmutable: isImmutable)
+      node: node,
+      inode: node,
+      mode: mode,
+      links: mode & 0o170000 == 0o040000 ? 2 : 1,
+      size: size,
+      blocks: (size + 511) / 512,
+      modified: moment,
+      changed: moment,
+      isImmutable: isImmutable
+    )
   }
 
   private func node(_ number: UInt64) throws(Errno) -> Node {
@@ -66,7 +74,9 @@ final class MemoryModel: FileSystemModel {
   }
 
   func list(
-    _ directory: UInt64, from offset: UInt64, _ body: (UnsafeRawBufferPointer, NodeInfo, UInt64) -> Bool
+    _ directory: UInt64,
+    from offset: UInt64,
+    _ body: (UnsafeRawBufferPointer, NodeInfo, UInt64) -> Bool
   ) throws(Errno) {
     var position = Int(offset)
     while true {
@@ -142,13 +152,19 @@ final class MemoryModel: FileSystemModel {
 extension MemoryModel.State {
   @discardableResult
   mutating func add(
-    _ name: String, in directory: UInt64, mode: UInt32, _ content: [UInt8] = [], isImmutable: Bool = true,
+    _ name: String,
+    in directory: UInt64,
+    mode: UInt32,
+    _ content: [UInt8] = [],
+    isImmutable: Bool = true,
     _ change: (inout MemoryModel.Node) -> Void = { _ in }
   ) -> UInt64 {
     let number = next
     next += 1
     var node = MemoryModel.Node(
-      info: MemoryModel.info(number, mode, size: UInt64(content.count), isImmutable: isImmutable), parent: directory)
+      info: MemoryModel.info(number, mode, size: UInt64(content.count), isImmutable: isImmutable),
+      parent: directory
+    )
     node.content = content
     change(&node)
     nodes[number] = node
@@ -165,7 +181,7 @@ extension MemoryModel.State {
 
 extension MemoryModel {
   /// A snapshot of `files` small files, ten to a directory, and one of everything else.
-  static func sample(files: Int) -> MemoryModel {
+  static func sample(files: Int, largeSize: Int = 1 << 20) -> MemoryModel {
     let model = MemoryModel { state in
       let snapshot = state.add("20261120", in: 1, mode: 0o040755)
       var directory = snapshot
@@ -196,7 +212,7 @@ extension MemoryModel {
         node.info.size = (10 << 20) + 3
         node.info.blocks = 8
       }
-      state.add("large", in: other, mode: 0o100644, (0..<(64 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 3) })
+      state.add("large", in: other, mode: 0o100644, pattern(largeSize))
       state.add("slow", in: other, mode: 0o100644, Array("slow".utf8)) { $0.delaySeconds = 3600 }
       state.add("latest", in: 1, mode: 0o120777, Array("20261120".utf8), isImmutable: false)
       let yester = state.add(".yester", in: 1, mode: 0o040755, isImmutable: false)
@@ -207,6 +223,10 @@ extension MemoryModel {
       }
     }
     return model
+  }
+
+  static func pattern(_ size: Int) -> [UInt8] {
+    (0..<size).map { UInt8(truncatingIfNeeded: ($0 &* 7) >> 3) }
   }
 
   /// posix_acl_xattr version 2: tag, permissions, id of each entry (linux/posix_acl_xattr.h).

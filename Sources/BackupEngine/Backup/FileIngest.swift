@@ -36,7 +36,7 @@ package final class FileIngest {
   /// Stores what the file holds now, up to `size` bytes. `blocks` (of 512 bytes) tells whether it may have holes.
   package func store(_ file: Descriptor, size: UInt64, blocks: UInt64) throws -> Result {
     if size == 0 { return Result(size: 0, content: .empty) }
-    let mayHaveHoles = blocks < size / 512
+    let mayHaveHoles = blocks < (size + 511) / 512
     if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size)) }
     return try storePieces(file, size, mayHaveHoles: mayHaveHoles)
   }
@@ -159,6 +159,7 @@ package final class FileIngest {
     }
 
     mutating func finish(_ digest: Digest?) throws -> FileContent {
+      if lists.isEmpty, pieces.count == 1, pieces[0].chunk != nil, let digest { return .single(digest) }
       if lists.isEmpty && pieces.count <= FileIngest.inlinePiecesMax { return .pieces(digest, pieces) }
       if !pieces.isEmpty { try flushPieces() }
       var level = 0

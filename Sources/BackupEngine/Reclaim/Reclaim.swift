@@ -1,0 +1,276 @@
+internal import ChunkCodec
+internal import Platform
+package import RepositoryFormat
+package import RepositoryStore
+internal import SnapshotTree
+
+/// Gives back the space of what no snapshot needs, while others go on working.
+///
+/// 1. *Mark* what all snapshots need.
+/// 2. Copy what is needed out of packs that are mostly unneeded.
+/// 3. *Condemn* the packs that nobody needs: from now on no writer builds on them. They stay readable.
+/// 4. *Delete* condemned packs once nobody is left who could have built on them before: every lease that is alive
+///    began after the condemnation. Snapshots that were finished meanwhile are marked first, and what they use is
+///    pardoned.
+///
+/// Whoever took his lease after step 3 has read the condemnation. Whoever took it before either still holds it, and
+/// then nothing is deleted, or has ended, and then his snapshot is seen in step 4. So nothing that a snapshot needs
+/// can go, whatever the order of events.
+package enum Reclaim {
+  package struct Options: Sendable {
+    /// How much of the stored data may be unneeded before packs are rewritten, 0 to 1.
+    package var unusedMax = 0.05
+    package var isDryRun = false
+    /// Snapshots that are about to be removed: what only they need counts as unneeded. Only for a dry run.
+    package var without: Set<ObjectID> = []
+    package init() {}
+  }
+  package struct Result: Sendable {
+    package var packsBefore = 0
+    package var bytesBefore: UInt64 = 0
+    package var packsRewritten = 0
+    package var packsCondemned = 0
+    package var packsDeleted = 0
+    package var bytesFreed: UInt64 = 0
+    /// Packs that wait for others to end, and who these are.
+    package var packsWaiting = 0
+    package var waitingFor: [String] = []
+  }
+  /// Packs below this size are gathered into larger ones when there are many of them.
+  private static let smallPackSize: UInt64 = 4 << 20
+  private static let smallPacksMax = 24
+  /// Clocks of different hosts may differ by this much.
+  private static let clockSkewSeconds: Int64 = 3600
+
+  package static func run(_ repository: Repository, _ options: Options, progress: RunProgress) throws -> Result {
+    try repository.requireFullKey("reclaim space")
+    if options.isDryRun { return try Work(repository, options, progress).plan() }
+    try Leases.removeDead(repository)
+    let lease = try Lease.take(repository, .reclaim)
+    defer { lease?.release() }
+    let others = try Leases.list(repository).filter { !$0.isDead && $0.record.purpose == .reclaim }
+    guard others.count == 1 else {
+      let other = others.first { $0.record.process != UInt64(System.processID) } ?? others[0]
+      throw YesterError(
+        .busy, "Space is being reclaimed already, by process \(other.record.process) on \(other.record.host)",
+        advice: "Wait until that run is done.")
+    }
+    return try Work(repository, options, progress).run()
+  }
+
+  private final class Work {
+    private let repository: Repository
+    private let options: Options
+    private let progress: RunProgress
+    private let catalog: SnapshotCatalog
+    private let usage: UsageMap
+    private let tree: TreeStore
+    private var result = Result()
+
+    init(_ repository: Repository, _ options: Options, _ progress: RunProgress) throws {
+      self.repository = repository
+      self.options = options
+      self.progress = progress
+      try repository.index.refresh()
+      tree = TreeStore(reader: repository.reader)
+      catalog = try Work.completeCatalog(repository)
+      usage = UsageMap(repository.index)
+      for snapshot in catalog.snapshots where !options.without.contains(snapshot.id) {
+        try usage.mark(SnapshotReader(snapshot, tree: tree), progress)
+      }
+    }
+
+    /// The catalog; an unreadable record may need anything, so that nothing may be deleted.
+    private static func completeCatalog(_ repository: Repository) throws -> SnapshotCatalog {
+      let catalog = try SnapshotCatalog(repository)
+      guard let (id, error) = catalog.damaged.first else { return catalog }
+      throw YesterError(
+        .damaged, "The record snapshots/\(id.short) is unusable: \(error.message)",
+        advice: "Nothing was deleted, since nobody can say what that snapshot needs. Run \"yester verify\".")
+    }
+
+    func plan() throws -> Result {
+      let packs = try usage.packs()
+      count(packs)
+      let condemned = repository.index.current.condemned
+      let dead = packs.values.filter { $0.used == 0 && condemned[$0.pack.id] == nil }
+      result.packsCondemned = dead.count
+      result.bytesFreed = dead.reduce(0) { $0 + $1.pack.size }
+      result.packsRewritten = worthRewriting(packs).count
+      return result
+    }
+
+    func run() throws -> Result {
+      let packs = try usage.packs()
+      count(packs)
+      let rewritten = worthRewriting(packs)
+      try rewrite(rewritten)
+      let known = repository.index.current.condemned
+      let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
+      let fresh = dead.filter { known[$0] == nil }
+      try condemn(fresh)
+      result.packsCondemned = fresh.count
+      result.packsRewritten = rewritten.count
+      try deleteCondemned(packs)
+      try deleteOrphans()
+      return result
+    }
+
+    private func count(_ packs: [ObjectID: UsageMap.PackUse]) {
+      result.packsBefore = packs.count
+      result.bytesBefore = packs.values.reduce(0) { $0 + $1.pack.size }
+    }
+
+    /// The packs with the largest unneeded share first, until the rest is within the limit; and many small packs.
+    private func worthRewriting(_ packs: [ObjectID: UsageMap.PackUse]) -> [ObjectID] {
+      let condemned = repository.index.current.condemned
+      let live = packs.values.filter { $0.used > 0 && condemned[$0.pack.id] == nil }
+      var unused = live.reduce(0) { $0 + $1.unused }
+      let allowed = UInt64(Double(live.reduce(0) { $0 + $1.total }) * options.unusedMax)
+      var out: [ObjectID] = []
+      for use in live.sorted(by: { Double($0.used) / Double($0.total) < Double($1.used) / Double($1.total) })
+      where unused > allowed && use.unused * 10 > use.total {
+        unused -= use.unused
+        out.append(use.pack.id)
+      }
+      for kind in [ChunkKind.data, .tree] {
+        let small = live.filter {
+          $0.pack.kind == kind && $0.pack.size < Reclaim.smallPackSize && !out.contains($0.pack.id)
+        }
+        if small.count > Reclaim.smallPacksMax { out += small.map(\.pack.id) }
+      }
+      return out.sorted()
+    }
+
+    /// Copies what is needed into new packs; every chunk is held against its id on the way.
+    private func rewrite(_ packs: [ObjectID]) throws {
+      guard !packs.isEmpty else { return }
+      repository.index.avoid(packs)
+      let writer = ChunkWriter(repository)
+      defer { writer.close() }
+      let wanted = Set(packs)
+      for segment in repository.index.current.segments {
+        for place in 0..<segment.packCount {
+          let pack = try segment.pack(place)
+          guard wanted.contains(pack.id) else { continue }
+          try copy(pack.id, into: writer)
+        }
+      }
+      try writer.flush()
+    }
+
+    private func copy(_ pack: ObjectID, into writer: ChunkWriter) throws {
+      let file = try PackFile(repository, pack)
+      for block in file.blocks {
+        try progress.throwIfStopped()
+        guard block.chunks.contains(where: { usage.isUsed($0.id) }) else { continue }
+        let plain = try repository.reader.load(pack, block.place, file.key.key)
+        var offset = 0
+        for chunk in block.chunks {
+          let bytes = UnsafeRawBufferPointer(rebasing: plain.filled[offset..<(offset + Int(chunk.length))])
+          offset += Int(chunk.length)
+          guard usage.isUsed(chunk.id) else { continue }
+          guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
+            throw YesterError.damaged("The pack \(pack.short)", FormatError("a chunk in it is not what its id says"))
+          }
+          try writer.add(chunk.id, kind: file.key.key.kind, bytes)
+          progress.add(bytes: UInt64(chunk.length))
+        }
+      }
+    }
+
+    private func condemn(_ packs: [ObjectID]) throws {
+      guard !packs.isEmpty else { return }
+      var builder = IndexSegmentBuilder()
+      let now = Timestamp.now().seconds
+      builder.condemned = packs.map { ($0, now) }
+      _ = try builder.store(in: repository.store, repository.keyring)
+      try repository.index.refresh()
+    }
+
+    // MARK: Deleting
+
+    private func deleteCondemned(_ packs: [ObjectID: UsageMap.PackUse]) throws {
+      let condemned = repository.index.current.condemned
+      guard !condemned.isEmpty else { return }
+      let others = try Leases.list(repository).filter {
+        !$0.isDead && !($0.record.process == UInt64(System.processID) && $0.record.host == System.hostName)
+      }
+      var ripe: Set<ObjectID> = []
+      for (pack, since) in condemned {
+        let blocking = others.filter { other in
+          let skew = other.record.host == System.hostName ? 0 : Reclaim.clockSkewSeconds
+          return other.record.since.seconds <= since + skew
+        }
+        if blocking.isEmpty { ripe.insert(pack) }
+        for other in blocking {
+          let text = "\(other.record.purpose) on \(other.record.host) (process \(other.record.process))"
+          if !result.waitingFor.contains(text) { result.waitingFor.append(text) }
+        }
+      }
+      result.packsWaiting = condemned.count - ripe.count
+      let pardoned = try pardon(condemned)
+      ripe.subtract(pardoned)
+      guard !ripe.isEmpty || !pardoned.isEmpty else { return }
+      try rewriteIndex(dropping: ripe, condemned: condemned.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) })
+      for pack in ripe.sorted() {
+        try repository.store.delete(.pack(pack))
+        result.packsDeleted += 1
+        result.bytesFreed += packs[pack]?.pack.size ?? 0
+      }
+    }
+
+    /// Condemned packs that a snapshot needs after all: it was finished after the marking.
+    private func pardon(_ condemned: [ObjectID: Int64]) throws -> Set<ObjectID> {
+      let now = try Work.completeCatalog(repository)
+      let fresh = UsageMap(repository.index)
+      for snapshot in now.snapshots where !usage.markedSnapshots.contains(snapshot.id) {
+        try fresh.mark(SnapshotReader(snapshot, tree: tree), progress)
+      }
+      return Set(try fresh.packs().values.filter { $0.used > 0 && condemned[$0.pack.id] != nil }.map(\.pack.id))
+    }
+
+    /// Replaces the segments that name dropped packs or condemnations. The new ones are there before the old ones go.
+    private func rewriteIndex(dropping dropped: Set<ObjectID>, condemned: [ObjectID: Int64]) throws {
+      var affected: [IndexSegment] = []
+      for segment in repository.index.current.segments {
+        let namesDropped = try (0..<segment.packCount).contains { dropped.contains(try segment.pack($0).id) }
+        if namesDropped || !segment.condemned.isEmpty || segment.chunkCount < 1000 { affected.append(segment) }
+      }
+      var builder = IndexSegmentBuilder()
+      builder.condemned = condemned.map { ($0.key, $0.value) }
+      for segment in affected {
+        do { try builder.add(segment) { !dropped.contains($0) } } catch {
+          throw YesterError.damaged("The index segment \(segment.id.short)", error)
+        }
+        builder.replaced.append(segment.id)
+      }
+      _ = try builder.store(in: repository.store, repository.keyring)
+      for segment in affected { try repository.store.delete(.index(segment.id)) }
+      try repository.index.refresh()
+    }
+
+    /// Packs that no index knows were left by interrupted runs. While others are at work they may be theirs.
+    private func deleteOrphans() throws {
+      let others = try Leases.list(repository).filter {
+        !$0.isDead && $0.record.purpose == .backup || $0.record.host != System.hostName
+      }
+      guard others.isEmpty else { return }
+      try repository.index.refresh()
+      var known: Set<ObjectID> = []
+      for segment in repository.index.current.segments {
+        for place in 0..<segment.packCount { known.insert(try segment.pack(place).id) }
+      }
+      var orphans: [(ObjectID, UInt64)] = []
+      try repository.store.list(.packs) { name, size in
+        if let id = ObjectID(hex: name), !known.contains(id) { orphans.append((id, size)) }
+      }
+      for (id, size) in orphans {
+        try repository.store.delete(.pack(id))
+        result.packsDeleted += 1
+        result.bytesFreed += size
+      }
+      try (repository.store as? DirectoryStore)?.removeStaleUploads()
+    }
+  }
+}

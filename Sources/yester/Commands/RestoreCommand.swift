@@ -1,0 +1,198 @@
+internal import ArgumentParser
+internal import BackupEngine
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import SnapshotTree
+
+struct RestoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "restore", abstract: "Bring files back from a snapshot into a directory.",
+    discussion: """
+      The snapshot is named by "latest", a day (20261120), its name or the beginning of its id. With a path behind a \
+      colon, a directory's content comes to lie in the destination itself, anything else under its own name. Without \
+      a path, absolute paths are made below the destination. What is there already and equal stays untouched, so \
+      that an interrupted restore goes on where it ended.
+      """)
+
+  @Argument(help: ArgumentHelp("What to restore: SNAPSHOT or SNAPSHOT:PATH.", valueName: "snapshot"))
+  var what: String
+  @Option(help: ArgumentHelp("The directory to restore to; it is made when it is not there.", valueName: "directory"),
+    completion: .directory)
+  var to: String
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @Option(help: "Whose snapshot (default: this host's, then any).") var host: String?
+  @Flag(help: "Also delete what is in the destination but not in the snapshot.") var delete = false
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
+
+  func run() throws {
+    let repository = try access.open()
+    try repository.requireFullKey("restore files")
+    let lease = try Lease.take(repository, .read, isRequired: false)
+    defer { lease?.release() }
+    try repository.index.refresh()
+    let selector = SnapshotSelector(what)
+    let snapshot = try selector.find(in: SnapshotCatalog(repository), host: host)
+    let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
+    var options = Restore.Options()
+    options.deletes = delete
+    let progress = RunProgress()
+    let display = ProgressDisplay(progress, output, verb: "Restoring")
+    defer { display.finish() }
+    let start = System.bootClock
+    let existed = (try? FileStatus(of: to)) != nil
+    let prepared = try Restore.prepare(reader, path: selector.path, into: to, options, progress: progress)
+    if dryRun {
+      display.finish()
+      if !existed { try? FileSystem.removeDirectory(Array(to.utf8), at: nil) }
+      return PlanView.show(prepared.plan, output)
+    }
+    let failures = try Restore.carryOut(prepared, progress: progress) { problem in
+      Output.note("yester: \(printable(problem.path)): \(problem.message).")
+    }
+    display.finish()
+    PlanView.result(prepared.plan, failures: failures, seconds: Double(System.bootClock - start) / 1e9, output)
+    if failures > 0 {
+      throw YesterError(
+        .damaged, "\(failures) paths could not be restored (named above)",
+        advice: "Everything else was restored. Run \"yester verify\" if the repository may be damaged.")
+    }
+  }
+}
+
+struct RollbackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rollback", abstract: "Return a path on this machine to what it was in a snapshot.",
+    discussion: """
+      First the list of changes is shown. Then everything needed is proven to be in the repository and sound, and a \
+      restore point is made: a snapshot of what is there now, which can be rolled back to in the same way. Then \
+      exactly the list is carried out. Nothing outside of the path is touched.
+      """)
+
+  @Argument(help: "The snapshot to return to.") var snapshot: String
+  @Argument(help: "The path to roll back.", completion: .file()) var path: String
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
+  @Flag(name: [.long, .customShort("y")], help: "Do not ask before starting.") var yes = false
+
+  func run() throws {
+    let repository = try access.open()
+    try repository.requireFullKey("roll back")
+    let lease = try Lease.take(repository, .read, isRequired: !dryRun)
+    defer { lease?.release() }
+    try repository.index.refresh()
+    let snapshot = try SnapshotSelector(snapshot).find(in: SnapshotCatalog(repository))
+    let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
+    let progress = RunProgress()
+    let display = ProgressDisplay(progress, output, verb: "Comparing")
+    defer { display.finish() }
+    let start = System.bootClock
+    let prepared = try Rollback.prepare(reader, path: path, progress: progress)
+    let plan = prepared.restore.plan
+    if dryRun || plan.isEmpty {
+      display.finish()
+      return PlanView.show(plan, output)
+    }
+    try Restore.prove(prepared.restore, progress: progress)
+    display.finish()
+    if !output.quiet && !output.json { PlanView.show(plan, output) }
+    try confirm()
+    let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
+    let point = try Rollback.takeRestorePoint(
+      repository, prepared, of: snapshot.record.name, program: Version.text, progress: RunProgress()
+    ) { if $0.kind != .skipped { note($0) } }
+    if let point, !output.quiet && !output.json { Output.line("Made the restore point \(point.record.name).") }
+    let failures = try Restore.carryOut(prepared.restore, progress: progress, report: note)
+    PlanView.result(plan, failures: failures, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
+    if failures > 0 {
+      throw YesterError(
+        .failed, "\(failures) paths could not be rolled back (named above)",
+        advice: point.map { "To undo: yester rollback \($0.record.name) \(path)" } ?? "")
+    }
+  }
+
+  private func confirm() throws {
+    guard !yes, Descriptor.terminalColumns(0) > 0 else { return }
+    Output.write(Array("Go on? [y/N] ".utf8), to: 2)
+    guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
+      throw YesterError(.interrupted, "Nothing was changed")
+    }
+  }
+}
+
+/// Shows plans of restores.
+enum PlanView {
+  private static let rowsMax = 1000
+
+  static func show(_ plan: RestorePlan, _ output: OutputOptions) {
+    if output.json { return Output.json { json(plan, nil, nil, &$0) } }
+    for action in plan.actions.prefix(rowsMax) {
+      if let text = words(action) { Output.line(text) }
+    }
+    if plan.actions.count > rowsMax { Output.line("… and \(plan.actions.count - rowsMax) more steps") }
+    for problem in plan.problems { Output.line("keep     \(printable(problem.path).dropFirst()): \(problem.message)") }
+    summary("Plan", plan)
+  }
+
+  static func result(
+    _ plan: RestorePlan, failures: Int, seconds: Double, _ output: OutputOptions, point: Backup.Result? = nil
+  ) {
+    if output.json { return Output.json { json(plan, failures, point, &$0) } }
+    if !output.quiet { summary("Done in \(Output.duration(seconds))", plan) }
+  }
+
+  private static func summary(_ head: String, _ plan: RestorePlan) {
+    Output.line(
+      "\(head): \(Output.count(plan.creates)) created, \(Output.count(plan.replaces)) replaced, "
+        + "\(Output.count(plan.metadata)) with metadata set, \(Output.count(plan.deletes)) deleted, "
+        + "\(Output.count(plan.unchanged)) already right")
+  }
+
+  private static func words(_ action: RestoreAction) -> String? {
+    let path = action.path.isEmpty ? "." : String(printable(action.path).dropFirst())
+    switch action.kind {
+    case .create: return "create   \(path)" + (action.entries > 1 ? " and \(Output.count(action.entries - 1)) below" : "")
+    case .replace(let reason): return "replace  \(path) (\(reason.rawValue))"
+    case .setMetadata: return "metadata \(path)"
+    case .delete: return "delete   \(path)"
+    case .finishDirectory: return nil
+    }
+  }
+
+  private static func json(_ plan: RestorePlan, _ failures: Int?, _ point: Backup.Result?, _ json: inout JSONWriter) {
+    json.beginObject()
+    json.field("dry_run", failures == nil)
+    json.field("created", plan.creates)
+    json.field("replaced", plan.replaces)
+    json.field("metadata", plan.metadata)
+    json.field("deleted", plan.deletes)
+    json.field("unchanged", plan.unchanged)
+    json.field("bytes", plan.bytes)
+    if let failures { json.field("failed", failures) }
+    json.field("restore_point", optional: point?.record.name)
+    json.key("steps")
+    json.beginArray()
+    for action in plan.actions {
+      guard let (name, reason) = step(action.kind) else { continue }
+      json.beginObject()
+      json.field("step", name)
+      json.field("path", printable(action.path))
+      if let reason { json.field("reason", reason) }
+      json.endObject()
+    }
+    json.endArray()
+    json.endObject()
+  }
+
+  private static func step(_ kind: RestoreAction.Kind) -> (String, String?)? {
+    switch kind {
+    case .create: ("create", nil)
+    case .replace(let reason): ("replace", reason.rawValue)
+    case .setMetadata: ("metadata", nil)
+    case .delete: ("delete", nil)
+    case .finishDirectory: nil
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import Platform
+import Testing
+
+@Suite struct HexTests {
+  @Test func everyByteComesBack() {
+    let bytes = (0...255).map { UInt8($0) }
+    let text = Hex.encode(bytes)
+    #expect(text.hasPrefix("000102030405060708090a0b0c0d0e0f10"))
+    #expect(text.hasSuffix("fdfeff"))
+    #expect(Hex.decode(text) == bytes)
+    #expect(Hex.decode("") == [])
+  }
+
+  @Test(arguments: ["0", "abc", "AB", "0g", "g0", " 0", "0 ", "0x", "é", "--", "١٢", "a\u{301}b"])
+  func onlyLowerCasePairsAreTaken(text: String) {
+    #expect(Hex.decode(text) == nil)
+  }
+}
+
+@Suite struct TimestampTests {
+  private func text(_ seconds: Int64, offset: Int32 = 0) -> String {
+    Timestamp(seconds: seconds).iso8601(offset: offset)
+  }
+
+  @Test func knownMoments() {
+    #expect(text(0) == "1970-01-01T00:00:00Z")
+    #expect(text(-1) == "1969-12-31T23:59:59Z")
+    #expect(text(-86_400) == "1969-12-31T00:00:00Z")
+    #expect(text(-86_401) == "1969-12-30T23:59:59Z")
+    #expect(text(951_782_400) == "2000-02-29T00:00:00Z")
+    #expect(text(4_107_542_400) == "2100-03-01T00:00:00Z")
+    #expect(text(-62_135_596_800) == "0001-01-01T00:00:00Z")
+    #expect(text(253_402_300_799) == "9999-12-31T23:59:59Z")
+    #expect(text(253_402_300_800) == "10000-01-01T00:00:00Z")
+    #expect(text(1_795_163_400, offset: 3600) == "2026-11-20T09:30:00+01:00")
+    #expect(text(0, offset: -12_600) == "1969-12-31T20:30:00-03:30")
+  }
+
+  @Test func shortFormsName() {
+    let fields = Timestamp(seconds: 1_795_163_400).fields(offset: 3600)
+    #expect(fields.day8 == "20261120")
+    #expect(fields.minute4 == "0930")
+  }
+
+  private static let extremes: [Int64] = [
+    Int64.min, Int64.min + 86_398, Int64.min + 86_399, -67_768_100_567_755_200, 67_767_976_233_446_399,
+    Int64.max - 86_400, Int64.max,
+  ]
+
+  /// Times come from records and files: whatever stands there must not end the program.
+  @Test(arguments: extremes)
+  func everyNumberOfSecondsHasFields(seconds: Int64) {
+    for offset in [Int32.min, -86_400, -1, 0, 1, 86_400, .max] {
+      let fields = Timestamp(seconds: seconds).fields(offset: offset)
+      #expect((1...12).contains(fields.month) && (1...31).contains(fields.day))
+      #expect((0..<24).contains(fields.hour) && (0..<60).contains(fields.minute) && (0..<60).contains(fields.second))
+    }
+    _ = Timestamp(seconds: seconds).localOffset
+  }
+
+  @Test func daysFollowEachOtherForFiveCenturies() {
+    var last = TimeFields(civilSeconds: -8_000_000_000)
+    for day in 1..<182_625 {
+      let next = TimeFields(civilSeconds: -8_000_000_000 + Int64(day) * 86_400)
+      let isNextDay = next.month == last.month && next.day == last.day + 1
+      let isNextMonth = next.day == 1 && (28...31).contains(last.day) && next.month == last.month % 12 + 1
+      guard isNextDay || isNextMonth, (next.hour, next.minute, next.second) == (last.hour, last.minute, last.second)
+      else {
+        Issue.record("\(next) does not follow \(last)")
+        return
+      }
+      last = next
+    }
+  }
+
+  @Test func orderLooksAtNanosecondsLast() {
+    let a = Timestamp(seconds: -1, nanoseconds: 999_999_999)
+    let b = Timestamp(seconds: 0)
+    let c = Timestamp(seconds: 0, nanoseconds: 1)
+    #expect(a < b && b < c && !(c < b) && !(b < a))
+  }
+}
+
+@Suite struct JSONWriterTests {
+  private func quoted(_ bytes: [UInt8]) -> String {
+    var json = JSONWriter()
+    json.value(bytes)
+    return String(decoding: json.text, as: UTF8.self)
+  }
+
+  @Test func controlCharactersAreEscaped() {
+    #expect(quoted(Array("a\"b\\c/".utf8)) == #""a\"b\\c/""#)
+    #expect(quoted([0x0A, 0x09, 0x0D, 0x00, 0x1F, 0x7F, 0x20]) == #""\n\t\u000d\u0000\u001f\u007f ""#)
+    #expect(quoted(Array("ü€😀\u{2028}".utf8)) == "\"ü€😀\u{2028}\"")
+    for byte in UInt8(0)..<0x20 { #expect(!quoted([byte]).utf8.contains(byte)) }
+  }
+
+  @Test(
+    arguments: [
+      [0xFF], [0xC3], [0x80], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC0, 0x80],
+    ] as [[UInt8]]
+  )
+  func badUTF8BecomesReplacementCharacters(bytes: [UInt8]) {
+    let text = quoted([0x61] + bytes + [0x22, 0x62])
+    #expect(text.hasPrefix("\"a\u{FFFD}"))
+    #expect(text.hasSuffix("\\\"b\""))
+  }
+
+  @Test func nestingHasItsCommas() {
+    var json = JSONWriter()
+    json.beginObject()
+    json.field("a", 1)
+    json.key("b")
+    json.beginArray()
+    json.value(true)
+    json.null()
+    json.value(-1.5)
+    json.value(Double.nan)
+    json.beginObject()
+    json.endObject()
+    json.beginArray()
+    json.endArray()
+    json.endArray()
+    json.field("c", optional: nil)
+    json.field("d", UInt64.max)
+    json.endObject()
+    #expect(
+      String(decoding: json.drain(), as: UTF8.self)
+        == #"{"a":1,"b":[true,null,-1.5,null,{},[]],"c":null,"d":18446744073709551615}"#
+    )
+    #expect(json.text.isEmpty)
+  }
+
+  @Test func indentedTextHasOneItemALine() {
+    var json = JSONWriter(indented: true)
+    json.beginObject()
+    json.field("a", "x ")
+    json.key("b")
+    json.beginArray()
+    json.value(1)
+    json.value(2)
+    json.endArray()
+    json.endObject()
+    let expected = """
+      {
+        "a": "x ",
+        "b": [
+          1,
+          2
+        ]
+      }
+      """
+    #expect(String(decoding: json.text, as: UTF8.self) == expected)
+  }
+}

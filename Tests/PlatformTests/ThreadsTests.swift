@@ -1,0 +1,137 @@
+import Platform
+import Testing
+
+/// Runs `body` on `count` threads and waits for all of them.
+private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  let workers = (0..<count).map { number in Worker("test-\(number)") { body(number) } }
+  for worker in workers { worker.join() }
+}
+
+@Suite struct MonitorTests {
+  @Test func changesAreNotLost() {
+    let counter = Monitor(0)
+    onThreads(8) { _ in for _ in 0..<2000 { counter.withLock { $0 += 1 } } }
+    #expect(counter.withLock { $0 } == 16_000)
+  }
+
+  @Test func threadsTakeTurnsByWaiting() {
+    let turn = Monitor((next: 0, order: [Int]()))
+    onThreads(6) { number in
+      for round in 0..<100 {
+        turn.wait { $0.next == round * 6 + number ? () : nil }
+        turn.update {
+          $0.order.append(number)
+          $0.next += 1
+        }
+      }
+    }
+    #expect(turn.withLock { $0.order } == (0..<600).map { $0 % 6 })
+  }
+
+  @Test func waitingHasAnEnd() {
+    let monitor = Monitor(5)
+    let never: Int? = monitor.wait(milliseconds: 5) { _ in nil }
+    #expect(never == nil)
+    #expect(monitor.wait(milliseconds: 1500) { $0 } == 5)
+    #expect(monitor.wait(milliseconds: 0) { $0 } == 5)
+  }
+
+  @Test func errorsComeThroughAndFreeTheLock() {
+    let monitor = Monitor(1)
+    #expect(throws: FormatError.self) { try monitor.withLock { (_) throws(FormatError) in throw FormatError("x") } }
+    #expect(monitor.withLock { $0 } == 1)
+  }
+}
+
+@Suite struct BoundedQueueTests {
+  @Test func everyElementArrivesOnceAndTheLimitHolds() {
+    struct Counts {
+      var put = 0
+      var takesBegun = 0
+      var worst = 0
+      var taken: [Int] = []
+    }
+    let queue = BoundedQueue<Int>(limit: 3)
+    let counts = Monitor(Counts())
+    let consumers = (0..<4).map { number in
+      Worker("consumer-\(number)") {
+        while true {
+          counts.withLock { $0.takesBegun += 1 }
+          guard let element = queue.take() else { return }
+          counts.withLock { $0.taken.append(element) }
+        }
+      }
+    }
+    onThreads(4) { number in
+      for element in 0..<500 {
+        queue.put(number * 500 + element)
+        // What was put for sure, less what may have been taken, is a lower bound of what is inside.
+        counts.withLock {
+          $0.put += 1
+          $0.worst = max($0.worst, $0.put - $0.takesBegun)
+        }
+      }
+    }
+    queue.close()
+    for consumer in consumers { consumer.join() }
+    #expect(counts.withLock { $0.taken.sorted() } == Array(0..<2000))
+    #expect(counts.withLock { $0.worst } <= 3)
+  }
+
+  @Test func oneProducerAndOneConsumerKeepTheOrder() {
+    let queue = BoundedQueue<Int>(limit: 2)
+    let producer = Worker("producer") {
+      for element in 0..<1000 { queue.put(element) }
+      queue.close()
+    }
+    var taken: [Int] = []
+    while let element = queue.take() { taken.append(element) }
+    producer.join()
+    #expect(taken == Array(0..<1000))
+  }
+
+  @Test func closingRefusesNewElementsAndGivesTheOldOnes() {
+    let queue = BoundedQueue<Int>(limit: 2)
+    #expect(queue.put(1))
+    #expect(queue.put(2))
+    let refused = Monitor(0)
+    // The queue is full: whether these wait already or not, closing must let them go empty-handed.
+    let waiting = (0..<3).map { number in
+      Worker("waiting-\(number)") { if !queue.put(9) { refused.withLock { $0 += 1 } } }
+    }
+    queue.close()
+    for worker in waiting { worker.join() }
+    #expect(refused.withLock { $0 } == 3)
+    #expect(!queue.put(3))
+    #expect([queue.take(), queue.take(), queue.take(), queue.take()] == [1, 2, nil, nil])
+  }
+
+  @Test func closingWakesWhoeverWaitsForElements() {
+    let queue = BoundedQueue<Int>(limit: 2)
+    let empty = Monitor(0)
+    let waiting = (0..<3).map { number in
+      Worker("waiting-\(number)") { if queue.take() == nil { empty.withLock { $0 += 1 } } }
+    }
+    queue.close()
+    for worker in waiting { worker.join() }
+    #expect(empty.withLock { $0 } == 3)
+  }
+}
+
+@Suite struct WorkerTests {
+  @Test func joiningWaitsForTheEnd() {
+    let done = Monitor(false)
+    let worker = Worker("a name that is longer than the kernel takes") { done.update { $0 = true } }
+    worker.join()
+    #expect(done.withLock { $0 })
+    worker.join()
+  }
+
+  @Test func aFlagStaysRaised() {
+    let flag = CancellationFlag()
+    #expect(!flag.isRaised)
+    let worker = Worker("raiser") { flag.raise() }
+    worker.join()
+    #expect(flag.isRaised)
+  }
+}

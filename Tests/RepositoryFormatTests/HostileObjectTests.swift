@@ -1,0 +1,201 @@
+// Objects that somebody made to do harm, and objects of other versions and repositories.
+import Platform
+import RepositoryFormat
+import Testing
+
+private func message(_ body: () throws -> Void) -> String {
+  do { try body() } catch { return (error as? FormatError)?.message ?? "\(error)" }
+  return "no error"
+}
+
+@Suite struct HostilePackTests {
+  private func block(_ sealed: UInt32, _ plain: UInt32, _ chunks: [UInt32]) -> PackDirectory.Block {
+    PackDirectory.Block(
+      sealedLength: sealed,
+      plainLength: plain,
+      compression: .none,
+      chunks: chunks.map { PackDirectory.Chunk(id: .zero, length: $0) }
+    )
+  }
+  private func read(_ blocks: [PackDirectory.Block], end: Int) throws -> PackDirectory {
+    var directory = PackDirectory()
+    directory.blocks = blocks
+    return try PackDirectory(decoding: directory.encode(), directoryOffset: end)
+  }
+
+  @Test func lengthsMustBeTrue() throws {
+    #expect(try read([block(100, 80, [50, 30])], end: 228).blocks.count == 1)
+    for end in [0, 127, 128, 227, 229, Int.max] {
+      #expect(throws: FormatError.self) { try read([block(100, 80, [50, 30])], end: end) }
+    }
+    #expect(throws: FormatError.self) { try read([block(100, 81, [50, 30])], end: 228) }
+    #expect(throws: FormatError.self) { try read([block(100, 79, [50, 30])], end: 228) }
+    #expect(throws: FormatError.self) { try read([block(100, 80, [])], end: 228) }
+    // The sums are 80 and 228 modulo 2^32.
+    #expect(throws: FormatError.self) { try read([block(100, 80, [UInt32.max, 81])], end: 228) }
+    #expect(throws: FormatError.self) { try read([block(.max, 0, []), block(101, 0, [])], end: 228) }
+    let most = UInt32(Limits.blockSizeMax)
+    #expect(throws: FormatError.self) { try read([block(100, most + 1, [most + 1])], end: 228) }
+  }
+
+  @Test func countsMustFitTheBytes() {
+    for count in [UInt32.max, UInt32(Limits.packBlocksMax) + 1, 1000, 1] {
+      var blocks = ByteWriter()
+      blocks.u32(count)
+      #expect(throws: FormatError.self) { try PackDirectory(decoding: blocks.bytes, directoryOffset: 128) }
+      var chunks = ByteWriter()
+      for number in [UInt32(1), 16, 0] { chunks.u32(number) }
+      chunks.u8(0)
+      chunks.u32(count)
+      #expect(throws: FormatError.self) { try PackDirectory(decoding: chunks.bytes, directoryOffset: 144) }
+    }
+  }
+
+  @Test func theTrailerMustPointIntoThePack() {
+    let size = 10_000
+    let good = UInt64(size - PackLayout.trailerSize - 500)
+    #expect(throws: Never.self) {
+      try PackLayout.readTrailer(PackLayout.trailer(directoryOffset: good, directoryLength: 500), packSize: size)
+    }
+    let bad: [(UInt64, UInt32)] = [
+      (good, 501), (good, 499), (good + 1, 500), (0, .max), (.max, 500), (UInt64(1) << 63, 500), (127, 9849),
+      (good &- (1 << 32), 500), (UInt64(size) + 1, 0), (good, UInt32(Limits.packDirectorySizeMax) + 1),
+    ]
+    for (offset, length) in bad {
+      let trailer = PackLayout.trailer(directoryOffset: offset, directoryLength: length)
+      #expect(throws: FormatError.self) { try PackLayout.readTrailer(trailer, packSize: size) }
+    }
+    let large = Limits.packSizeMax + 1
+    let trailer = PackLayout.trailer(directoryOffset: UInt64(large - 524), directoryLength: 500)
+    #expect(throws: FormatError.self) { try PackLayout.readTrailer(trailer, packSize: large) }
+    for size in [0, 23, 24, 151] {
+      let trailer = PackLayout.trailer(directoryOffset: 128, directoryLength: 0)
+      #expect(throws: FormatError.self) { try PackLayout.readTrailer(trailer, packSize: size) }
+    }
+  }
+}
+
+@Suite struct HostileSlotTests {
+  @Test(
+    arguments: [
+      (9, 8, 1), (23, 8, 1), (0, 8, 1), (255, 8, 1), (64, 8, 1), (17, 0, 1), (17, 8, 0), (17, 33, 1), (17, 8, 33),
+      (17, .max, .max), (22, 3, 1), (22, 32, 32), (20, 32, 1), (14, 32, 32),
+    ] as [(UInt8, UInt32, UInt32)]
+  )
+  func absurdCostsOfScrypt(log2N: UInt8, r: UInt32, p: UInt32) {
+    #expect(throws: FormatError.self) { try read(.password(log2N: log2N, r: r, p: p)) }
+  }
+
+  @Test(
+    arguments: [(10, 1, 1), (17, 8, 1), (22, 2, 1), (22, 1, 2), (20, 8, 1), (13, 32, 32)]
+      as [(UInt8, UInt32, UInt32)]
+  )
+  func costsWithinTheLimit(log2N: UInt8, r: UInt32, p: UInt32) throws {
+    #expect(try read(.password(log2N: log2N, r: r, p: p)).lock == .password(log2N: log2N, r: r, p: p))
+  }
+
+  private func read(_ lock: SlotHeader.Lock) throws -> SlotHeader {
+    let header = SlotHeader(
+      keySet: KeySetID([UInt8](repeating: 1, count: 8)),
+      lock: lock,
+      role: .full,
+      createdSeconds: 0,
+      salt: [UInt8](repeating: 2, count: 32),
+      writerPublicKey: [UInt8](repeating: 3, count: 32),
+      label: []
+    )
+    return try SlotHeader.decode(header.encode(repository: testRepository, sealedLength: 0), repository: testRepository)
+      .0
+  }
+
+  @Test func slotsOfImpossibleSize() {
+    var random = SeededGenerator()
+    let header = random.slotHeader()
+    let large = header.encode(repository: testRepository, sealedLength: 65_536) + random.bytes(65_536)
+    #expect(throws: FormatError.self) { try SlotHeader.decode(large, repository: testRepository) }
+    let lying = header.encode(repository: testRepository, sealedLength: Int(UInt32.max)) + [1, 2, 3]
+    #expect(throws: FormatError.self) { try SlotHeader.decode(lying, repository: testRepository) }
+  }
+
+  @Test func keysMustFitTheRole() {
+    var random = SeededGenerator()
+    var payload = random.slotPayload()
+    payload.role = .full
+    payload.rootPrivateKey = random.bytes(32)
+    for place in payload.keySets.indices { payload.keySets[place].privateKey = random.bytes(32) }
+    #expect(throws: Never.self) { try SlotPayload(decoding: payload.encode()) }
+    var other = payload
+    other.role = .writeOnly
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    other.rootPrivateKey = nil
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    other = payload
+    other.rootPrivateKey = nil
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    other = payload
+    other.keySets[0].privateKey = nil
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    other.keySets = []
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    other.keySets = Array(repeating: payload.keySets[0], count: 65)
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
+    #expect(throws: FormatError.self) { try SlotPayload(decoding: payload.encode() + [0]) }
+  }
+}
+
+@Suite struct VersionTests {
+  @Test(arguments: [2, 3, 99, 4_294_967_295])
+  func aConfigOfTheFutureSaysSo(version: UInt32) {
+    let text = "yester repository\nformat \(version)\nsomething else altogether\n"
+    let said = message { _ = try RepositoryConfig(decoding: Array(text.utf8), digest: testDigest) }
+    #expect(said.contains("newer yester") && said.contains("\(version)"))
+  }
+
+  @Test(
+    arguments: [
+      "", "\n", "yester repository", "yester repository\n", "yester repository\nformat\n",
+      "yester repository\nformat x\n", "yester repository\nformat -1\n", "yester repository\nformat 1\n",
+      "yester repository\nformat 1\nid 00\ncheck 00\n", "Yester repository\nformat 2\n", "restic\nformat 2\n",
+    ])
+  func aBrokenConfigIsNotOfTheFuture(text: String) {
+    let said = message { _ = try RepositoryConfig(decoding: Array(text.utf8), digest: testDigest) }
+    #expect(said.contains("damaged"))
+  }
+
+  @Test func aConfigIsExactlyItsBytes() throws {
+    let good = RepositoryConfig(id: testRepository).encode(digest: testDigest)
+    #expect(try RepositoryConfig(decoding: good, digest: testDigest).id == testRepository)
+    let text = String(decoding: good, as: UTF8.self)
+    for bad in [
+      text + "\n", String(text.dropLast()), text + " ", text.replacing("format 1", with: "format 01"),
+      text.replacing("format 1", with: "format +1"), text.replacing("\n", with: "\r\n"), text.uppercased(),
+    ] {
+      #expect(throws: FormatError.self) { try RepositoryConfig(decoding: Array(bad.utf8), digest: testDigest) }
+    }
+    #expect(throws: FormatError.self) {
+      try RepositoryConfig(decoding: good + [UInt8](repeating: 0x0A, count: 100_000), digest: testDigest)
+    }
+  }
+
+  @Test func objectsOfOtherVersionsAndRepositories() throws {
+    var out = ByteWriter()
+    CommonHeader.write(.pack, testRepository, to: &out)
+    let good = out.bytes
+    #expect(good.count == CommonHeader.size)
+    func read(_ bytes: [UInt8]) throws {
+      _ = try bytes.read { (reader) throws(FormatError) in
+        try CommonHeader.read(.pack, .note, of: testRepository, from: &reader)
+      }
+    }
+    try read(good)
+    for (place, value, words) in [
+      (8, 2, "newer yester"), (11, 1, "newer yester"), (8, 0, "damaged"), (12, 1, "damaged"),
+      (0, 0, "not what its place says"),
+      (16, 0xFF, "another repository"), (31, 0, "another repository"),
+    ] as [(Int, UInt8, String)] {
+      var bad = good
+      bad[place] = value
+      #expect(message { try read(bad) }.contains(words))
+    }
+  }
+}
