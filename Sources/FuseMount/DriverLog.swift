@@ -19,6 +19,8 @@ package enum DriverLog {
     var linesInWindow = 0
     var suppressed = 0
     var lastFuseLine = ""
+    /// Before a mount stands, its error carries what libfuse said; later there is only the log.
+    var logsFuse = false
   }
 
   private static let windowNanoseconds: Int64 = 10_000_000_000
@@ -72,11 +74,15 @@ package enum DriverLog {
     }
   }
 
+  static func beginToLogFuse() { state.withLock { $0.logsFuse = true } }
+
   private static func takeFuseLine(_ line: String, level: Int32) {
     let text = oneLine(line)
-    state.withLock { $0.lastFuseLine = text }
-    // Before the mount stands, its error carries the text; while it stands, only errors are of interest.
-    if level <= Level.error.rawValue { write(.error, text) }
+    let isLogged = state.withLock { state in
+      state.lastFuseLine = text
+      return state.logsFuse
+    }
+    if isLogged && level <= Level.error.rawValue { write(.error, text) }
   }
 
   private static func oneLine(_ text: String) -> String {

@@ -24,7 +24,6 @@ package final class Mount: Sendable {
   private let session: SessionHandle
   private let pool: WorkerPool
   private let exitEvent: Descriptor
-  private let threads: Int
   /// As in /proc/self/mountinfo: tells whether what is mounted at `path` is still this.
   private let device: String
 
@@ -50,18 +49,22 @@ package final class Mount: Sendable {
     self.path = path
     notifier = Notifier()
     adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
-    threads = options.threads ?? min(4, max(2, System.processorCount))
     exitEvent = Descriptor(owning: yf_eventfd())
     let session = try Self.makeSession(adapter, Self.fuseOptions(options))
     self.session = session
     guard path.withCString({ fuse_session_mount(session.raw, $0) }) == 0 else {
       let why = DriverLog.takeLastFuseLine()
       fuse_session_destroy(session.raw)
-      throw DriverError("mounting on \(path) failed\(why.isEmpty ? "" : ": \(why)")")
+      throw Self.mountingFailed(on: path, why)
     }
     let descriptor = fuse_session_fd(session.raw)
     device = MountTable.entry(at: path)?.device ?? ""
-    pool = WorkerPool(session: session, device: descriptor, exitEvent: exitEvent.raw)
+    pool = WorkerPool(
+      session: session,
+      device: descriptor,
+      exitEvent: exitEvent.raw,
+      threads: options.threads ?? min(4, max(2, System.processorCount))
+    )
     let result = yf_set_nonblocking(descriptor)
     guard result == 0 else {
       MountPoint.detach(path, force: false)
@@ -72,8 +75,9 @@ package final class Mount: Sendable {
 
   /// Begins to answer requests, on threads of its own. When it returns, the mount has answered its first.
   package func start() {
+    DriverLog.beginToLogFuse()
     notifier.start(session)
-    pool.start(threads: threads)
+    pool.start()
     // Waits until kernel and driver have agreed on the terms, among them the read-ahead that is raised below.
     var totals = statvfs()
     _ = path.withCString { statvfs($0, &totals) }
@@ -125,6 +129,17 @@ package final class Mount: Sendable {
     }
     guard let raw else { throw DriverError("libfuse refused to begin: \(DriverLog.takeLastFuseLine())") }
     return SessionHandle(raw: raw)
+  }
+
+  private static func mountingFailed(on path: String, _ why: String) -> DriverError {
+    if access("/dev/fuse", F_OK) != 0 {
+      return DriverError("mounting on \(path) failed: there is no /dev/fuse; load the module with: modprobe fuse")
+    }
+    if access("/dev/fuse", R_OK | W_OK) != 0 {
+      return DriverError("mounting on \(path) failed: you may not use /dev/fuse; it should have the mode 0666")
+    }
+    // fusermount3 has told its reason on stderr itself.
+    return DriverError("mounting on \(path) failed\(why.isEmpty ? "" : ": \(why)")")
   }
 
   private static func fuseOptions(_ options: DriverOptions) -> String {

@@ -12,8 +12,10 @@ internal import Synchronization
 /// Roles: a *listener* reads the device, spins, and at last sleeps in poll(2); at most one sleeps there, since all
 /// who poll would wake for each request. The others are *parked*. A parked worker is called up when there is a
 /// backlog (two requests in a row were waiting already), before a large read, and by the *standby*: one of the
-/// parked looks every 2 ms, while there is activity, whether all listeners are held up in a request. An idle mount
-/// has one thread in poll(2) and the others in an untimed wait: nothing wakes up.
+/// parked looks every 2 ms, while there is activity, whether all listeners are held up in a request. The first two
+/// ways lead to as many active workers as were asked for; the standby takes *spare* threads, too, so that reads that
+/// hang at a slow store do not keep others from listing directories. An idle mount has one thread in poll(2) and the
+/// others in an untimed wait: nothing wakes up.
 final class WorkerPool: Sendable {
   private struct Parking {
     var parked = 0
@@ -28,6 +30,7 @@ final class WorkerPool: Sendable {
 
   /// A read from here on may take long enough that another worker should listen meanwhile.
   private static let largeRead = 256 << 10
+  private static let spareThreads = 6
   private static let standbyMilliseconds = 2
   /// So many quiet looks, and the standby goes to sleep.
   private static let standbyPatience = 50
@@ -36,6 +39,7 @@ final class WorkerPool: Sendable {
   private let device: CInt
   private let exitEvent: CInt
   private let processors = System.processorCount
+  private let threads: Int
   private let parking = Monitor(Parking())
 
   private let listening = Atomic(0)
@@ -45,8 +49,9 @@ final class WorkerPool: Sendable {
   private let isStandbyAsleep = Atomic(false)
   private let isEnding = Atomic(false)
 
-  /// `exitEvent` is an eventfd; when it can be read the workers end.
-  init(session: SessionHandle, device: CInt, exitEvent: CInt) {
+  /// `exitEvent` is an eventfd; when it can be read the workers end. `threads` work at a time while none hangs.
+  init(session: SessionHandle, device: CInt, exitEvent: CInt, threads: Int) {
+    self.threads = threads
     self.session = session
     self.device = device
     self.exitEvent = exitEvent
@@ -55,9 +60,10 @@ final class WorkerPool: Sendable {
   /// Requests handled so far.
   var requests: Int { served.load(ordering: .relaxed) }
 
-  func start(threads: Int) {
-    parking.withLock { $0.running = threads }
-    for number in 0..<threads { _ = Worker("yfs-worker\(number)") { [self] in work() } }
+  func start() {
+    let all = threads + Self.spareThreads
+    parking.withLock { $0.running = all }
+    for number in 0..<all { _ = Worker("yfs-worker\(number)") { [self] in work() } }
   }
 
   /// Calls everybody home; who is held up in a request comes later.
@@ -153,8 +159,8 @@ final class WorkerPool: Sendable {
   }
 
   private func callUp() {
-    guard parked.load(ordering: .relaxed) > 0 else { return }
-    parking.update { if $0.calls < $0.parked { $0.calls += 1 } }
+    guard parked.load(ordering: .relaxed) > Self.spareThreads else { return }
+    parking.update { if $0.parked - $0.calls > Self.spareThreads { $0.calls += 1 } }
   }
 
   /// Waits until this worker is needed; it listens then. False when the mount ends.

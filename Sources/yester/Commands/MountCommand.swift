@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import BackupEngine
+internal import ChunkCodec
 internal import Glibc
 internal import Platform
 internal import RepositoryStore
@@ -29,14 +31,14 @@ struct MountCommand: ParsableCommand {
     var driver = options
     var descriptor: CInt?
     if let keyFile = access.keyFile {
-      driver.append("key_file=\(try Self.value(keyFile))")
+      driver.append("key_file=\(Self.value(keyFile))")
     } else if let file = access.passwordFile {
-      driver.append("password_file=\(try Self.value(file))")
+      driver.append("password_file=\(Self.value(file))")
     } else {
       descriptor = try passPassword()
       if let descriptor { driver.append("password_fd=\(descriptor)") }
     }
-    if let host { driver.append("host=\(try Self.value(host))") }
+    if let host { driver.append("host=\(Self.value(host))") }
     if allHosts { driver.append("all-hosts") }
     if let cacheSize { driver.append("cache_size=\(cacheSize)") }
     var arguments = [Self.driverPath, source, mountPoint]
@@ -45,12 +47,9 @@ struct MountCommand: ParsableCommand {
     try Self.execute(arguments)
   }
 
-  /// The driver's options are separated by commas.
-  private static func value(_ text: String) throws -> String {
-    guard !text.contains(",") else {
-      throw YesterError(.usage, "\"\(text)\" has a comma, which cannot be part of a mount option")
-    }
-    return text
+  /// The driver's options are separated by commas; a backslash takes away a comma's meaning.
+  private static func value(_ text: String) -> String {
+    text.flatMap { $0 == "," || $0 == "\\" ? ["\\", $0] : [$0] }.map(String.init).joined()
   }
 
   /// A password that is asked for, or that a command prints, reaches the driver through a pipe: the driver has no
@@ -58,7 +57,8 @@ struct MountCommand: ParsableCommand {
   private func passPassword() throws -> CInt? {
     let hasKeyFile = System.environment("YESTER_KEY_FILE").map { !$0.isEmpty } ?? false
     if access.passwordCommand == nil && hasKeyFile { return nil }
-    guard case .password(let password) = try access.access.secret() else { return nil }
+    let secret = try access.access.secret()
+    guard case .password(let password) = secret else { return nil }
     var ends: [CInt] = [0, 0]
     guard pipe(&ends) == 0 else { throw YesterError(.failed, "No pipe could be made", cause: .current) }
     let line = password + [0x0A]
