@@ -1,0 +1,97 @@
+import ChunkCodec
+import RepositoryFormat
+import Testing
+
+@Suite struct CutterTests {
+  private static let seed = (0..<32).map { UInt8($0) }
+  /// 12 MiB of SplitMix64 from the seed 1.
+  private static let data: [UInt8] = {
+    var random = SeededGenerator(seed: 1)
+    return random.bytes(12 << 20)
+  }()
+
+  private func cut(_ data: [UInt8], _ cutter: Cutter = Cutter(seed: seed)) -> [Int] {
+    var lengths: [Int] = []
+    data.withUnsafeBytes { raw in
+      var at = 0
+      while at < raw.count {
+        let length = cutter.cut(UnsafeRawBufferPointer(rebasing: raw[at...]))
+        lengths.append(length)
+        guard length > 0 else { return }
+        at += length
+      }
+    }
+    return lengths
+  }
+
+  /// The digests of the chunks, in order. That all lengths add up was checked.
+  private func chunks(_ data: [UInt8]) -> [Digest] {
+    var at = 0
+    return cut(data).map { length in
+      defer { at += length }
+      return SHA256.hash(Array(data[at..<(at + length)]))
+    }
+  }
+
+  /// Computed by a program in Python from docs/format.md, section 10. A change here would cut every file anew.
+  @Test func cutsStandWhereTheFormatSays() {
+    #expect(SHA256.hash(Self.data).hex == "8da24389c74c1565f05ecf0e790b8d6b5eb6cbd9deb583606d07c537fde8e341")
+    #expect(
+      cut(Self.data) == [
+        1_361_824, 330_620, 1_170_975, 1_096_157, 1_107_138, 602_719, 689_877, 1_549_192, 1_081_562, 1_067_176,
+        1_317_035, 360_466, 848_171,
+      ]
+    )
+  }
+
+  @Test func lengthsAreWithinTheLimitsAndAddUp() {
+    let lengths = cut(Self.data)
+    #expect(lengths.reduce(0, +) == Self.data.count)
+    #expect(lengths.dropLast().allSatisfy { (Cutter.sizeMin + 1...Cutter.sizeMax).contains($0) })
+    for byte in [UInt8(0), 0xFF] {
+      let lengths = cut([UInt8](repeating: byte, count: (9 << 20) + 17))
+      #expect(lengths.reduce(0, +) == (9 << 20) + 17)
+      #expect(lengths.allSatisfy { $0 <= Cutter.sizeMax })
+      #expect(lengths.dropLast().allSatisfy { $0 >= Cutter.sizeMin })
+    }
+  }
+
+  @Test(arguments: [1, 2, 1000, Cutter.sizeMin - 1, Cutter.sizeMin])
+  func shortDataIsOneChunk(count: Int) {
+    #expect(cut(Array(Self.data.prefix(count))) == [count])
+  }
+
+  @Test func moreDataBehindDoesNotMoveACut() {
+    let cutter = Cutter(seed: Self.seed)
+    let first = cut(Self.data)[0]
+    for count in [first, first + 1, Cutter.sizeMax - 1, Cutter.sizeMax] {
+      #expect(Self.data.prefix(count).withUnsafeBytes { cutter.cut($0) } == first)
+    }
+    #expect(Self.data.prefix(first - 1).withUnsafeBytes { cutter.cut($0) } == first - 1)
+  }
+
+  @Test(arguments: [0, 1, 4_000_000, 6_000_000, 12 << 20])
+  func anInsertionChangesOnlyItsNeighbourhood(place: Int) {
+    let before = chunks(Self.data)
+    let after = chunks(Array(Self.data[..<place]) + [1, 2, 3, 4, 5, 6, 7] + Self.data[place...])
+    let shared = zip(before, after).prefix { $0 == $1 }.count
+    let sharedAtEnd = zip(before.reversed(), after.reversed()).prefix { $0 == $1 }.count
+    let changed = after.count - shared - sharedAtEnd
+    #expect((1...4).contains(changed))
+    // What lies before the insertion is untouched.
+    var end = 0
+    let untouched = cut(Self.data).prefix { length in
+      end += length
+      return end < place
+    }
+    #expect(shared >= untouched.count)
+  }
+
+  @Test func anotherSeedCutsElsewhere() {
+    let other = Cutter(seed: [UInt8](repeating: 9, count: 32))
+    let ends = { (lengths: [Int]) in
+      Set(lengths.dropLast().reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) }.dropFirst())
+    }
+    #expect(ends(cut(Self.data)).isDisjoint(with: ends(cut(Self.data, other))))
+  }
+}

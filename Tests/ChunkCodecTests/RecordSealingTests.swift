@@ -1,0 +1,188 @@
+import ChunkCodec
+import Platform
+import RepositoryFormat
+import Testing
+
+private func note(_ kind: NoteRecord.Kind = .removed) -> NoteRecord {
+  NoteRecord(
+    kind: kind,
+    time: Timestamp(seconds: 5),
+    subjects: [NoteRecord.Subject(snapshot: .zero, writer: System.random(32), sequence: 3)]
+  )
+}
+
+private let lease = LeaseRecord(
+  id: System.random(16),
+  purpose: .backup,
+  host: "h",
+  bootID: "b",
+  process: 1,
+  processStart: 2,
+  sequence: 3,
+  since: Timestamp(seconds: 4),
+  renewed: Timestamp(seconds: 5)
+)
+
+/// Signs changed bytes anew, as somebody can who has a writer's key.
+private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) -> [UInt8] {
+  let start = Array(bytes.dropLast(SignedEnvelope.signatureSize))
+  return start + Ed25519.sign(Array(context.utf8) + start, privateKey: keyring.writer.privateKey)
+}
+
+@Suite struct SnapshotSealingTests {
+  @Test func theWriterAndFullKeysReadIt() throws {
+    let bytes = try RecordSealing.seal(testSnapshot, Keys.writeOnly)
+    for keyring in [Keys.full, Keys.otherFull, Keys.writeOnly] {
+      let opened = try #require(try RecordSealing.openSnapshot(bytes, keyring))
+      #expect(opened.body.encode() == testSnapshot.encode())
+      #expect(opened.envelope.writer == Keys.writeOnly.writer.publicKey)
+      #expect(opened.envelope.role == .writeOnly)
+    }
+  }
+
+  @Test func otherWritersCheckItWithoutReadingIt() throws {
+    let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
+    #expect(try RecordSealing.openSnapshot(bytes, Keys.writeOnly) == nil)
+    #expect(
+      try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, Keys.writeOnly), Keys.otherWriteOnly) == nil
+    )
+    // Also what cannot be read must be genuine.
+    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.writeOnly) } == [])
+  }
+
+  @Test func everyByteCounts() throws {
+    let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
+    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.full) } == [])
+    #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.full) } == [])
+  }
+
+  @Test func everyByteCountsAlsoWithAGoodSignature() throws {
+    let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
+    let unsigned = bytes.count - SignedEnvelope.signatureSize
+    // Bytes 224 to 271 are the writer's own way to the content key; others go by 176 to 223.
+    let places = placesThatMayChange(in: bytes, 0..<unsigned) {
+      _ = try RecordSealing.openSnapshot(signed($0, "yester snapshot 1", by: Keys.full), Keys.otherFull)
+    }
+    #expect(places == [])
+  }
+
+  @Test func strangersCannotMakeOne() throws {
+    for keyring in [Keys.stranger, Keys.otherRepository] {
+      let bytes = try RecordSealing.seal(testSnapshot, keyring)
+      #expect(throws: FormatError.self) { try RecordSealing.openSnapshot(bytes, Keys.full) }
+      #expect(throws: FormatError.self) { try RecordSealing.openSnapshot(bytes, Keys.writeOnly) }
+    }
+  }
+
+  @Test func aWriterCannotTakeOverAnothersRecord() throws {
+    let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
+    let own = try RecordSealing.seal(testSnapshot, Keys.writeOnly)
+    // The envelope of the thief, the content of the victim.
+    let stolen = signed(Array(own[..<144]) + bytes[144...], "yester snapshot 1", by: Keys.writeOnly)
+    #expect(throws: FormatError.self) { try RecordSealing.openSnapshot(stolen, Keys.full) }
+    #expect(throws: Never.self) {
+      try RecordSealing.openSnapshot(signed(own, "yester snapshot 1", by: Keys.writeOnly), Keys.full)
+    }
+    // A write-only writer that calls itself full.
+    var promoted = own
+    promoted[40] = KeyRole.full.rawValue
+    #expect(throws: FormatError.self) {
+      try RecordSealing.openSnapshot(signed(promoted, "yester snapshot 1", by: Keys.writeOnly), Keys.full)
+    }
+  }
+
+  @Test func hugeRecordsAreNotWritten() throws {
+    var record = testSnapshot
+    record.excludes = Array(repeating: [UInt8](repeating: 0x61, count: 60_000), count: 300)
+    #expect(throws: FormatError.self) { try RecordSealing.seal(record, Keys.full) }
+  }
+}
+
+@Suite struct NoteSealingTests {
+  @Test func everybodyWithAKeyReadsNotes() throws {
+    let note = note()
+    for writer in [Keys.full, Keys.writeOnly] {
+      let bytes = RecordSealing.seal(note, writer)
+      for reader in [Keys.full, Keys.otherFull, Keys.writeOnly, Keys.otherWriteOnly] {
+        let opened = try RecordSealing.openNote(bytes, reader)
+        #expect(opened.body == note)
+        #expect(opened.envelope.role == writer.role)
+      }
+      for reader in [Keys.stranger, Keys.otherRepository] {
+        #expect(throws: FormatError.self) { try RecordSealing.openNote(bytes, reader) }
+      }
+    }
+  }
+
+  @Test func everyByteCounts() throws {
+    let bytes = RecordSealing.seal(note(), Keys.full)
+    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openNote($0, Keys.full) } == [])
+    #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openNote($0, Keys.full) } == [])
+    let unsigned = bytes.count - SignedEnvelope.signatureSize
+    let places = placesThatMayChange(in: bytes, 0..<unsigned) {
+      _ = try RecordSealing.openNote(signed($0, "yester note 1", by: Keys.full), Keys.full)
+    }
+    #expect(places == [])
+  }
+
+  @Test func aNoteIsNoSnapshotAndNoneIsOther() throws {
+    let noteBytes = RecordSealing.seal(note(), Keys.full)
+    let snapshotBytes = try RecordSealing.seal(testSnapshot, Keys.full)
+    #expect(throws: FormatError.self) { try RecordSealing.openSnapshot(noteBytes, Keys.full) }
+    #expect(throws: FormatError.self) { try RecordSealing.openNote(snapshotBytes, Keys.full) }
+    let asNote = signed(snapshotBytes, "yester note 1", by: Keys.full)
+    #expect(throws: FormatError.self) { try RecordSealing.openNote(asNote, Keys.full) }
+  }
+
+  @Test func aWriteOnlyWriterCannotCallItselfFull() {
+    var bytes = RecordSealing.seal(note(), Keys.writeOnly)
+    bytes[40] = KeyRole.full.rawValue
+    #expect(throws: FormatError.self) {
+      try RecordSealing.openNote(signed(bytes, "yester note 1", by: Keys.writeOnly), Keys.full)
+    }
+  }
+}
+
+@Suite struct LeaseSealingTests {
+  @Test func everyByteCounts() throws {
+    let bytes = RecordSealing.seal(lease, Keys.writeOnly)
+    for reader in [Keys.full, Keys.writeOnly, Keys.otherWriteOnly] {
+      #expect(try RecordSealing.openLease(bytes, reader) == lease)
+    }
+    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
+    #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
+    for reader in [Keys.stranger, Keys.otherRepository] {
+      #expect(throws: FormatError.self) { try RecordSealing.openLease(bytes, reader) }
+    }
+  }
+}
+
+@Suite struct RotationTests {
+  @Test func newKeysReadWhatOldKeysSealed() throws {
+    let rotated = try Keys.full.rotated()
+    #expect(rotated.current.id != Keys.full.current.id)
+    let (_, header) = try PackKey.make(.data, Keys.full)
+    #expect(try PackKey.open(header: header, rotated).keySet.id == Keys.full.current.id)
+    #expect(try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, Keys.otherFull), rotated) != nil)
+    #expect(try RecordSealing.openLease(RecordSealing.seal(lease, Keys.full), rotated) == lease)
+    // And not the other way round.
+    let (_, newHeader) = try PackKey.make(.data, rotated)
+    #expect(throws: FormatError.self) { try PackKey.open(header: newHeader, Keys.full) }
+    #expect(throws: FormatError.self) { try RecordSealing.openLease(RecordSealing.seal(lease, rotated), Keys.full) }
+    #expect(throws: FormatError.self) {
+      try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, rotated), Keys.otherFull)
+    }
+  }
+
+  /// A slot with more key sets than a reader takes would lock everybody out.
+  @Test func rotationEndsBeforeTheSlotBecomesUnreadable() throws {
+    var keyring = Keys.full
+    var rotations = 0
+    while rotations < 100, let next = try? keyring.rotated() {
+      keyring = next
+      rotations += 1
+    }
+    #expect(rotations == Limits.keySetsMax - 1)
+    #expect(throws: Never.self) { try SlotPayload(decoding: keyring.payload.encode()) }
+  }
+}
