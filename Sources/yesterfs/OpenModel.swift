@@ -1,11 +1,25 @@
 internal import FuseMount
 internal import Platform
+internal import RepositoryStore
 internal import SnapshotTree
 
-/// Opens the repository that the options name.
+/// Opens the repository that the options name, as the file system that the mount shows.
 func openModel(_ options: DriverOptions) throws -> any FileSystemModel {
-  guard System.environment("YESTERFS_TEST_MODEL") == "1" else {
-    throw DriverError("there is no yester repository in \(options.source)", .noRepository)
+  ProcessSettings.apply()
+  var access = RepositoryAccess()
+  access.repository = options.source
+  switch options.secret {
+  case .keyFile(let path): access.keyFile = path
+  case .passwordFile(let path): access.passwordFile = path
+  case .passwordCommand(let command): access.passwordCommand = command
+  case .passwordDescriptor(let number): access.passwordDescriptor = number
+  case nil: break
   }
-  return MemoryModel.sample(files: Int(System.environment("YESTERFS_TEST_FILES") ?? "") ?? 20_000, largeSize: 64 << 20)
+  do {
+    let repository = try access.open(cacheSize: (options.cacheSizeMiB ?? 64) << 20)
+    let shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
+    return try Namespace(repository, shown) { DriverLog.write(.error, $0) }
+  } catch let error as YesterError {
+    throw DriverError(error.description, DriverError.Status(rawValue: error.code.rawValue) ?? .failed)
+  }
 }
