@@ -198,8 +198,8 @@ int64_t yl_clock_boottime(void) {
 }
 void yl_tune_malloc(void) {
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 void yl_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 long yl_random(void *buffer, size_t size) { return longResult(getrandom(buffer, size, 0)); }
