@@ -4,6 +4,7 @@ internal import ChunkCodec
 internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
+internal import SnapshotTree
 
 extension SnapshotKind: ExpressibleByArgument {
   package init?(argument: String) {
@@ -44,15 +45,24 @@ struct BackupCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How hard to compress, 1 (fast) to 19 (small).", valueName: "level"))
   var compression = 3
 
+  @Option(
+    help: ArgumentHelp(
+      "Prove the snapshot at once: \"mount\" mounts it and reads every new file through the mount.", valueName: "how"))
+  var verify: VerifyMethod?
+
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be stored.")
   var dryRun = false
 
+  enum VerifyMethod: String, ExpressibleByArgument, CaseIterable { case mount }
+
   func validate() throws {
     guard Zstd.levels.contains(compression) else { throw ValidationError("--compression takes 1 to 19.") }
+    guard verify == nil || !dryRun else { throw ValidationError("A dry run makes nothing that could be verified.") }
   }
 
   func run() throws {
     let repository = try access.open()
+    if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
     options.sources = paths
     options.type = type
@@ -74,14 +84,48 @@ struct BackupCommand: ParsableCommand {
       if problem.kind != .skipped { Output.note("yester: \(printable(problem.path)): \(problem.message).") }
     }
     display.finish()
+    let proven = try verify.map { _ in try verifyThroughMount(repository, result) }
     let seconds = Double(System.bootClock - start) / 1e9
+    if let proven, proven.findings.isEmpty, !output.json && !output.quiet {
+      Output.line("Verified \(Output.count(proven.files)) new files (\(Output.size(proven.bytes))) through the mount.")
+    }
     if output.json { Self.printJSON(result, seconds) } else if !output.quiet { Self.printText(result, seconds) }
+    if let proven, !proven.findings.isEmpty {
+      for finding in proven.findings { Output.note("yester: \(printable(finding.path ?? [])): \(finding.message).") }
+      throw YesterError(
+        .damaged, "The snapshot \(result.record.name) did not pass its verification (see above)",
+        advice: "Run \"yester verify\"; the snapshot is kept, but not marked as verified.")
+    }
     if result.problems > 0 {
       throw YesterError(
         .incomplete,
         "\(result.problems) \(result.problems == 1 ? "file" : "files") could not be read properly (named above)",
         advice: "The snapshot holds everything else.")
     }
+  }
+
+  /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
+  private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result {
+    try repository.index.refresh()
+    let catalog = try SnapshotCatalog(repository)
+    guard let snapshot = catalog.snapshots.first(where: { $0.id == result.id }) else {
+      throw YesterError(.failed, "The new snapshot is not in the repository any more")
+    }
+    let tree = TreeStore(reader: repository.reader)
+    // What an earlier snapshot holds as well was read through a mount before only when that one was verified so.
+    let base = catalog.snapshots.first { $0.id == result.record.base && $0.verified != nil }
+    let progress = RunProgress()
+    let display = ProgressDisplay(progress, output, verb: "Verifying")
+    defer { display.finish() }
+    let launcher = DriverLauncher(
+      access: access.access, options: ["host=\(DriverLauncher.escaped(result.record.host))"])
+    let proven = try launcher.whileMounted { mountPoint in
+      try MountVerification.run(
+        SnapshotReader(snapshot, tree: tree), base: base.map { SnapshotReader($0, tree: tree) },
+        mountedAt: "\(mountPoint)/\(snapshot.record.name)", progress: progress)
+    }
+    if proven.findings.isEmpty { try Verify.note(repository, [snapshot], level: "mount") }
+    return proven
   }
 
   private static func printText(_ result: Backup.Result, _ seconds: Double) {

@@ -1,0 +1,82 @@
+# Functions that the scripts share. Sourced, never run: each script sets its own options.
+
+# The folder that holds Package.swift.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Says what begins now, with the seconds since the script began.
+heading() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
+
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "root is needed for: $*. Run that as root, then start this script again."
+  fi
+}
+
+# Installs those of the Debian packages named that are missing. Where all are there, nothing is asked of the network.
+need_packages() {
+  local missing=() package
+  if ! command -v dpkg-query >/dev/null; then
+    printf 'This is no Debian system; please see to it that these are installed: %s\n' "$*" >&2
+    return
+  fi
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  printf 'Installing %s\n' "${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
+}
+
+# A mount needs the kernel's FUSE device; without it the most important part could not be tried, so this never passes.
+need_fuse() {
+  if [[ ! -c /dev/fuse ]]; then
+    fail "there is no /dev/fuse, and without it nothing can be mounted.
+  On a machine:    modprobe fuse
+  In a container:  start it with  --device /dev/fuse --cap-add SYS_ADMIN
+                   (and, where AppArmor is in force, --security-opt apparmor=unconfined)"
+  fi
+  if [[ ! -r /dev/fuse || ! -w /dev/fuse ]]; then
+    fail "/dev/fuse may not be used by $(id -un).
+  Give it the mode it has on every Debian system:  chmod 0666 /dev/fuse  (as root)"
+  fi
+}
+
+need_swift() {
+  local wanted=6.3 found
+  command -v swift >/dev/null || fail "there is no swift. Install Swift $wanted or later from https://www.swift.org/install/linux/"
+  found=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+  if [[ $(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n 1) != "$wanted" ]]; then
+    fail "Swift $wanted or later is needed, and this is ${found:-unknown}. See https://www.swift.org/install/linux/"
+  fi
+  printf 'Swift %s\n' "$found"
+}
+
+# Sets YESTER_PYTHON to the first python3 that has what Scripts/recover.py and the end-to-end tests need.
+need_python() {
+  local candidate modules='import cryptography, zstandard'
+  find_python() {
+    for candidate in ${YESTER_PYTHON:-} $(type -ap python3) /usr/bin/python3; do
+      if "$candidate" -c "$modules" 2>/dev/null; then
+        YESTER_PYTHON=$candidate
+        return 0
+      fi
+    done
+    return 1
+  }
+  if ! find_python; then
+    need_packages python3 python3-cryptography python3-zstandard
+    find_python || fail "no python3 on this machine can import cryptography and zstandard"
+  fi
+  export YESTER_PYTHON
+  printf 'Python %s\n' "$YESTER_PYTHON"
+}
