@@ -79,6 +79,9 @@ package struct Keyring: Sendable {
 
   /// The same keyring with a new key set in front, for what is written from now on.
   package func rotated() throws(FormatError) -> Keyring {
+    guard payload.keySets.count < Limits.keySetsMax else {
+      throw FormatError("a key slot has no room for more key sets")
+    }
     var payload = payload
     payload.keySets.insert(KeySet.generate().record, at: 0)
     return try Keyring(repository: repository, payload: payload)

@@ -55,8 +55,9 @@ package struct TimeFields: Sendable, Equatable {
   /// From seconds since 1970, by the algorithm `civil_from_days` of Howard Hinnant's "chrono-Compatible
   /// Low-Level Date Algorithms".
   package init(civilSeconds: Int64) {
-    let dayNumber = Int(civilSeconds >= 0 ? civilSeconds / 86400 : (civilSeconds - 86399) / 86400)
-    let rest = Int(civilSeconds - Int64(dayNumber) * 86400)
+    // Rounds down also for times before 1970, and overflows for none: times come from files and records.
+    let rest = Int((civilSeconds % 86400 + 86400) % 86400)
+    let dayNumber = Int(civilSeconds / 86400) - (civilSeconds % 86400 < 0 ? 1 : 0)
     let z = dayNumber + 719_468
     let era = (z >= 0 ? z : z - 146_096) / 146_097
     let dayOfEra = z - era * 146_097

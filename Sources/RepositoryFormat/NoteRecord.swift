@@ -58,7 +58,11 @@ package struct NoteRecord: Sendable, Equatable {
   }
 
   package init(decoding bytes: [UInt8]) throws(FormatError) {
-    let fields = try RecordFields(decoding: bytes, known: 1...23)
+    let fields = try RecordFields(decoding: bytes, known: 1...21)
+    // Snapshot records have fields in this gap, notes have not.
+    guard (8...19).allSatisfy({ fields[$0] == nil }) else {
+      throw FormatError("it has a field that needs a newer yester")
+    }
     guard let kind = Kind(rawValue: fields[1]?.first ?? 0), let time = try fields.time(2) else {
       throw FormatError("the note is damaged")
     }

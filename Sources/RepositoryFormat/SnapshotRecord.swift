@@ -147,7 +147,7 @@ package struct SnapshotRecord: Sendable {
     self.start = start
     self.end = end
     let offset = try fields.parse(13) { (reader) throws(FormatError) in try reader.svarint() } ?? 0
-    guard abs(offset) <= 86400 else { throw FormatError("the record's time zone is impossible") }
+    guard (-86400...86400).contains(offset) else { throw FormatError("the record's time zone is impossible") }
     utcOffset = Int32(offset)
     base = try fields.id(15)
     if let counts = try fields.parse(16, { (reader) throws(FormatError) in try SnapshotCounts(&reader) }) {

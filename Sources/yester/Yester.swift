@@ -17,13 +17,18 @@ struct Yester: ParsableCommand {
         subcommands: [InitCommand.self, BackupCommand.self]),
       CommandGroup(
         name: "Looking at snapshots:",
-        subcommands: [ListCommand.self, MountCommand.self, UnmountCommand.self]),
+        subcommands: [
+          ListCommand.self, ShowCommand.self, ListFilesCommand.self, FindCommand.self, DiffCommand.self,
+          VersionsCommand.self, MountCommand.self, UnmountCommand.self,
+        ]),
       CommandGroup(
         name: "Bringing files back:",
         subcommands: [RestoreCommand.self, RollbackCommand.self]),
       CommandGroup(
         name: "Keeping the repository:",
-        subcommands: [VerifyCommand.self, RotateCommand.self, PruneCommand.self]),
+        subcommands: [
+          StatusCommand.self, VerifyCommand.self, RotateCommand.self, PruneCommand.self, KeyCommand.self,
+        ]),
     ])
 
   /// Errors become one sentence on stderr and a fixed exit status; ArgumentParser's own (usage, help) are its own.

@@ -77,7 +77,7 @@ def start(command, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
-    return subprocess.Popen([os.fspath(part) for part in command], **options)
+    return subprocess.Popen([part if isinstance(part, bytes) else str(part) for part in command], **options)
 
 
 def run(command, timeout=TIMEOUT, **options):

@@ -35,11 +35,16 @@ package final class Namespace: FileSystemModel {
     var generation: UInt64 = 0
   }
 
+  /// With more entries than this in all snapshots together, `backup_metadata.json` leaves the files out: it would
+  /// take too long to look at `.yester`. `yester list --json --files` lists them.
+  static let filesInMetadataMax: UInt64 = 500_000
+
   let repository: Repository
   let tree: TreeStore
   let options: Options
   let state: Mutex<State>
   let health: MountHealth
+  let checksums = ChecksumList()
   private let lease: Lease?
   let started = Timestamp.now()
 

@@ -64,6 +64,12 @@ extension Namespace {
     return view.days.map(\.name) + view.snapshots.map(\.name)
   }
 
+  /// The snapshots that a list of checksums covers.
+  func checksumMembers(_ host: String, _ name: String) -> [CatalogedSnapshot] {
+    let view = hostView(host)
+    return view?.day(named: name) ?? view?.snapshot(named: name).map { [$0] } ?? []
+  }
+
   private func snapshotRoot(_ snapshot: CatalogedSnapshot, _ host: String) throws -> NodeInfo {
     let number = view(snapshot, role: "snapshot", above: number(.host(host)))
     return try rootInfo(number)

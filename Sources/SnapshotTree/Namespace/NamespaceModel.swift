@@ -152,19 +152,17 @@ extension Namespace {
   }
 
   /// The content of a generated file; made once for each state of the catalog.
-  private func generated(_ number: UInt64, _ node: VirtualNode) throws -> GeneratedFile {
+  func generated(_ number: UInt64, _ node: VirtualNode) throws -> GeneratedFile {
     if let known = state.withLock({ $0.generated[number] }) { return known }
     let generation = state.withLock { $0.generation }
     let file = try GeneratedFile { put in
       switch node {
       case .checksumFile(let host, let name):
-        let view = hostView(host)
-        let members = view?.day(named: name) ?? view?.snapshot(named: name).map { [$0] } ?? []
-        for member in members { try ChecksumList.write(reader(member), to: put) }
+        for member in checksumMembers(host, name) { try checksums.write(reader(member), to: put) }
       case .metadata(let host):
         let snapshots = hostView(host)?.snapshots.map(\.snapshot) ?? []
         let entries = snapshots.reduce(0) { $0 + $1.record.counts.entries }
-        try MetadataCatalog.write(snapshots, files: entries <= 2_000_000, open: reader, to: put)
+        try MetadataCatalog.write(snapshots, files: entries <= Self.filesInMetadataMax, open: reader, to: put)
       default: throw Errno.invalid
       }
     }

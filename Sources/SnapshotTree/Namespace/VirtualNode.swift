@@ -81,9 +81,11 @@ extension Namespace {
         info.isImmutable = false
         return info
       }
-    case .checksumFile, .metadata:
-      // As in /proc: how large it is turns out when it is read.
-      size = state.withLock { $0.generated[number]?.size } ?? 0
+    case .checksumFile(let host, let name):
+      for member in checksumMembers(host, name) { size += try checksums.size(reader(member)) }
+    case .metadata:
+      // The kernel reads no further than the size says: the file has to be written to be listed.
+      size = try generated(number, node).size
     case .stats(let host), .health(let host): size = UInt64(text(node, host).count)
     default: break
     }

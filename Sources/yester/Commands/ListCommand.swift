@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
+internal import SnapshotTree
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "list", abstract: "List the snapshots.")
@@ -10,6 +11,12 @@ struct ListCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @Option(help: "Only this host's snapshots.") var host: String?
   @Option(help: "Only this plan's snapshots.") var plan: String?
+  @Flag(help: "With --json: the catalog in the form of backup_metadata.json, with every file of every snapshot.")
+  var files = false
+
+  func validate() throws {
+    guard !files || output.json else { throw ValidationError("--files goes with --json.") }
+  }
 
   func run() throws {
     let repository = try access.open()
@@ -17,7 +24,13 @@ struct ListCommand: ParsableCommand {
     let snapshots = catalog.snapshots.filter {
       (host == nil || $0.record.host == host) && (plan == nil || $0.record.plan == plan)
     }
-    if output.json {
+    if files {
+      try repository.requireFullKey("list files")
+      try repository.index.refresh()
+      let tree = TreeStore(reader: repository.reader)
+      try MetadataCatalog.write(
+        snapshots, files: true, open: { SnapshotReader($0, tree: tree) }, to: { Output.write($0, to: 1) })
+    } else if output.json {
       Output.json { json in
         json.beginArray()
         for snapshot in snapshots { SnapshotJSON.object(snapshot, &json) }

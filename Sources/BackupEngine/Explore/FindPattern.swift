@@ -1,0 +1,59 @@
+internal import Platform
+internal import RepositoryStore
+
+/// What `find` looks for: a glob on names, or on whole paths when it holds a slash. `*` and `?` match no slash, `**`
+/// stands for any number of directories (the syntax of exclude patterns). Time is bounded by pattern × path.
+package struct FindPattern: Sendable {
+  private let program: GlobProgram
+  private let ignoresCase: Bool
+  package let matchesName: Bool
+  /// The first directories of a path, where the pattern names them without wildcards: others are not gone into.
+  private let directories: [[UInt8]]
+
+  /// Throws error 2 for a pattern that can match nothing.
+  package init(_ text: String, ignoresCase: Bool = false) throws {
+    let given = Array((ignoresCase ? text.lowercased() : text).utf8)
+    matchesName = !given.contains(0x2F)
+    self.ignoresCase = ignoresCase
+    var pattern = given.drop { $0 == 0x2F }
+    while pattern.last == 0x2F { pattern.removeLast() }
+    guard !pattern.isEmpty, pattern.count <= ExcludeRules.lineBytesMax,
+      let program = GlobCompiler.compile(pattern, matchesBasename: matchesName)
+    else {
+      throw YesterError(
+        .usage,
+        "The pattern \"\(text)\" can match nothing",
+        advice: "Close its brackets, and write a backslash as \"\\\\\"."
+      )
+    }
+    self.program = program
+    let components = matchesName ? [] : pattern.split(separator: 0x2F).dropLast()
+    directories = components.prefix { $0.allSatisfy { !Array("*?[\\".utf8).contains($0) } }.map { Array($0) }
+  }
+
+  /// Whether an entry matches. `path` ends in its name, which begins at `nameStart`.
+  func matches(_ path: [UInt8], nameStart: Int) -> Bool {
+    let text = matchesName ? Array(path[nameStart...]) : path
+    let folded = ignoresCase ? Self.fold(text) : text
+    return program.ops.withUnsafeBufferPointer { ops in
+      program.sets.withUnsafeBufferPointer { sets in
+        folded.withUnsafeBytes { GlobMatcher(ops: ops, sets: sets).matches($0) }
+      }
+    }
+  }
+
+  /// Whether something below a directory can match. `depth` counts the directories above it, the root not.
+  func mayMatch(below directory: UnsafeRawBufferPointer, depth: Int) -> Bool {
+    guard depth < directories.count else { return true }
+    return ignoresCase ? Self.fold(Array(directory)) == directories[depth] : directory.equals(directories[depth])
+  }
+
+  /// Lower case, where that is defined: for names in UTF-8, and for ASCII letters in others.
+  private static func fold(_ bytes: [UInt8]) -> [UInt8] {
+    if bytes.contains(where: { $0 >= 0x80 }) {
+      let text = String(decoding: bytes, as: UTF8.self)
+      if text.utf8.elementsEqual(bytes) { return Array(text.lowercased().utf8) }
+    }
+    return bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+  }
+}

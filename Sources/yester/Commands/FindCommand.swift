@@ -1,0 +1,123 @@
+internal import ArgumentParser
+internal import BackupEngine
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import SnapshotTree
+
+struct FindCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "find",
+    abstract: "Look for files by name in all snapshots of a host.",
+    discussion: """
+      PATTERN is compared with names, or with whole paths when it holds a slash: "*" and "?" stand for anything but a \
+      slash, "[a-z]" for one of these, and "**" for any number of directories, as in "home/**/*.odt". For each path \
+      it shows every distinct version, and the first and the last snapshot that hold it.
+      """
+  )
+
+  enum Kind: String, CaseIterable, ExpressibleByArgument {
+    case file = "f"
+    case directory = "d"
+    case link = "l"
+    var type: EntryType {
+      switch self {
+      case .file: .file
+      case .directory: .directory
+      case .link: .symbolicLink
+      }
+    }
+  }
+
+  @Argument(help: ArgumentHelp("What to look for.", valueName: "pattern"))
+  var pattern: String
+
+  @Option(help: "Whose snapshots to look in (default: this host's).") var host: String?
+  @Option(help: ArgumentHelp("Look in this one only, perhaps below a path in it.", valueName: "snapshot[:path]"))
+  var snapshot: String?
+  @Option(name: .customLong("type"), help: "Only files (f), directories (d) or symbolic links (l).") var kind: Kind?
+  @Flag(name: [.long, .customShort("i")], help: "Take capital and small letters as equal.") var ignoreCase = false
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard snapshot == nil || host == nil else { throw ValidationError("--host and --snapshot exclude each other.") }
+  }
+
+  func run() throws {
+    let pattern = try FindPattern(pattern, ignoresCase: ignoreCase)
+    let explorer = try Explorer(access.open(), purpose: "look for files")
+    defer { explorer.close() }
+    let places: [SnapshotPlace]
+    if let snapshot {
+      places = [try explorer.place(SnapshotSelector(snapshot))]
+    } else {
+      places = try explorer.snapshots(ofHost: host).snapshots.map { SnapshotPlace(explorer.reader($0)) }
+    }
+    let search = SnapshotSearch(pattern, types: Set(kind.map { [$0.type] } ?? []), stop: Process.stop)
+    try ResultStream.run { stream in
+      if output.json { try stream.json { $0.beginArray() } }
+      try search.run(places) { match in
+        if output.json { try Self.printJSON(match, places, stream) } else { try Self.printText(match, places, stream) }
+      }
+      if output.json {
+        try stream.json { $0.endArray() }
+        try stream.endJSON()
+      }
+    }
+  }
+
+  private static func printText(
+    _ match: SnapshotSearch.Match,
+    _ places: [SnapshotPlace],
+    _ stream: ResultStream
+  ) throws {
+    let isDirectory = match.versions.allSatisfy { $0.entry.isDirectory }
+    let path = [0x2F] + match.path + (isDirectory ? [0x2F] : [])
+    try stream.bytes(EntryText.name(path, forTerminal: stream.isTerminal) + [0x0A])
+    for version in match.versions {
+      guard let bounds = version.snapshots.bounds else { continue }
+      let first = places[bounds.lowerBound].reader.snapshot.record.name
+      let last = places[bounds.upperBound].reader.snapshot.record.name
+      let count = version.snapshots.count
+      let range = count == 1 ? first : "\(first) .. \(last) (\(Output.count(UInt64(count))) snapshots)"
+      let entry = version.entry
+      switch entry.body {
+      case .file:
+        try stream.line(
+          "    \(EntryText.right(Output.size(entry.size), 9))  \(EntryText.time(entry.modified))  \(range)"
+        )
+      case .directory: try stream.line("    \(range)")
+      default:
+        try stream.line("    \(EntryText.right(entry.type.word, 9))  \(EntryText.time(entry.modified))  \(range)")
+      }
+    }
+  }
+
+  private static func printJSON(
+    _ match: SnapshotSearch.Match,
+    _ places: [SnapshotPlace],
+    _ stream: ResultStream
+  ) throws {
+    try stream.json { json in
+      json.beginObject()
+      EntryJSON.path(match.path, &json)
+      json.key("versions")
+      json.beginArray()
+      for version in match.versions {
+        guard let bounds = version.snapshots.bounds else { continue }
+        json.beginObject()
+        json.field("first", places[bounds.lowerBound].reader.snapshot.record.name)
+        json.field("first_id", places[bounds.lowerBound].reader.snapshot.id.hex)
+        json.field("last", places[bounds.upperBound].reader.snapshot.record.name)
+        json.field("last_id", places[bounds.upperBound].reader.snapshot.id.hex)
+        json.field("snapshots", version.snapshots.count)
+        EntryJSON.properties(version.entry, &json)
+        json.endObject()
+      }
+      json.endArray()
+      json.endObject()
+    }
+  }
+}

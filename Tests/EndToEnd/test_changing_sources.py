@@ -1,0 +1,234 @@
+"""Sources that change while they are read, and sources of odd shapes."""
+
+import os
+import random
+import threading
+import unittest
+
+from support import DONE, EndToEndTest, INCOMPLETE, make_tree
+
+
+class Hammer:
+    """Threads that change files as long as the block runs."""
+
+    def __init__(self, *jobs):
+        self.stop = threading.Event()
+        self.errors = []
+        self.rounds = 0
+        self.threads = [threading.Thread(target=self.work, args=(job,)) for job in jobs]
+
+    def work(self, job):
+        try:
+            while not self.stop.is_set():
+                job()
+                self.rounds += 1
+        except Exception as error:  # told at the end of the block
+            self.errors.append(error)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(timeout=30)
+        if self.errors:
+            raise self.errors[0]
+        assert self.rounds > 0, "nothing changed during the block"
+
+
+class ChangingSources(EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        self.source.mkdir()
+        self.init()
+
+    def assert_sound_with(self, names):
+        self.verify()
+        restored = self.restored(to=f"restored-{random.random()}")
+        self.assertLessEqual(set(names), set(os.listdir(restored)))
+        return restored
+
+    def backup_under_fire(self, rounds=4):
+        """Back up several times while a hammer is at work: each must end with 0 or 3, never otherwise."""
+        return [self.backup(status=(DONE, INCOMPLETE), timeout=60) for _ in range(rounds)]
+
+    def test_a_growing_file(self):
+        (self.source / "steady").write_bytes(b"steady")
+        log = self.source / "log"
+        log.write_bytes(b"")
+
+        def append():
+            with open(log, "ab") as file:
+                file.write(b"0123456789abcdef" * 4096)
+            if log.stat().st_size > 40 << 20:
+                log.write_bytes(b"")
+
+        with Hammer(append):
+            self.backup_under_fire()
+        restored = self.assert_sound_with(["steady", "log"])
+        self.assertEqual((restored / "steady").read_bytes(), b"steady")
+        content = (restored / "log").read_bytes()
+        self.assertEqual(content, (b"0123456789abcdef" * (len(content) // 16 + 1))[:len(content)])
+
+    def test_a_shrinking_file(self):
+        target = self.source / "file"
+        big = random.Random(5).randbytes(6 << 20)
+        target.write_bytes(big)
+
+        def shrink():
+            os.truncate(target, random.randrange(len(big)))
+            with open(target, "r+b") as file:
+                file.write(big)
+
+        with Hammer(shrink, shrink):
+            self.backup_under_fire()
+        restored = self.assert_sound_with(["file"])
+        # What was cut off and came back reads as it was, or as zeros in between.
+        content = (restored / "file").read_bytes()
+        self.assertLessEqual(len(content), len(big))
+
+    def test_vanishing_files(self):
+        make_tree(self.source / "kept")
+
+        def churn():
+            folder = self.source / f"come-and-go-{threading.get_ident()}"
+            folder.mkdir(exist_ok=True)
+            for number in range(200):
+                (folder / f"{number}").write_bytes(b"x" * 3000)
+            for number in range(200):
+                (folder / f"{number}").unlink()
+            folder.rmdir()
+
+        with Hammer(churn, churn):
+            made = self.backup_under_fire(8)
+        restored = self.assert_sound_with(["kept"])
+        self.assert_same_tree(self.source / "kept", restored / "kept")
+        self.assertGreater(made[-1]["counts"]["unchanged"], 30)
+
+    def test_a_file_turns_into_a_directory_and_back(self):
+        flip = self.source / "flip"
+
+        def turn():
+            flip.write_bytes(b"file" * 1000)
+            flip.unlink()
+            flip.mkdir()
+            (flip / "inside").write_bytes(b"inside")
+            (flip / "inside").unlink()
+            flip.rmdir()
+            flip.symlink_to("/etc/passwd")
+            flip.unlink()
+
+        make_tree(self.source / "kept", files=10)
+        with Hammer(turn):
+            self.backup_under_fire(10)
+        self.assert_sound_with(["kept"])
+
+    def test_same_size_and_time_but_other_content(self):
+        file = self.source / "sly"
+        file.write_bytes(b"a" * 5000)
+        os.utime(file, ns=(10**18, 10**18))
+        self.backup()
+        file.write_bytes(b"b" * 5000)
+        os.utime(file, ns=(10**18, 10**18))
+        counts = self.backup()["counts"]
+        self.assertEqual(counts["bytes_read"], 5000, "the time of change gives the change away")
+        self.assertEqual((self.restored() / "sly").read_bytes(), b"b" * 5000)
+
+    def test_ignoring_ctime_and_inode(self):
+        file = self.source / "copy"
+        file.write_bytes(b"a" * 5000)
+        os.utime(file, ns=(10**18, 10**18))
+        self.backup()
+        again = self.source / "again"
+        again.write_bytes(b"a" * 5000)
+        os.utime(again, ns=(10**18, 10**18))
+        again.rename(file)  # another inode, another time of change
+        self.assertEqual(self.backup("--dry-run", "--ignore-ctime")["counts"]["bytes_read"], 0)
+        self.assertEqual(self.backup("--ignore-ctime", "--ignore-inode")["counts"]["bytes_read"], 0)
+        (self.source / "copy").write_bytes(b"A" * 5000)
+        self.assertEqual(self.backup()["counts"]["bytes_read"], 5000)
+
+    def test_full_and_differential(self):
+        content = random.Random(1).randbytes(100_000)
+        (self.source / "steady").write_bytes(content)
+        first = self.backup()
+        self.assertEqual(first["type"], "full")
+        (self.source / "second").write_bytes(b"second")
+        second = self.backup()
+        self.assertEqual((second["type"], second["base"], second["counts"]["bytes_read"]),
+                         ("incremental", first["id"], 6))
+        (self.source / "third").write_bytes(b"third!!")
+        third = self.backup("--type", "differential")
+        self.assertEqual((third["type"], third["base"]), ("differential", first["id"]))
+        self.assertEqual(third["counts"]["added"], 2)
+        self.assertEqual(third["counts"]["bytes_read"], 13)
+        full = self.backup("--type", "full")
+        self.assertEqual(full["type"], "full")
+        self.assertEqual(full["counts"]["bytes_read"], 100_013)
+        self.assertEqual(full["counts"]["bytes_new"], 0)
+        last = self.backup("--type", "differential")
+        self.assertEqual(last["base"], full["id"])
+        for made in (first, second, third, full, last):
+            mounted = self.restored(made["name"], to=made["name"])
+            self.assertEqual((mounted / "steady").read_bytes(), content)
+
+    def test_hard_links_across_directories_and_snapshots(self):
+        for name in ("a/x", "b/y", "b/c/z"):
+            (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.source / "a/x").write_bytes(b"shared" * 100)
+        os.link(self.source / "a/x", self.source / "b/y")
+        os.link(self.source / "b/y", self.temp / "outside")
+        self.backup()
+        os.link(self.source / "a/x", self.source / "b/c/z")
+        self.backup()
+        point = self.mount()
+        mounted = self.in_mount(point)
+        self.assertEqual({(mounted / name).stat().st_ino for name in ("a/x", "b/y", "b/c/z")},
+                         {(mounted / "a/x").stat().st_ino})
+        self.assert_same_tree(self.source, mounted)
+        restored = self.restored()
+        self.assertEqual((restored / "a/x").stat().st_ino, (restored / "b/c/z").stat().st_ino)
+        self.assertEqual((restored / "a/x").stat().st_nlink, 3, "the link outside of the source is not restored")
+
+    def test_links_and_files_as_sources(self):
+        make_tree(self.source / "real")
+        link, file = self.source / "link", self.source / "file"
+        link.symlink_to("real")
+        file.write_bytes(b"single")
+        made = self.backup(link)
+        self.assertEqual(made["sources"], [str(link)])
+        self.assertEqual((made["counts"]["links"], made["counts"]["files"]), (1, 0))
+        made = self.backup(f"{link}/")
+        self.assertEqual(made["sources"], [str(self.source / "real")])
+        self.assertGreater(made["counts"]["files"], 30)
+        self.backup(file, link)
+        point = self.mount()
+        self.assertEqual(self.in_mount(point, path=file).read_bytes(), b"single")
+        self.assertEqual(os.readlink(self.in_mount(point, path=link)), "real")
+        self.assertEqual(sorted(os.listdir(self.in_mount(point))), ["file", "link"])
+        ran = self.yester("backup", self.source / "not there", status=1)
+        self.assertIn("not there", ran.err)
+
+    def test_a_fifo_is_stored_but_never_waited_for(self):
+        os.mkfifo(self.source / "fifo")
+        self.backup(timeout=20)
+        self.backup(self.source / "fifo", timeout=20)
+        self.assertTrue(self.in_mount(self.mount(), path=self.source / "fifo").is_fifo())
+
+    def test_two_backups_at_once(self):
+        make_tree(self.source / "tree", big=6)
+        running = [self.start_yester("backup", "--json", "--plan", plan, self.source) for plan in ("a", "b", "a")]
+        for process in running:
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, err)
+        self.assertEqual(len(self.snapshots()), 3)
+        self.assertEqual(len({one["name"] for one in self.snapshots()}), 3)
+        self.verify()
+        self.assert_same_tree(self.source, self.restored())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,197 @@
+"""What a mount shows beside the files: attributes, checksums, versions, the catalog; and how it follows the repository."""
+
+import hashlib
+import json
+import os
+import socket
+import unittest
+
+from support import EndToEndTest, make_tree, run, wait_until
+
+
+class View(EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        make_tree(self.source, big=1)
+        self.init()
+
+    def versions_of(self, point, path):
+        return os.listdir(point / ".yester" / "versions" / str(path).lstrip("/"))
+
+    def test_own_attributes_answer_but_are_not_listed(self):
+        odd = self.source / "own"
+        odd.write_bytes(b"content")
+        os.setxattr(odd, "user.real", b"value")
+        (self.source / "nothing").write_bytes(b"")
+        made = self.backup()
+        mounted = self.in_mount(self.mount())
+        for name in ("own", "nothing", "big-0", "dir0/file-000"):
+            wanted = hashlib.sha256((self.source / name).read_bytes()).hexdigest()
+            ran = run(["getfattr", "--only-values", "-n", "user.yester.sha256", mounted / name])
+            self.assertEqual((ran.status, ran.out), (0, wanted))
+            ran = run(["getfattr", "--only-values", "-n", "user.yester.snapshot", mounted / name])
+            self.assertEqual((ran.status, ran.out), (0, made["name"]))
+        self.assertEqual(os.listxattr(mounted / "own"), ["user.real"])
+        self.assertEqual(os.listxattr(mounted / "big-0"), [])
+        self.assertNotIn("user.yester", run(["getfattr", "-d", "-m", "-", mounted / "own"]).out)
+        with self.assertRaises(OSError):
+            os.getxattr(mounted / "own", "user.yester.unknown")
+        copy = self.temp / "copy"
+        self.assertEqual(run(["cp", "-a", mounted / "own", copy]).status, 0)
+        self.assertEqual(os.listxattr(copy), ["user.real"])
+
+    def test_checksums(self):
+        (self.source / "back\\slash\nline").write_bytes(b"escaped")
+        made = self.backup()
+        point = self.mount()
+        restored = self.temp / "all"
+        self.yester("restore", "latest", "--to", restored)
+        sums = point / ".yester" / "checksums"
+        self.assertEqual(sorted(os.listdir(sums)), sorted([made["name"] + ".sha256", made["name"][:8] + ".sha256"]))
+        for name in os.listdir(sums):
+            lines = (sums / name).read_bytes().splitlines()
+            self.assertEqual(len(lines), made["counts"]["files"])
+            ran = run(["sha256sum", "-c", "--strict", "--quiet", sums / name], cwd=restored)
+            self.assertEqual((ran.status, ran.out, ran.err), (0, "", ""))
+        # The list is no decoration: it finds a changed file.
+        changed = restored / str(self.source)[1:] / "big-0"
+        data = bytearray(changed.read_bytes())
+        data[5] ^= 1
+        changed.write_bytes(data)
+        ran = run(["sha256sum", "-c", "--quiet", sums / f"{made['name']}.sha256"], cwd=restored)
+        self.assertEqual(ran.status, 1)
+        self.assertIn("big-0: FAILED", ran.out)
+
+    def test_versions_of_a_path(self):
+        file, wanted = self.source / "grows", []
+        for number in range(3):
+            file.write_bytes(b"version %d\n" % number)
+            first = self.backup()["name"]
+            self.backup()  # without a change: no version of its own
+            wanted.append((first, b"version %d\n" % number))
+        file.unlink()
+        self.backup()
+        point = self.mount()
+        found = self.versions_of(point, file)
+        self.assertEqual(len(found), 3, found)
+        contents = []
+        for (name, content), shown in zip(wanted, sorted(found, key=[name for name, _ in wanted].index)):
+            self.assertEqual(shown, name)
+            contents.append((point / ".yester" / "versions" / str(file)[1:] / shown).read_bytes())
+            self.assertEqual(contents[-1], content)
+        self.assertEqual(len(self.versions_of(point, self.source / "big-0")), 1)
+        with self.assertRaises(FileNotFoundError):
+            self.versions_of(point, self.source / "never-there")
+
+    def test_the_catalog_in_the_mount(self):
+        daily = self.backup()
+        change = self.backup("--kind", "pre-change", "-d", "upgrade", "--change-ticket", "CHG-1", "--purpose", "why",
+                             "--notes", "a note")
+        point = self.mount()
+        catalog = json.loads((point / ".yester" / "backup_metadata.json").read_text())
+        self.assertEqual(list(catalog["daily"]), [daily["name"][:8]])
+        entry = catalog["daily"][daily["name"][:8]]
+        self.assertEqual(entry["id"], daily["id"])
+        self.assertEqual(entry["status"], "complete")
+        self.assertIs(entry["verified"], False)
+        self.assertEqual(len(entry["files"]), daily["counts"]["files"])
+        file = entry["files"][str(self.source / "big-0")[1:]]
+        content = (self.source / "big-0").read_bytes()
+        self.assertEqual(file, {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+        entry = catalog["pre_change"][change["name"]]
+        self.assertEqual((entry["change_ticket"], entry["purpose"], entry["notes"], entry["description"]),
+                         ("CHG-1", "why", "a note", "upgrade"))
+        self.verify()
+        read = lambda: json.loads((point / ".yester" / "backup_metadata.json").read_text())
+        wait_until(lambda: read()["pre_change"][change["name"]]["verified"], 5, "the mount does not know of verify")
+
+    def test_a_new_snapshot_appears_in_a_running_mount(self):
+        first = self.backup()
+        point = self.mount()
+        self.assertEqual(os.readlink(point / "latest"), first["name"])
+        (self.source / "fresh").write_bytes(b"fresh")
+        with self.assertRaises(FileNotFoundError):
+            self.in_mount(point).joinpath("fresh").stat()
+        second = self.backup("-d", "second")
+        wait_until(lambda: second["name"] in os.listdir(point), 2, "the new snapshot is not listed")
+        wait_until(lambda: os.readlink(point / "latest") == second["name"], 2, "latest is stale")
+        self.assertEqual((point / second["name"] / str(self.source)[1:] / "fresh").read_bytes(), b"fresh")
+        wait_until(lambda: (self.in_mount(point, first["name"][:8]) / "fresh").exists(), 2, "the day is stale")
+
+    def test_a_removed_snapshot_vanishes_but_open_files_stay(self):
+        first = self.backup("-d", "first")
+        (self.source / "big-0").write_bytes(os.urandom(3 << 20))
+        wanted = (self.source / "big-0").read_bytes()
+        second = self.backup("-d", "second")
+        (self.source / "big-0").write_bytes(b"x" * (2 << 20))
+        self.backup("-d", "third")
+        point = self.mount()
+        with open(self.in_mount(point, second["name"], self.source / "big-0"), "rb") as file:
+            self.assertEqual(file.read(1000), wanted[:1000])
+            self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+            wait_until(lambda: second["name"] not in os.listdir(point), 2, "the removed snapshot is still listed")
+            self.assertNotIn(first["name"], os.listdir(point))
+            self.assertEqual(file.read(), wanted[1000:])
+        with self.assertRaises(OSError):
+            wait_until(lambda: (point / second["name"]).stat() and False, 4, "never")
+
+    def test_two_plans_share_a_day(self):
+        for name in ("etc", "home"):
+            make_tree(self.source / "two" / name, seed=name, files=5)
+        etc = self.backup("--plan", "etc", self.source / "two" / "etc")
+        self.backup("--plan", "home", self.source / "two" / "home")
+        (self.source / "two" / "home" / "later").write_bytes(b"later")
+        self.backup("--plan", "home", self.source / "two" / "home")
+        point = self.mount()
+        day = self.in_mount(point, etc["name"][:8])
+        self.assertEqual(sorted(os.listdir(day)), ["two"])
+        self.assertEqual(sorted(os.listdir(day / "two")), ["etc", "home"])
+        for name in ("etc", "home"):
+            self.assert_same_tree(self.source / "two" / name, day / "two" / name)
+        self.assertEqual((day / "two" / "home" / "later").read_bytes(), b"later")
+        only = self.in_mount(point, etc["name"])
+        self.assertEqual(os.listdir(only / "two"), ["etc"])
+
+    def test_hosts(self):
+        own = self.backup("-d", "own")
+        other = self.backup("-d", "other", "--host", "elsewhere.example")
+        self.assertEqual([one["id"] for one in self.snapshots("--host", "elsewhere.example")], [other["id"]])
+        point = self.mount()
+        self.assertIn(own["name"], os.listdir(point))
+        self.assertNotIn(other["name"], os.listdir(point))
+        point = self.mount("--host", "elsewhere.example", at="elsewhere")
+        self.assertIn(other["name"], os.listdir(point))
+        self.assertNotIn(own["name"], os.listdir(point))
+        point = self.mount("--all-hosts", at="all")
+        self.assertLessEqual({socket.gethostname(), "elsewhere.example"}, set(os.listdir(point)))
+        for host, made in ((socket.gethostname(), own), ("elsewhere.example", other)):
+            self.assert_same_tree(self.source, self.in_mount(point / host, made["name"]))
+            self.assertEqual(os.readlink(point / host / "latest"), made["name"])
+        third = self.backup("--host", "third.example")
+        wait_until(lambda: "third.example" in os.listdir(point), 3, "a new host does not appear")
+        self.assertIn(third["name"], os.listdir(point / "third.example"))
+
+    def test_inode_numbers_stay_the_same_after_a_remount(self):
+        self.backup()
+        seen = []
+        for _ in range(2):
+            point = self.mount()
+            mounted = self.in_mount(point)
+            seen.append({str(path.relative_to(mounted)): path.lstat().st_ino for path in mounted.rglob("*")})
+            self.unmount(point)
+        self.assertEqual(seen[0], seen[1])
+        self.assertEqual(seen[0]["dir0/file-000"], seen[0]["dir1/hard"])
+        self.assertEqual(len(set(seen[0].values())), len(seen[0]) - 1)
+
+    def test_nothing_can_be_written(self):
+        self.backup()
+        mounted = self.in_mount(self.mount())
+        for attempt in (lambda: (mounted / "new").write_bytes(b""), lambda: (mounted / "big-0").unlink(),
+                        lambda: (mounted / "big-0").chmod(0o777), lambda: (mounted / "dir0").rename(mounted / "x"),
+                        lambda: open(mounted / "big-0", "r+b")):
+            with self.assertRaisesRegex(OSError, "Read-only"):
+                attempt()
+
+
+if __name__ == "__main__":
+    unittest.main()
