@@ -35,9 +35,10 @@ package struct Keyring: Sendable {
     self.payload = payload
     self.writer = writer
     keySets = payload.keySets.map { KeySet($0) }
-    guard WriterCertificate.isValid(
-      payload.writerCertificate, writer: writer.publicKey, role: payload.role, repository: repository,
-      root: payload.rootPublicKey)
+    guard
+      WriterCertificate.isValid(
+        payload.writerCertificate, writer: writer.publicKey, role: payload.role, repository: repository,
+        root: payload.rootPublicKey)
     else { throw FormatError("the slot's writer is not certified by this repository") }
   }
 

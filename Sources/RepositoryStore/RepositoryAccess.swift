@@ -56,7 +56,9 @@ package struct RepositoryAccess: Sendable {
     if let command = System.environment("YESTER_PASSWORD_COMMAND"), !command.isEmpty {
       return .password(try Self.run(command))
     }
-    if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty { return .password(Array(password.utf8)) }
+    if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty {
+      return .password(Array(password.utf8))
+    }
     if mayPrompt, let password = try Self.ask(prompt) { return .password(password) }
     throw YesterError(
       .usage, "No key or password was given",

@@ -118,7 +118,9 @@ package final class SnapshotReader: Sendable {
         stack.removeLast()
         continue
       }
-      guard stack.count < Limits.treeDepthMax else { throw damaged(FormatError("the tree is deeper than trees may be")) }
+      guard stack.count < Limits.treeDepthMax else {
+        throw damaged(FormatError("the tree is deeper than trees may be"))
+      }
       stack[stack.count - 1].position = position
       stack.append(Frame(directory: next.0, path: next.1, position: 0))
     }

@@ -32,7 +32,8 @@ package struct SnapshotSelector: Sendable {
     }
     throw YesterError(
       .failed, "There is no snapshot \"\(snapshot)\"",
-      advice: "Name one by \"latest\", a day (20261120), its name or the beginning of its id; \"yester list\" shows them.")
+      advice:
+        "Name one by \"latest\", a day (20261120), its name or the beginning of its id; \"yester list\" shows them.")
   }
 
   private func match(_ candidates: [CatalogedSnapshot]) throws -> CatalogedSnapshot? {

@@ -28,8 +28,8 @@ class Excludes(EndToEndTest):
         self.make("a.tmp", "keep.tmp", "dir/b.tmp", "dir/c.txt", "build/out.o", "src/build/out.o", "src/main.c",
                   "logs/1.log", "logs/deep/2.log", "x[1]", "x1", "spaced ", "#hash", "!bang", "cache", "sub/cache/f")
         rules = self.temp / "rules"
-        rules.write_text("# a comment\n\n*.tmp\n!keep.tmp\nlogs/**/*.log\nx[0-9]\n\\#hash\n\\!bang\ncache/\n")
-        self.backup("--exclude-from", rules, "--exclude", f"{self.source}/build/")
+        rules.write_text("# a comment\n\n*.tmp\n!keep.tmp\n**/logs/**/*.log\nx[0-9]\n\\#hash\n\\!bang\ncache/\n")
+        self.backup("--exclude-from", rules, "--exclude", f"{self.source}/build/", self.source)
         self.assertEqual(self.stored(), {
             "keep.tmp", "dir", "dir/c.txt", "src", "src/build", "src/build/out.o", "src/main.c", "logs", "logs/deep",
             "x[1]", "spaced ", "cache", "sub"})

@@ -96,7 +96,9 @@ enum LocalListings {
         guard (try? head.withUnsafeMutableBytes({ try file.read(into: $0, at: offset) })) == recordHeadSize,
           let id = ObjectID(Array(head[..<32]))
         else { return nil }
-        let length = head.withUnsafeBytes { Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 32, as: UInt32.self))) }
+        let length = head.withUnsafeBytes {
+          Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 32, as: UInt32.self)))
+        }
         guard length <= Limits.chunkSizeMax + AESGCM.tagSize else { return nil }
         places[id] = Place(offset: offset + Int64(recordHeadSize), length: length, number: UInt64(places.count + 1))
         offset += Int64(recordHeadSize + length)

@@ -21,7 +21,8 @@ package enum SnapshotNaming {
   static func slug(_ text: String) -> String? {
     var out = ""
     for scalar in text.unicodeScalars where out.utf8.count < 100 {
-      let isKept = scalar.properties.isAlphabetic || scalar.properties.numericType != nil || "._-".unicodeScalars.contains(scalar)
+      let isKept =
+        scalar.properties.isAlphabetic || scalar.properties.numericType != nil || "._-".unicodeScalars.contains(scalar)
       if isKept { out.unicodeScalars.append(scalar) } else if !out.isEmpty && out.last != "-" { out.append("-") }
     }
     while out.last == "-" { out.removeLast() }

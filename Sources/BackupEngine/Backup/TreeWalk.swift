@@ -376,7 +376,11 @@ final class TreeWalk {
   }
 
   private func problem(_ error: Errno) {
-    if error == .notFound { report(PathProblem(.vanished, path, "it is gone")) } else { unreadable("reading it", error) }
+    if error == .notFound {
+      report(PathProblem(.vanished, path, "it is gone"))
+    } else {
+      unreadable("reading it", error)
+    }
   }
 
   private func unreadable(_ doing: String, _ error: Errno) {

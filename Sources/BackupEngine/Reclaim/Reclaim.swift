@@ -212,7 +212,8 @@ package enum Reclaim {
       let pardoned = try pardon(condemned)
       ripe.subtract(pardoned)
       guard !ripe.isEmpty || !pardoned.isEmpty else { return }
-      try rewriteIndex(dropping: ripe, condemned: condemned.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) })
+      try rewriteIndex(
+        dropping: ripe, condemned: condemned.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) })
       for pack in ripe.sorted() {
         try repository.store.delete(.pack(pack))
         result.packsDeleted += 1

@@ -26,7 +26,8 @@ package enum Restore {
   ) throws -> Prepared {
     guard let node = try reader.node(at: path) else {
       throw YesterError(
-        .failed, "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
+        .failed,
+        "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
         advice: "Look with \"yester ls\" or \"yester find\".")
     }
     do {
@@ -48,7 +49,8 @@ package enum Restore {
   ) throws -> Prepared {
     guard let node = try reader.node(at: path), node.number != 0 else {
       throw YesterError(
-        .failed, "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
+        .failed,
+        "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
         advice: "Look with \"yester versions\" which snapshots hold it.")
     }
     guard !node.entry.isPartial else {

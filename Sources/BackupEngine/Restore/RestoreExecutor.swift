@@ -147,7 +147,9 @@ final class RestoreExecutor {
     if let group = entry.linkGroup {
       if let first = links[group] {
         let (directory, firstName) = try LiveTree(live.root).parent(first)
-        return try { try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent); return nil }()
+        return try {
+          try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent); return nil
+        }()
       }
       links[group] = path
     }

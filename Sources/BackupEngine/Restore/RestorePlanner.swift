@@ -155,7 +155,8 @@ final class RestorePlanner {
       if let chunk = piece.chunk {
         let part = buffer.whole.rebased(Int(piece.length))
         let slice = try content.chunk(chunk, length: piece.length)
-        isSame = try file.read(into: part, at: Int64(offset)) == part.count && slice.raw.equals(UnsafeRawBufferPointer(part))
+        isSame =
+          try file.read(into: part, at: Int64(offset)) == part.count && slice.raw.equals(UnsafeRawBufferPointer(part))
       } else {
         // A hole reads as zeros; where the live file has a hole as well, nothing needs to be read.
         isSame = try Self.isZero(file, from: offset, count: piece.length, buffer)
@@ -191,7 +192,8 @@ final class RestorePlanner {
     for name in try Directory.names(frame.directory) {
       guard try name.withUnsafeBytes({ try reader.child($0, of: frame.node) }) == nil else { continue }
       let path = frame.path.isEmpty ? name : frame.path + [0x2F] + name
-      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory, status.device != frame.device {
+      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory, status.device != frame.device
+      {
         plan.problems.append(
           PathProblem(.skipped, path, "it is not in the snapshot, but another file system is mounted there; it stays"))
         continue

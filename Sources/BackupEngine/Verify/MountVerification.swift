@@ -90,7 +90,9 @@ package enum MountVerification {
       guard status.size == size, status.modified == entry.modified, status.permissions == entry.permissions else {
         return find("the mount shows another size, time or mode than the source had", path)
       }
-      guard let expected = size == 0 ? hash.finishEmpty() : body.digest else { return try checkPieces(file, size, body, path) }
+      guard let expected = size == 0 ? hash.finishEmpty() : body.digest else {
+        return try checkPieces(file, size, body, path)
+      }
       hash.start()
       var offset: UInt64 = 0
       while offset < size {

@@ -66,7 +66,8 @@ package enum Verify {
         progress.add(entries: 1)
         if !isReadable || hash.finish() != id {
           result.findings += 1
-          report(Finding(message: "the object \(key) is damaged: its bytes do not fit its name", snapshot: nil, path: nil))
+          report(
+            Finding(message: "the object \(key) is damaged: its bytes do not fit its name", snapshot: nil, path: nil))
         }
       }
     }
@@ -325,7 +326,9 @@ extension Verify.Result {
           offset += Int(chunk.length)
           out.chunks += 1
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
-            throw YesterError(.damaged, "block \(block.place.number) of the pack \(pack.short) holds a chunk that is not what its id says")
+            throw YesterError(
+              .damaged,
+              "block \(block.place.number) of the pack \(pack.short) holds a chunk that is not what its id says")
           }
         }
       } catch {

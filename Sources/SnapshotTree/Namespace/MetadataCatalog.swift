@@ -31,7 +31,9 @@ package enum MetadataCatalog {
   /// A day for daily ones, with the time when the day has several; the whole name for the others.
   private static func key(_ snapshot: CatalogedSnapshot, _ taken: inout Set<String>) -> String {
     let name = snapshot.record.name
-    for candidate in [snapshot.record.kind == .daily ? String(name.prefix(8)) : name, name, "\(name)-\(snapshot.id.short)"]
+    for candidate in [
+      snapshot.record.kind == .daily ? String(name.prefix(8)) : name, name, "\(name)-\(snapshot.id.short)",
+    ]
     where taken.insert(candidate).inserted {
       return candidate
     }

@@ -79,7 +79,9 @@ package final class Namespace: FileSystemModel {
     try guarding("Looking for new snapshots") {
       let old = state.withLock { $0.catalog }
       let next = try SnapshotCatalog(repository, reusing: old)
-      guard next.snapshots.map(\.id) != old.snapshots.map(\.id) || next.notes.count != old.notes.count else { return [] }
+      guard next.snapshots.map(\.id) != old.snapshots.map(\.id) || next.notes.count != old.notes.count else {
+        return []
+      }
       try repository.index.refresh()
       return state.withLock { state in
         let before = state.hosts

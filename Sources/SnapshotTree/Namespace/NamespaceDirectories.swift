@@ -28,7 +28,9 @@ extension Namespace {
       ]
       return try isText ? children[text].map { try info($0) } : nil
     case .checksums(let host):
-      guard isText, text.hasSuffix(".sha256"), checksumNames(host).contains(String(text.dropLast(7))) else { return nil }
+      guard isText, text.hasSuffix(".sha256"), checksumNames(host).contains(String(text.dropLast(7))) else {
+        return nil
+      }
       return try info(.checksumFile(host: host, name: String(text.dropLast(7))))
     case .versions(let host, let path): return try version(name, of: path, host)
     case .union(let host, let day, let path): return try unionChild(name, host, day, path)
@@ -122,7 +124,8 @@ extension Namespace {
     return try info(.union(host: host, day: day, path: path.isEmpty ? name : path + [0x2F] + name))
   }
 
-  private func unionChildren(_ host: String, _ day: String, _ path: [UInt8]) throws -> [(name: [UInt8], info: NodeInfo)] {
+  private func unionChildren(_ host: String, _ day: String, _ path: [UInt8]) throws -> [(name: [UInt8], info: NodeInfo)]
+  {
     var found: [[UInt8]: [(view: UInt64, node: SnapshotNode)]] = [:]
     for (view, directory) in try unionMembers(host, day, path) {
       guard let reader = state.withLock({ $0.views[view]?.reader }) else { continue }

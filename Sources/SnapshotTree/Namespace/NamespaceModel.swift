@@ -139,7 +139,8 @@ extension Namespace {
     }
   }
 
-  private func readVirtual(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+  private func readVirtual(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int
+  {
     let virtual = try virtual(node)
     switch virtual {
     case .stats(let host), .health(let host):

@@ -105,7 +105,8 @@ struct BackupCommand: ParsableCommand {
   }
 
   /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
-  private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result {
+  private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result
+  {
     try repository.index.refresh()
     let catalog = try SnapshotCatalog(repository)
     guard let snapshot = catalog.snapshots.first(where: { $0.id == result.id }) else {
@@ -223,7 +224,8 @@ struct ExcludeOptions: ParsableArguments {
       throw YesterError(.usage, "An exclude pattern is unusable: \(error)")
     }
     for line in options.excludes.malformedLines {
-      Output.note("yester: the exclude pattern \(printable(lines[line - 1]).dropFirst()) is malformed and matches nothing.")
+      Output.note(
+        "yester: the exclude pattern \(printable(lines[line - 1]).dropFirst()) is malformed and matches nothing.")
     }
     options.excludePatterns = lines
     options.excludeCaches = excludeCaches

@@ -40,7 +40,8 @@ struct ListCommand: ParsableCommand {
       Self.printTable(snapshots)
     }
     if catalog.foreignCount > 0 {
-      Output.note("yester: \(catalog.foreignCount) snapshots of other keys are not shown: a write-only key sees its own.")
+      Output.note(
+        "yester: \(catalog.foreignCount) snapshots of other keys are not shown: a write-only key sees its own.")
     }
     guard catalog.damaged.isEmpty else {
       for (id, error) in catalog.damaged { Output.note("yester: snapshots/\(id) is unusable: \(error.message).") }

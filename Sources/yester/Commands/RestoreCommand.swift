@@ -17,7 +17,8 @@ struct RestoreCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("What to restore: SNAPSHOT or SNAPSHOT:PATH.", valueName: "snapshot"))
   var what: String
-  @Option(help: ArgumentHelp("The directory to restore to; it is made when it is not there.", valueName: "directory"),
+  @Option(
+    help: ArgumentHelp("The directory to restore to; it is made when it is not there.", valueName: "directory"),
     completion: .directory)
   var to: String
   @OptionGroup var access: AccessOptions
@@ -153,7 +154,8 @@ enum PlanView {
   private static func words(_ action: RestoreAction) -> String? {
     let path = action.path.isEmpty ? "." : String(printable(action.path).dropFirst())
     switch action.kind {
-    case .create: return "create   \(path)" + (action.entries > 1 ? " and \(Output.count(action.entries - 1)) below" : "")
+    case .create:
+      return "create   \(path)" + (action.entries > 1 ? " and \(Output.count(action.entries - 1)) below" : "")
     case .replace(let reason): return "replace  \(path) (\(reason.rawValue))"
     case .setMetadata: return "metadata \(path)"
     case .delete: return "delete   \(path)"

@@ -55,7 +55,9 @@ struct RotateCommand: ParsableCommand {
     options.isDryRun = dryRun
     options.without = Set(decisions.filter { !$0.isKept }.map(\.snapshot.id))
     let reclaimed = noPrune ? nil : try PruneCommand.reclaim(repository, options, output)
-    if output.json { json(decisions, reclaimed) } else if let reclaimed, !output.quiet {
+    if output.json {
+      json(decisions, reclaimed)
+    } else if let reclaimed, !output.quiet {
       PruneCommand.show(reclaimed, options)
     }
   }

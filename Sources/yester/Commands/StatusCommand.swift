@@ -42,7 +42,9 @@ struct StatusCommand: ParsableCommand {
         "The last snapshot of the host \(plan.host), plan \(plan.plan), is \(words(age(plan.last, now))) old (\(plan.last.record.name))."
       )
     }
-    if status.catalog.snapshots.isEmpty && status.catalog.foreignCount == 0 { out.append("There are no snapshots yet.") }
+    if status.catalog.snapshots.isEmpty && status.catalog.foreignCount == 0 {
+      out.append("There are no snapshots yet.")
+    }
     if !status.catalog.damaged.isEmpty {
       out.append("\(status.catalog.damaged.count) snapshot records or notes are unusable; run \"yester verify\".")
     }

@@ -57,7 +57,8 @@ struct VerifyCommand: ParsableCommand {
     if result.findings > 0 {
       throw YesterError(
         .damaged, "\(result.findings) \(result.findings == 1 ? "thing is" : "things are") damaged (named above)",
-        advice: "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise delete "
+        advice:
+          "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise delete "
           + "damaged packs and run a new backup: what still exists at the source is stored again.")
     }
   }
