@@ -1,7 +1,13 @@
 /// Bytes that break a rule of the repository format. `message` is a full clause for people, without place.
 package struct FormatError: Error, Equatable, CustomStringConvertible {
   package let message: String
-  package init(_ message: String) { self.message = message }
+  /// It is not damaged, but of a format that only a newer yester knows.
+  package let needsNewerVersion: Bool
+
+  package init(_ message: String, needsNewerVersion: Bool = false) {
+    self.message = message
+    self.needsNewerVersion = needsNewerVersion
+  }
   package var description: String { message }
 }
 

@@ -19,7 +19,9 @@ package struct RepositoryConfig: Sendable, Equatable {
       let version = UInt32(lines[1].dropFirst(7))
     else { throw FormatError("the object \"config\" is damaged or not that of a yester repository") }
     guard version == 1 else {
-      throw FormatError("the repository has format \(version), which needs a newer yester; this one reads format 1")
+      throw FormatError(
+        "the repository has format \(version), which needs a newer yester; this one reads format 1",
+        needsNewerVersion: true)
     }
     guard lines.count == 5, lines[2].hasPrefix("id "), let id = Hex.decode(lines[2].dropFirst(3)), id.count == 16
     else { throw FormatError("the object \"config\" is damaged") }

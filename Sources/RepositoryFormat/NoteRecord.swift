@@ -71,8 +71,10 @@ package struct NoteRecord: Sendable, Equatable {
         let count = try reader.count(limit: reader.remaining / 65)
         var out: [Subject] = []
         for _ in 0..<count {
-          out.append(
-            Subject(snapshot: try reader.id(), writer: try reader.array(32), sequence: try reader.varint()))
+          let subject = Subject(
+            snapshot: try reader.id(), writer: try reader.array(32), sequence: try reader.varint())
+          guard subject.sequence <= Limits.sequenceMax else { throw FormatError("its sequence number is impossible") }
+          out.append(subject)
         }
         return out
       } ?? []
@@ -81,7 +83,7 @@ package struct NoteRecord: Sendable, Equatable {
     level = try fields.text(5)
     until = try fields.time(6)
     by = try fields.text(7)
-    sequence = try fields.number(20)
+    sequence = try fields.sequence(20)
     previous = try fields.id(21)
   }
 }

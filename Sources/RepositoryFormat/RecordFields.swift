@@ -68,6 +68,13 @@ package struct RecordFields: Sendable {
     try parse(tag) { (reader) throws(FormatError) in try reader.varint() } ?? 0
   }
 
+  /// A place in a writer's chain.
+  package func sequence(_ tag: UInt64) throws(FormatError) -> UInt64 {
+    let value = try number(tag)
+    guard value <= Limits.sequenceMax else { throw FormatError("its sequence number is impossible") }
+    return value
+  }
+
   package func id(_ tag: UInt64) throws(FormatError) -> ObjectID? {
     try parse(tag) { (reader) throws(FormatError) in try reader.id() }
   }

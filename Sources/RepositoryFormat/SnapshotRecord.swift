@@ -156,7 +156,7 @@ package struct SnapshotRecord: Sendable {
     sources = try fields.strings(17)
     excludes = try fields.strings(18)
     tags = try fields.strings(19).map { String(decoding: $0, as: UTF8.self) }
-    sequence = try fields.number(20)
+    sequence = try fields.sequence(20)
     previous = try fields.id(21)
     nextLinkGroup = try fields.number(22)
     program = try fields.text(23)

@@ -9,7 +9,7 @@ package final class ChunkIndex: Sendable {
     package var segments: [IndexSegment] = []
     package var condemned: [ObjectID: Int64] = [:]
     fileprivate var known: Set<ObjectID> = []
-    fileprivate var avoided: Set<ObjectID> = []
+    package fileprivate(set) var avoided: Set<ObjectID> = []
   }
   private let cache: IndexCache
   private let store: any ObjectStore
@@ -54,15 +54,20 @@ package final class ChunkIndex: Sendable {
     return out
   }
 
-  /// Where a chunk is, whatever its pack's state; nil when it is not known.
+  /// Where a chunk is, whatever its pack's state; nil when it is not known. Packs that are to be avoided come last.
   package func find(_ id: ObjectID) throws -> ChunkLocation? {
-    for segment in view.withLock({ $0.segments }) {
+    let view = view.withLock { $0 }
+    var avoided: ChunkLocation?
+    for segment in view.segments {
       guard let place = segment.find(id) else { continue }
-      do { return try segment.location(place) } catch {
+      let location: ChunkLocation
+      do { location = try segment.location(place) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
+      if !view.avoided.contains(location.pack) { return location }
+      avoided = location
     }
-    return nil
+    return avoided
   }
 
   /// Where a chunk is in a pack that new snapshots may build on.
@@ -77,6 +82,24 @@ package final class ChunkIndex: Sendable {
       if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
     }
     return nil
+  }
+
+  /// Packs that the index names and that are not in the repository, or not in full size. Nothing builds on them from
+  /// now on, and other places of their chunks are preferred.
+  package func avoidMissingPacks() throws -> Set<ObjectID> {
+    var sizes: [ObjectID: UInt64] = [:]
+    try store.list(.packs) { name, size in if let id = ObjectID(hex: name) { sizes[id] = size } }
+    var missing: Set<ObjectID> = []
+    for segment in current.segments {
+      do throws(FormatError) {
+        for place in 0..<segment.packCount {
+          let pack = try segment.pack(place)
+          if sizes[pack.id] != pack.size { missing.insert(pack.id) }
+        }
+      } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }
+    }
+    avoid(Array(missing))
+    return missing
   }
 
   /// From now on, as far as this process is concerned, nothing new builds on these packs.

@@ -12,6 +12,8 @@ package final class ChunkReader: Sendable {
   private let packKeys = Mutex<[ObjectID: PackKey.Opened]>([:])
   private let codecs = Pool { BlockCodec() }
   private let hashers = Pool { SHA256() }
+  /// The local copy of the index has not been made anew by this process yet.
+  private let isCacheDoubtful = Atomic(true)
   private let identifiers: [KeySetID: Pool<KeyedHash>]
 
   package init(store: any ObjectStore, keyring: Keyring, index: ChunkIndex, cacheSize: Int) {
@@ -27,18 +29,31 @@ package final class ChunkReader: Sendable {
 
   /// A chunk's plaintext, held against its id. Throws `YesterError` with code `damaged` when it is missing or wrong.
   package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
-    var location = try index.find(id)
-    if location == nil {
-      // It may have been stored since the index was read.
-      try index.refresh()
-      location = try index.find(id)
+    if let location = try index.find(id) {
+      do { return try chunk(id, kind: kind, at: location) } catch let error as YesterError {
+        guard error.code == .damaged, let other = try otherPlace(of: id, than: location) else { throw error }
+        return try chunk(id, kind: kind, at: other)
+      }
     }
-    guard let location else {
-      throw YesterError(
-        .damaged, "The chunk \(id.short) is not in the repository",
-        advice: "Run \"yester verify\" to see what is affected.")
+    // It may have been stored since the index was read, or the local copy of the index may be damaged.
+    try index.refresh()
+    if let location = try index.find(id) { return try chunk(id, kind: kind, at: location) }
+    if let location = try otherPlace(of: id, than: nil) { return try chunk(id, kind: kind, at: location) }
+    throw YesterError(
+      .damaged, "The chunk \(id.short) is not in the repository",
+      advice: "Run \"yester verify\" to see what is affected.")
+  }
+
+  /// Looks again, once with the local copy of the index made anew, and past the pack that failed.
+  private func otherPlace(of id: ObjectID, than failed: ChunkLocation?) throws -> ChunkLocation? {
+    if isCacheDoubtful.exchange(false, ordering: .relaxed) {
+      try index.rebuildCache()
+      if let found = try index.find(id), found != failed { return found }
     }
-    return try chunk(id, kind: kind, at: location)
+    guard let failed, try store.size(.pack(failed.pack)) == nil else { return nil }
+    index.avoid([failed.pack])
+    let found = try index.find(id)
+    return found == failed ? nil : found
   }
 
   package func chunk(_ id: ObjectID, kind: ChunkKind, at location: ChunkLocation) throws -> BytesSlice {

@@ -111,7 +111,8 @@ package final class DirectoryStore: ObjectStore {
         found.append((String(decoding: name, as: UTF8.self), status.size))
       }
     } catch {
-      if error == .notFound && path.hasPrefix("packs/") { return }
+      // A copy of a repository may lack empty folders; the repository itself must be there.
+      if error == .notFound, (try? FileStatus(of: location + "/config")) != nil { return }
       throw failure("Listing", path, error)
     }
     for (name, size) in found { try body(name, size) }

@@ -49,7 +49,11 @@ package final class Repository: Sendable {
         advice: "Check the path, or make one with \"yester init\".")
     }
     do { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
-      throw YesterError(.damaged, "The repository \(store.location) cannot be opened: \(error.message)")
+      throw YesterError(
+        error.needsNewerVersion ? .failed : .damaged,
+        "The repository \(store.location) cannot be opened: \(error.message)",
+        advice: error.needsNewerVersion
+          ? "Install a newer yester." : "Copy the object \"config\" back from a second copy of the repository.")
     }
   }
 

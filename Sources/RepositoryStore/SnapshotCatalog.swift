@@ -46,6 +46,7 @@ package struct SnapshotCatalog: Sendable {
     }
     snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
     notes.sort { $0.note.time < $1.note.time }
+    dropRemoved()
     apply()
   }
 
@@ -60,6 +61,15 @@ package struct SnapshotCatalog: Sendable {
     } else {
       foreignCount += 1
     }
+  }
+
+  /// What a full writer's note names as removed is gone, even where its record is (still, or again) there.
+  private mutating func dropRemoved() {
+    var removed: Set<ObjectID> = []
+    for (_, note, envelope) in notes where note.kind == .removed && envelope.role == .full {
+      removed.formUnion(note.subjects.map(\.snapshot))
+    }
+    if !removed.isEmpty { snapshots.removeAll { removed.contains($0.id) } }
   }
 
   /// What notes say of snapshots that are there. Only full writers may release anything.
@@ -95,7 +105,8 @@ package struct SnapshotCatalog: Sendable {
     for (id, note, envelope) in notes {
       if envelope.writer == writer { consider(note.sequence, id) }
       // Its last record may have been removed; the note tells where the chain stood.
-      for subject in note.subjects where note.kind == .removed && subject.writer == writer {
+      for subject in note.subjects
+      where note.kind == .removed && envelope.role == .full && subject.writer == writer {
         consider(subject.sequence, subject.snapshot)
       }
     }

@@ -142,6 +142,14 @@ def peak_memory(process):
     raise AssertionError(f"/proc/{process}/status has no VmHWM")
 
 
+def is_gone(process):
+    """A process that ended, though nobody may have asked for its exit status yet."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def wait_until(condition, seconds, what):
     end = time.monotonic() + seconds
     while True:

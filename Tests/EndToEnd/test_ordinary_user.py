@@ -8,7 +8,7 @@ import stat
 import tempfile
 import unittest
 
-from support import (BIN, EndToEndTest, INCOMPLETE, Ran, driver_of, make_tree, run, wait_until)
+from support import (BIN, EndToEndTest, INCOMPLETE, Ran, driver_of, is_gone, make_tree, run, wait_until)
 
 USER = 65534  # nobody: fusermount3 asks for a user with a name
 
@@ -78,7 +78,7 @@ class OrdinaryUser(EndToEndTest):
             os.listdir(point)
         self.user_yester("unmount", point)
         self.assertFalse(os.path.ismount(point))
-        wait_until(lambda: not os.path.exists(f"/proc/{driver}"), 10, "the driver is still there")
+        wait_until(lambda: is_gone(driver), 10, "the driver is still there")
 
         restored = self.temp / "restored"
         self.user_yester("restore", f"latest:{self.source}/tree", "--to", restored)

@@ -26,6 +26,8 @@ package enum Backup {
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
     try repository.index.refresh()
+    // What a lost pack held is stored again where the source still has it.
+    _ = try repository.index.avoidMissingPacks()
     let catalog = try SnapshotCatalog(repository)
     let base = BaseTree.choose(repository, catalog, options, sources: plan.paths)
     if let counts = base?.snapshot.record.counts {
@@ -43,8 +45,27 @@ package enum Backup {
     // Others may have added records meanwhile: the name must be free, the chain must go on from its end.
     let now = try SnapshotCatalog(repository, reusing: catalog)
     record.name = name(record, now)
-    let id = try repository.store(&record, after: now)
+    var id = try repository.store(&record, after: now)
+    id = try settleName(&record, id, repository)
     return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
+  }
+
+  /// Two runs that end at the same moment may have chosen the same name: then the one with the larger id takes the
+  /// next free name.
+  private static func settleName(
+    _ record: inout SnapshotRecord, _ id: ObjectID, _ repository: Repository
+  ) throws -> ObjectID {
+    let catalog = try SnapshotCatalog(repository)
+    let rivals = catalog.snapshots.filter {
+      $0.record.host == record.host && $0.record.name == record.name && $0.id < id
+    }
+    guard !rivals.isEmpty else { return id }
+    record.name = name(record, catalog)
+    let bytes = try RecordSealing.seal(record, repository.keyring)
+    let next = SHA256.hash(bytes)
+    try repository.store.put(.snapshot(next), bytes)
+    try repository.store.delete(.snapshot(id))
+    return next
   }
 
   private static func name(_ record: SnapshotRecord, _ catalog: SnapshotCatalog) -> String {

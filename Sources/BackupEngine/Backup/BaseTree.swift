@@ -49,14 +49,19 @@ struct BaseTree {
   /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
   func isStored(_ entry: Entry, _ index: ChunkIndex) -> Bool {
     guard case .file(let size, let file) = entry.body else { return true }
+    let avoided = index.current.avoided
+    func isThere(_ id: ObjectID) throws -> Bool {
+      guard let location = try index.find(id) else { return false }
+      return avoided.isEmpty || !avoided.contains(location.pack)
+    }
     do {
       var isComplete = true
       if case .lists(_, let lists) = file {
-        for reference in lists where isComplete { isComplete = try index.find(reference.list) != nil }
+        for reference in lists where isComplete { isComplete = try isThere(reference.list) }
       }
       guard isComplete else { return false }
       try content.forEachPiece(of: file, size: size, from: 0) { _, piece in
-        if let chunk = piece.chunk { isComplete = try index.find(chunk) != nil }
+        if let chunk = piece.chunk { isComplete = try isThere(chunk) }
         return isComplete
       }
       return isComplete

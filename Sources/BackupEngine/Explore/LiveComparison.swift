@@ -165,9 +165,10 @@ package final class LiveComparison {
     if stored.type != body.type {
       aspects = [.type]
     } else {
-      do { if try !isSame(stored, body, status, name, directory) { aspects.append(.content) } } catch let error as Errno
-      {
-        return problem(path, "reading it", error)
+      do {
+        if try !isSame(stored, body, status, name, directory) { aspects.append(.content) }
+      } catch let error as Errno {
+        problem(path, "reading it", error)
       }
       aspects += facts.metadataAspects(now)
     }

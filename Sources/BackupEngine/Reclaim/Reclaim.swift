@@ -71,7 +71,9 @@ package enum Reclaim {
       self.repository = repository
       self.options = options
       self.progress = progress
-      try repository.index.refresh()
+      // What is deleted follows from the index: it is read from the repository, not from a local copy.
+      try repository.index.rebuildCache()
+      _ = try repository.index.avoidMissingPacks()
       tree = TreeStore(reader: repository.reader)
       catalog = try Work.completeCatalog(repository)
       usage = UsageMap(repository.index)

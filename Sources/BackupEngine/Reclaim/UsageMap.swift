@@ -7,7 +7,8 @@ internal import SnapshotTree
 /// for each directory.
 final class UsageMap {
   private let segments: [IndexSegment]
-  private let condemned: [ObjectID: Int64]
+  /// Condemned or missing packs: what is in them counts only where there is no other copy.
+  private let secondChoice: Set<ObjectID>
   private var bits: [[UInt64]]
   private var visited: Set<ObjectID> = []
   private(set) var markedSnapshots: Set<ObjectID> = []
@@ -15,7 +16,7 @@ final class UsageMap {
   init(_ index: ChunkIndex) {
     let view = index.current
     segments = view.segments
-    condemned = view.condemned
+    secondChoice = Set(view.condemned.keys).union(view.avoided)
     bits = segments.map { [UInt64](repeating: 0, count: ($0.chunkCount + 63) / 64) }
   }
 
@@ -62,18 +63,17 @@ final class UsageMap {
   }
 
   private func mark(_ id: ObjectID) throws {
-    var inCondemned: (number: Int, place: Int)?
+    var fallback: (number: Int, place: Int)?
     for (number, segment) in segments.enumerated() {
       guard let place = segment.find(id) else { continue }
-      // A copy in a condemned pack counts only where there is no other.
-      if !condemned.isEmpty, condemned[try segment.location(place).pack] != nil {
-        inCondemned = (number, place)
+      if !secondChoice.isEmpty, secondChoice.contains(try segment.location(place).pack) {
+        fallback = (number, place)
         continue
       }
       bits[number][place / 64] |= 1 << UInt64(place % 64)
       return
     }
-    if let (number, place) = inCondemned {
+    if let (number, place) = fallback {
       bits[number][place / 64] |= 1 << UInt64(place % 64)
       return
     }

@@ -79,6 +79,8 @@ package enum Verify {
     _ repository: Repository, _ catalog: SnapshotCatalog, _ snapshots: [CatalogedSnapshot], _ level: Level,
     progress: RunProgress, report: @escaping (Finding) -> Void
   ) throws -> (result: Result, sound: [CatalogedSnapshot]) {
+    // A damaged local copy of the index must not pass for a damaged repository, nor hide one.
+    try repository.index.rebuildCache()
     let work = Work(repository, progress, report)
     work.checkCatalog(catalog)
     if level == .data {
@@ -88,6 +90,7 @@ package enum Verify {
     }
     var sound: [CatalogedSnapshot] = []
     for snapshot in snapshots { if try work.walk(snapshot, reads: level == .data) { sound.append(snapshot) } }
+    work.reportMissingPacks(areNeeded: sound.count < snapshots.count)
     return (work.result, sound)
   }
 
@@ -112,6 +115,7 @@ package enum Verify {
     private let tree: TreeStore
     private(set) var result = Result()
     private var badPacks: Set<ObjectID> = []
+    private var missingPacks: Set<ObjectID> = []
     private var badBlocks: Set<BlockCache.Key> = []
     private var openedPacks: Set<ObjectID> = []
     /// Listings that were found sound, with all below them.
@@ -148,16 +152,14 @@ package enum Verify {
     }
 
     func checkPacksPresent() throws {
-      for (_, _, pack) in try indexedPacks() {
-        let size = try repository.store.size(.pack(pack.id))
-        if size == nil {
-          badPacks.insert(pack.id)
-          find("the pack \(pack.id.short) is missing")
-        } else if size != pack.size {
-          badPacks.insert(pack.id)
-          find("the pack \(pack.id.short) has \(size ?? 0) bytes instead of \(pack.size)")
-        }
-      }
+      missingPacks = try repository.index.avoidMissingPacks()
+      badPacks.formUnion(missingPacks)
+    }
+
+    /// A missing pack of which all that is needed lies elsewhere as well is no damage; `prune` forgets it.
+    func reportMissingPacks(areNeeded: Bool) {
+      guard areNeeded else { return }
+      for pack in missingPacks.sorted() { find("the pack \(pack.short) is missing or cut off") }
     }
 
     /// Opens every block of every pack of the index and holds every chunk against its id. For some snapshots only,

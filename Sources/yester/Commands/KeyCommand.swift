@@ -239,7 +239,7 @@ struct KeyRotateCommand: ParsableCommand {
     abstract: "Make new keys for what is written from now on. This needs a full key.",
     discussion: """
       The password or key file in use stays and opens both the old and the new keys. Every other key slot becomes \
-      outdated: remove and add it again.
+      outdated and stops working with the next backup: remove and add it again.
       """
   )
 
@@ -259,9 +259,9 @@ struct KeyRotateCommand: ParsableCommand {
     if others > 0 && !output.quiet {
       Output.note(
         """
-        yester: \(others == 1 ? "One other key slot" : "\(others) other key slots") cannot open what is written from \
-        now on ("yester key list" shows them as outdated). Remove and add them again with "yester key remove" and \
-        "yester key add"; until then, make no backups with them.
+        yester: \(others == 1 ? "One other key slot stops" : "\(others) other key slots stop") working with the next \
+        backup, as they cannot open what is written from now on ("yester key list" shows them as outdated). Remove \
+        and add them again with "yester key remove" and "yester key add".
         """
       )
     }
