@@ -64,7 +64,7 @@ package enum IndexOpener {
       }
     } catch { throw damaged(error) }
     guard let keySet = keyring.keySet(keySetID) else {
-      throw damaged(FormatError("it was sealed with keys that this key slot does not hold"))
+      throw damaged(FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey))
     }
     let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(header[40...]), "yester index 1")
     let cipher = AESGCM()

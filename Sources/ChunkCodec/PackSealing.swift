@@ -26,14 +26,14 @@ package struct PackKey: Sendable {
   package static func open(header bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened {
     let header = try PackLayout.readHeader(bytes, of: keyring.repository)
     guard let keySet = keyring.keySet(header.keySet) else {
-      throw FormatError("it was sealed with keys that this key slot does not hold")
+      throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
     let start = Array(bytes.prefix(PackLayout.authenticatedHeaderSize))
     guard
       let dataKey = try RepositorySealing.unwrap(
         header.wrappedKey, ephemeral: header.ephemeralKey, keySet: keySet, .pack, repository: keyring.repository,
         authenticating: start)
-    else { throw FormatError("a write-only key cannot read what is stored") }
+    else { throw FormatError("a write-only key cannot read what is stored", .needsOtherKey) }
     return Opened(key: PackKey(kind: header.kind, dataKey: dataKey), keySet: keySet)
   }
 

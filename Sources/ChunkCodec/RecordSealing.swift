@@ -47,7 +47,7 @@ package enum RecordSealing {
       contentKey = own
     } else {
       guard let keySet = keyring.keySet(envelope.keySet) else {
-        throw FormatError("it was sealed with keys that this key slot does not hold")
+        throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
       }
       guard
         let key = try RepositorySealing.unwrap(
@@ -82,7 +82,7 @@ package enum RecordSealing {
       throw FormatError("the note is cut off")
     }
     guard let keySet = keyring.keySet(envelope.keySet) else {
-      throw FormatError("it was sealed with keys that this key slot does not hold")
+      throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
     let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[144..<176]), "yester note 1")
     let sealed = Array(bytes[176..<(bytes.count - SignedEnvelope.signatureSize)])
@@ -112,7 +112,7 @@ package enum RecordSealing {
       return id
     }
     guard let keySet = keyring.keySet(keySetID) else {
-      throw FormatError("it was sealed with keys that this key slot does not hold")
+      throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
     let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[40..<72]), "yester lease 1")
     guard let body = try? AESGCM().open(Array(bytes[72...]), key: key, authenticating: Array(bytes[..<72])) else {

@@ -1,12 +1,19 @@
 /// Bytes that break a rule of the repository format. `message` is a full clause for people, without place.
 package struct FormatError: Error, Equatable, CustomStringConvertible {
   package let message: String
-  /// It is not damaged, but of a format that only a newer yester knows.
-  package let needsNewerVersion: Bool
+  package let kind: Kind
 
-  package init(_ message: String, needsNewerVersion: Bool = false) {
+  package enum Kind: Sendable {
+    case damaged
+    /// Sound, but of a format that only a newer yester knows.
+    case needsNewerVersion
+    /// Sound as far as one can tell, but sealed with keys that are not at hand.
+    case needsOtherKey
+  }
+
+  package init(_ message: String, _ kind: Kind = .damaged) {
     self.message = message
-    self.needsNewerVersion = needsNewerVersion
+    self.kind = kind
   }
   package var description: String { message }
 }

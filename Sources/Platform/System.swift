@@ -60,6 +60,8 @@ package enum System {
     else { return nil }
     // The fields behind the name in parentheses: state is the first, the start time the twentieth.
     let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
+    // One that ended, and that its parent has not asked after yet, is no process any more.
+    if let state = fields.first?.first, state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") { return nil }
     return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
   }
 

@@ -42,7 +42,7 @@ package enum CommonHeader {
     }
     let found = try reader.u32()
     guard found <= version else {
-      throw FormatError("it has format version \(found), which needs a newer yester")
+      throw FormatError("it has format version \(found), which needs a newer yester", .needsNewerVersion)
     }
     guard found == version, try reader.u32() == 0 else { throw FormatError("its header is damaged") }
     guard try reader.take(16).equals(repository.bytes) else { throw FormatError("it belongs to another repository") }

@@ -21,7 +21,7 @@ package struct RepositoryConfig: Sendable, Equatable {
     guard version == 1 else {
       throw FormatError(
         "the repository has format \(version), which needs a newer yester; this one reads format 1",
-        needsNewerVersion: true)
+        .needsNewerVersion)
     }
     guard lines.count == 5, lines[2].hasPrefix("id "), let id = Hex.decode(lines[2].dropFirst(3)), id.count == 16
     else { throw FormatError("the object \"config\" is damaged") }

@@ -134,8 +134,56 @@ package struct Branch: Sendable, Equatable {
     }
   }
   package let children: [Child]
+  /// For each child, how many entries of the directory, and how many with all below them, come before it; one more
+  /// at the end.
+  private let positions: [UInt64]
+  private let numbers: [UInt64]
 
-  package init(children: [Child]) { self.children = children }
+  package init(children: [Child]) {
+    self.children = children
+    var positions: [UInt64] = [0]
+    var numbers: [UInt64] = [0]
+    for child in children {
+      positions.append((positions.last ?? 0) &+ child.count)
+      numbers.append((numbers.last ?? 0) &+ child.total)
+    }
+    self.positions = positions
+    self.numbers = numbers
+  }
+
+  /// All entries in it, with all below them.
+  package var total: UInt64 { numbers.last ?? 0 }
+  package func position(ofChild place: Int) -> UInt64 { positions[place] }
+  package func number(ofChild place: Int) -> UInt64 { numbers[place] }
+
+  /// The child that holds a name, if any does.
+  package func child(holding name: UnsafeRawBufferPointer) -> Int? {
+    let after = Self.firstPlace(in: children.indices) { place in
+      children[place].firstName.withUnsafeBytes { name.precedes($0) }
+    }
+    return after > 0 ? after - 1 : nil
+  }
+  /// The child that holds the entry at a position of this branch.
+  package func child(holdingPosition position: UInt64) -> Int? {
+    let place = Self.firstPlace(in: children.indices) { position < positions[$0 + 1] }
+    return place < children.count ? place : nil
+  }
+  /// The child that holds a number, counted from the first entry of this branch.
+  package func child(holdingNumber number: UInt64) -> Int? {
+    let place = Self.firstPlace(in: children.indices) { number < numbers[$0 + 1] }
+    return place < children.count ? place : nil
+  }
+
+  /// The first place for which `isBehind` holds; it holds for all behind that.
+  private static func firstPlace(in places: Range<Int>, _ isBehind: (Int) -> Bool) -> Int {
+    var low = places.lowerBound
+    var high = places.upperBound
+    while low < high {
+      let middle = (low + high) / 2
+      if isBehind(middle) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
 
   package func encode() -> [UInt8] {
     var out = ByteWriter()
@@ -172,7 +220,7 @@ package struct Branch: Sendable, Equatable {
       children.append(Child(firstName: Array(name), count: direct, total: total, object: try reader.id()))
     }
     try reader.requireEnd()
-    self.children = children
+    self.init(children: children)
   }
 }
 

@@ -31,23 +31,21 @@ package struct IndexCache: Sendable {
   private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws -> MappedFile {
     try? Directory.makeAll(directory)
     let temporary = path + "." + Hex.encode(System.random(4))
-    do {
-      let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
-      let flags = O_RDWR | O_CREAT | O_EXCL
-      let (out, name): (Descriptor, String)
-      if let file = try? Descriptor.open(temporary, flags, mode: 0o600) {
-        (out, name) = (file, temporary)
-      } else {
-        (out, name) = (try Descriptor.open(fallback, flags, mode: 0o600), fallback)
-      }
-      defer { try? FileSystem.removeFile(Array(name.utf8), at: nil) }
-      try open(id, size: size, into: out)
-      let mapped = try MappedFile(name)
-      if name == temporary { try? FileSystem.rename(Array(name.utf8), at: nil, to: Array(path.utf8), at: nil) }
-      return mapped
-    } catch let error as Errno {
+    if let mapped = try? materialize(id, size: size, at: temporary, keepingAs: path) { return mapped }
+    let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
+    do { return try materialize(id, size: size, at: fallback, keepingAs: nil) } catch let error as Errno {
       throw YesterError.system("Writing the local index cache", directory, error)
     }
+  }
+
+  private func materialize(_ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?) throws -> MappedFile
+  {
+    let out = try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    defer { try? FileSystem.removeFile(Array(name.utf8), at: nil) }
+    try open(id, size: size, into: out)
+    let mapped = try MappedFile(name)
+    if let path { try? FileSystem.rename(Array(name.utf8), at: nil, to: Array(path.utf8), at: nil) }
+    return mapped
   }
 
   private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws {

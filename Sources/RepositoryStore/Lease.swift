@@ -127,6 +127,7 @@ package enum Leases {
       guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
       let record: LeaseRecord
       do { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
+        if error.kind == .needsOtherKey { throw YesterError.damaged("The lease \(name)", error) }
         throw YesterError(
           .damaged, "The lease \(name) is unusable: \(error.message)",
           advice: "If no other yester is at work on this repository, delete the file \"leases/\(name)\" in it.")

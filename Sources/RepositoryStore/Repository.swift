@@ -50,9 +50,9 @@ package final class Repository: Sendable {
     }
     do { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
       throw YesterError(
-        error.needsNewerVersion ? .failed : .damaged,
+        error.kind == .needsNewerVersion ? .failed : .damaged,
         "The repository \(store.location) cannot be opened: \(error.message)",
-        advice: error.needsNewerVersion
+        advice: error.kind == .needsNewerVersion
           ? "Install a newer yester." : "Copy the object \"config\" back from a second copy of the repository.")
     }
   }

@@ -42,7 +42,9 @@ package struct SnapshotCatalog: Sendable {
         continue
       }
       guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
-      do { try read(id, bytes, repository) } catch { damaged.append((id, error)) }
+      do { try read(id, bytes, repository) } catch {
+        if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
+      }
     }
     snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
     notes.sort { $0.note.time < $1.note.time }

@@ -38,7 +38,17 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
 
   /// An object of the repository that breaks the format.
   package static func damaged(_ object: String, _ error: FormatError) -> YesterError {
-    YesterError(
+    switch error.kind {
+    case .needsNewerVersion:
+      return YesterError(.failed, "\(object) cannot be read: \(error.message)", advice: "Install a newer yester.")
+    case .needsOtherKey:
+      return YesterError(
+        .wrongKey, "\(object) cannot be read: \(error.message)",
+        advice: "The repository's keys were rotated after this key was added, or it is a write-only key. Use a current "
+          + "full key, and add this one again with \"yester key add\".")
+    case .damaged: break
+    }
+    return YesterError(
       .damaged, "\(object) is unusable: \(error.message)",
       advice: "Run \"yester verify\" to see what is affected.")
   }

@@ -99,14 +99,12 @@ package final class TreeStore: Sendable {
             numberOffset: number + leaf.numberOffset(place))
         } catch { throw damaged(id, error) }
       case .branch(let branch):
-        guard branch.children.reduce(0, { $0 + $1.total }) == expected else {
+        guard branch.total == expected else {
           throw damaged(id, FormatError("a listing does not hold what it counts"))
         }
         guard let child = choose(branch, position, number) else { return nil }
-        for earlier in branch.children[..<child] {
-          position += earlier.count
-          number += earlier.total
-        }
+        position += branch.position(ofChild: child)
+        number += branch.number(ofChild: child)
         expected = branch.children[child].total
         id = branch.children[child].object
       case .list: throw damaged(id, FormatError("it is no listing"))
@@ -121,9 +119,7 @@ package final class TreeStore: Sendable {
   ) throws -> ListingPlace? {
     try descend(
       listing, expecting: total,
-      choose: { branch, _, _ in
-        branch.children.lastIndex { child in child.firstName.withUnsafeBytes { !name.precedes($0) } }
-      },
+      choose: { branch, _, _ in branch.child(holding: name) },
       pick: { (leaf, _, _) throws(FormatError) in
         let (place, found) = try leaf.find(name)
         return found ? place : nil
@@ -135,11 +131,7 @@ package final class TreeStore: Sendable {
     try descend(
       listing, expecting: total,
       choose: { branch, position, _ in
-        var end = position
-        return branch.children.firstIndex { child in
-          end += child.count
-          return wanted < end
-        }
+        wanted < position ? nil : branch.child(holdingPosition: wanted - position)
       },
       pick: { (leaf, position, _) throws(FormatError) in
         wanted >= position && wanted - position < UInt64(leaf.count) ? Int(wanted - position) : nil
@@ -151,13 +143,7 @@ package final class TreeStore: Sendable {
     guard offset < total else { return nil }
     return try descend(
       listing, expecting: total,
-      choose: { branch, _, number in
-        var end = number
-        return branch.children.firstIndex { child in
-          end += child.total
-          return offset < end
-        }
-      },
+      choose: { branch, _, number in offset < number ? nil : branch.child(holdingNumber: offset - number) },
       pick: { (leaf, _, number) throws(FormatError) in
         offset >= number && offset - number < leaf.total ? leaf.place(holding: offset - number) : nil
       })

@@ -1,5 +1,6 @@
 """Where one can mount, how a mount ends, and the ways to start one."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -89,10 +90,14 @@ class MountPoints(EndToEndTest):
     def test_sigterm_with_open_files(self):
         point = self.mount()
         driver = driver_of(point)
-        with open(self.in_mount(point, path=self.source / "dir0" / "file-000"), "rb"):
+        file = os.open(self.in_mount(point, path=self.source / "dir0" / "file-000"), os.O_RDONLY)
+        try:
             os.kill(driver, signal.SIGTERM)
             wait_until(lambda: is_gone(driver), 10, "the driver hangs")
             self.assertFalse(os.path.ismount(point))
+        finally:
+            with contextlib.suppress(OSError):  # nobody is there to be told of the close
+                os.close(file)
         self.assertEqual(os.listdir(point), [])
         self.assertEqual(self.objects("leases"), [])
 

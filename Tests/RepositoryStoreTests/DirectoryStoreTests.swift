@@ -45,7 +45,9 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
       for folder in ["keys", "packs", "index", "snapshots", "leases", "tmp"] {
         try FileSystem.removeDirectory(Array("\(path)/r/\(folder)".utf8), at: nil)
       }
-      // Something of a repository is left, or it could be an unmounted disk's empty mount point.
+      // With nothing in it, it could be the empty mount point of a disk that went away.
+      for folder in ObjectFolder.allCases { #expect(errorCode { try store.list(folder) { _, _ in } } != nil) }
+      try writeFile(path + "/r/config", [1])
       try Directory.makeAll(path + "/r/packs")
       for folder in ObjectFolder.allCases { try store.list(folder) { name, _ in Issue.record("\(name) is there") } }
       for key in [ObjectKey.slot(id(1)), .pack(id(2)), .index(id(3)), .snapshot(id(4)), .lease("00")] {

@@ -9,7 +9,7 @@ internal import SnapshotTree
 /// Compares a part of a snapshot with what is at the destination, and lists what has to be done.
 final class RestorePlanner {
   private let reader: SnapshotReader
-  private let content: FileContentReader
+  private let live: LiveContent
   private let deletes: Bool
   private let progress: RunProgress
   private var plan = RestorePlan()
@@ -29,7 +29,7 @@ final class RestorePlanner {
     self.reader = reader
     self.deletes = deletes
     self.progress = progress
-    content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
+    live = LiveContent(FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet))
   }
 
   /// Plans the content of the directory `start` onto the directory `destination`.
@@ -137,47 +137,15 @@ final class RestorePlanner {
   }
 
   /// The very inode with the very time of change is the file that was backed up. Otherwise equal times and sizes are
-  /// not enough to call it the same: its content is read and compared.
+  /// not enough to call it the same: its content is read and compared. A file that cannot be read counts as different.
   private func isSameFile(
     _ entry: Entry, _ size: UInt64, _ body: FileContent, _ status: FileStatus, _ directory: Descriptor
   ) throws -> Bool {
     guard status.size == size else { return false }
-    if status.inode == entry.sourceInode && status.changed == entry.changed && status.modified == entry.modified {
-      return true
-    }
-    guard let file = try? Descriptor.open(entry.name, at: directory, Descriptor.noFollow | O_NONBLOCK) else {
+    if LiveContent.isSurelySame(entry, status) { return true }
+    do { return try live.isSame(entry.name, in: directory, size, body, stop: progress.stop) } catch is Errno {
       return false
     }
-    let buffer = Bytes(capacity: Limits.chunkSizeMax)
-    var isSame = true
-    try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
-      try progress.throwIfStopped()
-      if let chunk = piece.chunk {
-        let part = buffer.whole.rebased(Int(piece.length))
-        let slice = try content.chunk(chunk, length: piece.length)
-        isSame =
-          try file.read(into: part, at: Int64(offset)) == part.count && slice.raw.equals(UnsafeRawBufferPointer(part))
-      } else {
-        // A hole reads as zeros; where the live file has a hole as well, nothing needs to be read.
-        isSame = try Self.isZero(file, from: offset, count: piece.length, buffer)
-      }
-      return isSame
-    }
-    return isSame
-  }
-
-  private static func isZero(_ file: Descriptor, from start: UInt64, count: UInt64, _ buffer: Bytes) throws -> Bool {
-    var at = start
-    let end = start + count
-    while at < end {
-      guard let data = try file.nextData(from: Int64(at)), UInt64(data) < end else { return true }
-      at = UInt64(data)
-      let part = buffer.whole.rebased(Int(min(end - at, UInt64(buffer.capacity))))
-      let got = try file.read(into: part, at: Int64(at))
-      if got == 0 || part[..<got].contains(where: { $0 != 0 }) { return false }
-      at += UInt64(got)
-    }
-    return true
   }
 
   private func hasSameMetadata(_ entry: Entry, _ status: FileStatus, _ directory: Descriptor) throws -> Bool {

@@ -163,16 +163,7 @@ extension Namespace {
 
   private func versionNames(of path: [UInt8], _ host: String) throws -> [[UInt8]] {
     guard let view = hostView(host) else { return [] }
-    var names: [[UInt8]] = []
-    var last: Entry?
-    for (name, snapshot) in view.snapshots {
-      guard let entry = try reader(snapshot).node(at: path)?.entry else {
-        last = nil
-        continue
-      }
-      if entry != last { names.append(Array(name.utf8)) }
-      last = entry
-    }
-    return names
+    let readers = view.snapshots.map { reader($0.snapshot) }
+    return try VersionHistory(of: path, in: readers).versions.map { Array(view.snapshots[$0.reader].name.utf8) }
   }
 }
