@@ -70,6 +70,7 @@ package final class BlockCodec {
   package func seal(
     _ plain: UnsafeRawBufferPointer, key: PackKey, number: UInt32
   ) throws(FormatError) -> (sealed: Bytes, Compression) {
+    precondition(plain.count <= Limits.blockSizeMax, "a block is larger than blocks may be")
     let room = plain.count - plain.count / 32
     let size = room > 64 ? zstd.compress(plain, into: packed.base, room: room) : nil
     let compression: Compression = size == nil ? .none : .zstd

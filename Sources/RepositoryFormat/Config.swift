@@ -16,7 +16,7 @@ package struct RepositoryConfig: Sendable, Equatable {
     let lines = String(decoding: bytes.prefix(Limits.configSizeMax), as: UTF8.self)
       .split(separator: "\n", omittingEmptySubsequences: false)
     guard lines.count >= 2, lines[0] == "yester repository", lines[1].hasPrefix("format "),
-      let version = UInt32(lines[1].dropFirst(7))
+      let version = UInt32(lines[1].dropFirst(7)), version > 0
     else { throw FormatError("the object \"config\" is damaged or not that of a yester repository") }
     guard version == 1 else {
       throw FormatError(

@@ -20,10 +20,20 @@ package final class BlockCache: Sendable {
   /// A block's plaintext and which of its chunks have been held against their ids.
   package final class Block: Sendable {
     package let bytes: Bytes
-    private let proven = Monitor(Set<UInt32>())
+    private struct Proof: Hashable {
+      let id: ObjectID
+      let offset: UInt32
+      let length: UInt32
+    }
+    private let proven = Monitor(Set<Proof>())
     init(_ bytes: Bytes) { self.bytes = bytes }
-    func isProven(_ offset: UInt32) -> Bool { proven.withLock { $0.contains(offset) } }
-    func setProven(_ offset: UInt32) { proven.withLock { _ = $0.insert(offset) } }
+    /// A proof holds for one id: another id that leads to the same place is held against the bytes as well.
+    func isProven(_ id: ObjectID, _ place: ChunkLocation) -> Bool {
+      proven.withLock { $0.contains(Proof(id: id, offset: place.offset, length: place.length)) }
+    }
+    func setProven(_ id: ObjectID, _ place: ChunkLocation) {
+      proven.withLock { _ = $0.insert(Proof(id: id, offset: place.offset, length: place.length)) }
+    }
   }
 
   private struct State {

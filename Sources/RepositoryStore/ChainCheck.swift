@@ -20,15 +20,20 @@ package enum ChainCheck {
           name: "the snapshot \(snapshot.record.name)"))
     }
     var removed: Set<ObjectID> = []
+    var removedNumbers: [[UInt8]: Set<UInt64>] = [:]
     for (id, note, envelope) in catalog.notes {
       chains[envelope.writer, default: []].append(
         Link(sequence: note.sequence, id: id, previous: note.previous, name: "the note \(id.short)"))
-      if note.kind == .removed && envelope.role == .full { removed.formUnion(note.subjects.map(\.snapshot)) }
+      guard note.kind == .removed && envelope.role == .full else { continue }
+      for subject in note.subjects {
+        removed.insert(subject.snapshot)
+        removedNumbers[subject.writer, default: []].insert(subject.sequence)
+      }
     }
     var out: [String] = []
-    for links in chains.values {
+    for (writer, links) in chains {
       let present = Set(links.map(\.id))
-      for link in links.sorted(by: { $0.sequence < $1.sequence }) {
+      for link in links {
         guard let previous = link.previous else {
           if link.sequence > 1 { out.append("\(link.name) has lost its predecessor") }
           continue
@@ -39,7 +44,23 @@ package enum ChainCheck {
           )
         }
       }
+      out += gaps(Set(links.map(\.sequence)).union(removedNumbers[writer] ?? []), writer)
     }
     return out.sorted()
+  }
+
+  /// Numbers that nothing accounts for: what a removed record pointed at is found by them alone.
+  private static func gaps(_ numbers: Set<UInt64>, _ writer: [UInt8]) -> [String] {
+    var out: [String] = []
+    var expected: UInt64 = 1
+    for number in numbers.sorted() where number >= expected {
+      if number > expected {
+        let numbers = number - 1 == expected ? "\(expected)" : "\(expected) to \(number - 1)"
+        let name = Hex.encode(writer.prefix(4))
+        out.append("of the writer \(name), what had number \(numbers) is gone, and no note says that it was removed")
+      }
+      expected = number &+ 1
+    }
+    return out
   }
 }

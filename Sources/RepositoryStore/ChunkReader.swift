@@ -64,12 +64,16 @@ package final class ChunkReader: Sendable {
     let block = try cache.block(BlockCache.Key(pack: location.pack, number: location.block.number)) {
       try load(location.pack, location.block, opened.key)
     }
+    // The block may have come by way of another segment, which describes it differently.
+    guard UInt64(location.offset) + UInt64(location.length) <= UInt64(block.bytes.count) else {
+      throw damaged(location, FormatError("the index places a chunk outside of its block"))
+    }
     let slice = BytesSlice(block.bytes, offset: Int(location.offset), count: Int(location.length))
-    if !block.isProven(location.offset) {
+    if !block.isProven(id, location) {
       guard identify(slice.raw, kind: kind, opened.keySet.id) == id else {
         throw damaged(location, FormatError("the chunk \(id.short) has another content than its id says"))
       }
-      block.setProven(location.offset)
+      block.setProven(id, location)
     }
     return slice
   }
@@ -117,7 +121,7 @@ package final class ChunkReader: Sendable {
     do { opened = try PackKey.open(header: header, keyring) } catch {
       throw keyring.role == .writeOnly
         ? YesterError(.wrongKey, "A write-only key cannot read what is stored", advice: "Use a full key for this.")
-        : YesterError.damaged("The pack \(pack.short)", error)
+        : YesterError.damaged("The pack \(pack.short)", FormatError(error.message))
     }
     packKeys.withLock {
       // Keys of some thousand packs are some hundred KiB; beyond that, begin anew.

@@ -82,6 +82,11 @@ package final class ChunkWriter {
 
   /// Whether the chunk is stored or on its way.
   package func contains(_ id: ObjectID) throws -> Bool {
+    try throwFailure()
+    return try isKnown(id)
+  }
+
+  private func isKnown(_ id: ObjectID) throws -> Bool {
     if fresh.contains(id) { return true }
     return try repository.index.findReusable(id) != nil
   }
@@ -89,8 +94,15 @@ package final class ChunkWriter {
   /// Stores a chunk unless the repository has it. True when it was new.
   @discardableResult
   package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
-    if try contains(id) { return false }
-    try throwFailure()
+    try keepingFailure {
+      if try isKnown(id) { return false }
+      try addNew(id, kind: kind, bytes)
+      return true
+    }
+  }
+
+  private func addNew(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws {
+    precondition(bytes.count <= Limits.chunkSizeMax, "a chunk is larger than chunks may be")
     fresh.insert(id)
     totals.newChunks += 1
     totals.newBytes += UInt64(bytes.count)
@@ -107,7 +119,15 @@ package final class ChunkWriter {
     if sinceIndex.newChunks >= settings.indexIntervalChunks || sinceIndex.newBytes >= settings.indexIntervalBytes {
       try storeIndex()
     }
-    return true
+  }
+
+  /// What failed once must not be tried again half-way: the state in memory no longer fits what is stored.
+  private func keepingFailure<Result>(_ body: () throws -> Result) throws -> Result {
+    try throwFailure()
+    do { return try body() } catch {
+      shared.update { if $0.failure == nil { $0.failure = error } }
+      throw error
+    }
   }
 
   private func flushBlock(_ kind: ChunkKind) throws {
@@ -128,7 +148,10 @@ package final class ChunkWriter {
       lanes[kind]?.given = 0
     }
     guard let number = lanes[kind]?.nextNumber else { return }
-    guard queue.put(Job(pack: pack, number: number, plain: plain, chunks: chunks)) else { return try throwFailure() }
+    guard queue.put(Job(pack: pack, number: number, plain: plain, chunks: chunks)) else {
+      try throwFailure()
+      throw YesterError(.failed, "The writer of chunks is closed")
+    }
     lanes[kind]?.nextNumber += 1
     lanes[kind]?.given += plain.count
     // What is on its way may come out as large as it is; a pack must stay well below its limit.
@@ -144,13 +167,7 @@ package final class ChunkWriter {
   }
 
   /// Waits until all that was added is stored, then stores the index of it.
-  package func flush() throws {
-    for kind in [ChunkKind.data, .tree] {
-      try flushBlock(kind)
-      try closePack(kind)
-    }
-    try storeIndex()
-  }
+  package func flush() throws { try keepingFailure { try storeIndex() } }
 
   /// Closes what is open, waits for the workers and stores the index of all finished packs.
   private func storeIndex() throws {

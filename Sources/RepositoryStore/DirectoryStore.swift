@@ -96,31 +96,41 @@ package final class DirectoryStore: ObjectStore {
 
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
     if folder == .packs {
-      for byte in 0...255 { try list(path: "packs/" + Hex.encode([UInt8(byte)]), body) }
+      for byte in 0...255 {
+        let prefix = Hex.encode([UInt8(byte)])
+        try list(path: "packs/" + prefix, body) { Self.isID($0) && $0.starts(with: prefix.utf8) }
+      }
     } else {
-      try list(path: folder.rawValue, body)
+      try list(path: folder.rawValue, body) { folder == .leases ? Self.isLeaseName($0) : Self.isID($0) }
     }
   }
 
-  private func list(path: String, _ body: (String, UInt64) throws -> Void) throws {
+  private func list(
+    path: String, _ body: (String, UInt64) throws -> Void, isName: ([UInt8]) -> Bool
+  ) throws {
     var found: [(String, UInt64)] = []
     do {
       let directory = try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow)
-      for name in try Directory.names(directory) where Self.isObjectName(name) {
+      for name in try Directory.names(directory) where isName(name) {
         guard let status = try? FileStatus(of: name, at: directory), status.isRegular else { continue }
         found.append((String(decoding: name, as: UTF8.self), status.size))
       }
     } catch {
-      // A copy of a repository may lack empty folders; the repository itself must be there.
-      if error == .notFound, (try? FileStatus(of: location + "/config")) != nil { return }
+      // A copy of a repository may lack empty folders. Without its config it is no repository, but perhaps the empty
+      // mount point of a disk that went away: that must not look like an empty one.
+      let proofs = path.hasPrefix("packs/") ? ["packs", "config"] : ["config"]
+      if error == .notFound, proofs.contains(where: { (try? FileStatus(of: location + "/" + $0)) != nil }) { return }
       throw failure("Listing", path, error)
     }
     for (name, size) in found { try body(name, size) }
   }
 
-  private static func isObjectName(_ name: [UInt8]) -> Bool {
-    (1...80).contains(name.count)
-      && name.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || $0 == 0x2D }
+  private static func isHex(_ name: some Collection<UInt8>, _ count: Int) -> Bool {
+    name.count == count && name.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+  }
+  private static func isID(_ name: [UInt8]) -> Bool { isHex(name, 64) }
+  private static func isLeaseName(_ name: [UInt8]) -> Bool {
+    name.count == 49 && name[32] == 0x2D && isHex(name[..<32], 32) && isHex(name[33...], 16)
   }
 
   package func delete(_ key: ObjectKey) throws {

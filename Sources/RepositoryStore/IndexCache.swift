@@ -31,7 +31,9 @@ package struct IndexCache: Sendable {
   private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws -> MappedFile {
     try? Directory.makeAll(directory)
     let temporary = path + "." + Hex.encode(System.random(4))
-    if let mapped = try? materialize(id, size: size, at: temporary, keepingAs: path) { return mapped }
+    do { return try materialize(id, size: size, at: temporary, keepingAs: path) } catch is Errno {
+      // The cache is full or not ours to write: what follows takes its place for this run.
+    }
     let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
     do { return try materialize(id, size: size, at: fallback, keepingAs: nil) } catch let error as Errno {
       throw YesterError.system("Writing the local index cache", directory, error)

@@ -88,9 +88,12 @@ package final class Lease: Sendable {
 
   /// Fails when the lease was removed by somebody who took this process for dead: what it relied on may be gone.
   package func requireHeld() throws {
-    let record = monitor.withLock { $0.record }
-    let isThere = try repository.store.size(.lease(Self.name(record))) != nil
-    guard isThere, !monitor.withLock({ $0.isLost }) else {
+    // Under the lock: a renewal in between would take the name away that is looked for.
+    let isHeld = try monitor.withLock { state in
+      guard !state.isLost else { return false }
+      return try repository.store.size(.lease(Self.name(state.record))) != nil
+    }
+    guard isHeld else {
       throw YesterError(
         .busy, "Another run took this one for dead and may have reclaimed space that it builds on",
         advice: "Run the command again; what was stored is used again.")

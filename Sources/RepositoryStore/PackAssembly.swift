@@ -66,6 +66,9 @@ final class PackAssembly: Sendable {
 
   func cancel() { upload.cancel() }
 
+  /// A pack that was given up, whatever the reason, leaves nothing behind; after a commit this does nothing.
+  deinit { upload.cancel() }
+
   private func finishIfDone(_ state: inout State) throws -> IndexedPack? {
     guard state.expected == state.written else { return nil }
     let sealed = key.sealDirectory(state.directory)

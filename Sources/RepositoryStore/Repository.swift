@@ -30,6 +30,10 @@ package final class Repository: Sendable {
   package static func create(
     in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N
   ) throws -> RepositoryConfig {
+    // Looked for first: a slot of the new repository must not get among those of one that is there.
+    guard try store.size(.config) == nil else {
+      throw YesterError(.failed, "\(store.location) already holds a repository")
+    }
     let config = RepositoryConfig(id: RepositoryID(System.random(16)))
     let keyring = try Keyring.generate(repository: config.id)
     let slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)

@@ -82,6 +82,11 @@ package struct SnapshotCatalog: Sendable {
         guard let place = places[subject.snapshot] else { continue }
         switch note.kind {
         case .verified: snapshots[place].verified = (note.level, note.time, note.by)
+        case .pinned where envelope.role != .full:
+          // A writer that may not release anything can make a pin longer, never shorter.
+          if snapshots[place].isPinned { break }
+          snapshots[place].isPinned = note.until == nil
+          snapshots[place].pinnedUntil = note.until.map { max($0, snapshots[place].pinnedUntil ?? $0) }
         case .pinned:
           snapshots[place].isPinned = note.until == nil
           snapshots[place].pinnedUntil = note.until
@@ -112,7 +117,7 @@ package struct SnapshotCatalog: Sendable {
         consider(subject.sequence, subject.snapshot)
       }
     }
-    return last.map { ($0.sequence + 1, $0.id) } ?? (1, nil)
+    return last.map { ($0.sequence &+ 1, $0.id) } ?? (1, nil)
   }
 }
 

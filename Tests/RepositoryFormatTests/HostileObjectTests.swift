@@ -154,7 +154,8 @@ private func message(_ body: () throws -> Void) -> String {
   @Test(
     arguments: [
       "", "\n", "yester repository", "yester repository\n", "yester repository\nformat\n",
-      "yester repository\nformat x\n", "yester repository\nformat -1\n", "yester repository\nformat 1\n",
+      "yester repository\nformat x\n", "yester repository\nformat -1\n", "yester repository\nformat 0\n",
+      "yester repository\nformat 1\n",
       "yester repository\nformat 1\nid 00\ncheck 00\n", "Yester repository\nformat 2\n", "restic\nformat 2\n",
     ])
   func aBrokenConfigIsNotOfTheFuture(text: String) {

@@ -71,12 +71,13 @@ private func checkLists(_ store: any ObjectStore) throws {
     }
     return out
   }
+  // Without it there is no repository, and a store may say so.
+  try store.put(.config, [1])
   for folder in ObjectFolder.allCases { #expect(try names(folder).isEmpty) }
   let ids = (0..<40).map { id(UInt8($0 * 6)) }
   for (number, id) in ids.enumerated() { try store.put(.pack(id), [UInt8](repeating: 0, count: number)) }
   try store.put(.index(id(1)), [1])
   try store.put(.lease(leaseName), [1, 2])
-  try store.put(.config, [1])
   let upload = try store.beginUpload()
   try [UInt8](repeating: 1, count: 50).withUnsafeBytes { try upload.append($0) }
   #expect(try names(.packs) == Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1.hex, UInt64($0)) }))
@@ -96,6 +97,7 @@ private func checkUploads(_ store: any ObjectStore) throws {
   func isAbsent() throws -> Bool {
     try store.size(key) == nil && store.get(key, limit: 100) == nil && store.ids(.packs).isEmpty
   }
+  try store.put(.config, [1])
   let cancelled = try store.beginUpload()
   try [1, 2, 3].withUnsafeBytes { try cancelled.append($0) }
   cancelled.cancel()

@@ -215,7 +215,9 @@ extension Namespace {
     let zeros = [UInt8](repeating: 0, count: 1 << 20)
     try view.content.forEachPiece(of: content, size: size, from: 0) { _, piece in
       if let chunk = piece.chunk {
-        hash.update(try view.content.chunk(chunk, length: piece.length).raw)
+        // The pointer is good only while the slice is, and nothing else may keep its block.
+        let slice = try view.content.chunk(chunk, length: piece.length)
+        withExtendedLifetime(slice) { hash.update(slice.raw) }
       } else {
         var left = piece.length
         while left > 0 {

@@ -1,0 +1,143 @@
+"""Looking without a mount: ls, find, diff, versions, show, status."""
+
+import hashlib
+import os
+import shutil
+import unittest
+
+from support import DAMAGED, EndToEndTest, FAILED, make_tree
+
+
+class Looking(EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        make_tree(self.source)
+        (self.source / "odd\nname\x1b[31m").write_bytes(b"odd")
+        os.mkdir(os.fsencode(self.source) + b"/invalid \xff")
+        self.init()
+        self.first = self.backup("-d", "first")
+        file = self.source / "dir0" / "file-000"
+        file.write_bytes(b"changed")
+        (self.source / "dir1" / "added").write_bytes(b"added")
+        (self.source / "dir2" / "file-002").unlink()
+        (self.source / "dir3").chmod(0o711)
+        shutil.rmtree(self.source / "dir4")
+        (self.source / "dir4").symlink_to("dir0")
+        self.second = self.backup("-d", "second")
+
+    def test_ls(self):
+        where = f"latest:{self.source}"
+        names = self.yester("ls", "--null", where).out.split("\0")[:-1]
+        self.assertEqual(sorted(names), sorted(os.fsencode(name).decode(errors="backslashreplace")
+                                               for name in os.listdir(self.source)))
+        text = self.yester("ls", where).out
+        self.assertNotIn("\x1b", text)
+        self.assertIn("\\x0Aname\\x1B", text.replace("\\x0a", "\\x0A").replace("\\x1b", "\\x1B"))
+        self.assertEqual(len(text.splitlines()), len(os.listdir(self.source)))
+        everything = self.yester("ls", "-R", "-0", where).out.split("\0")[:-1]
+        self.assertEqual(len(everything), sum(1 for _ in self.source.rglob("*")))
+        listed = {one["name"]: one for one in self.yester("ls", "--json", f"{where}/dir1").json}
+        self.assertEqual(listed["added"]["sha256"], hashlib.sha256(b"added").hexdigest())
+        self.assertEqual(listed["added"]["size"], 5)
+        status = (self.source / "dir1" / "hard").stat()
+        self.assertEqual(listed["hard"]["links"], status.st_nlink)
+        self.assertEqual(int(listed["hard"]["mode"], 8), status.st_mode & 0o7777)
+        self.assertIn("drwx--x--x", self.yester("ls", "-l", where).out)
+        [alone] = self.yester("ls", "--json", f"{where}/dir1/added").json
+        self.assertEqual(alone["path"], str(self.source / "dir1" / "added"))
+        ran = self.yester("ls", f"{where}/nowhere", status=FAILED)
+        self.assertIn("nowhere", ran.err)
+        self.yester("ls", "20010101", status=FAILED)
+
+    def test_find(self):
+        found = self.yester("find", "--json", "file-000").json
+        self.assertEqual([one["path"] for one in found], [str(self.source / "dir0" / "file-000")])
+        versions = found[0]["versions"]
+        self.assertEqual([one["first"] for one in versions], [self.first["name"], self.second["name"]])
+        self.assertEqual(versions[1]["sha256"], hashlib.sha256(b"changed").hexdigest())
+        found = self.yester("find", "--json", "file-002").json
+        self.assertEqual(found[0]["versions"][0]["last"], self.first["name"])
+        self.assertEqual(self.yester("find", "--json", "--snapshot", "latest", "file-002").json, [])
+        self.assertEqual(self.yester("find", "--json", "FILE-000").json, [])
+        self.assertEqual(len(self.yester("find", "--json", "-i", "FILE-000").json), 1)
+        links = self.yester("find", "--json", "--type", "l", "dir4").json
+        self.assertEqual([[one["type"] for one in path["versions"]] for path in links], [["symlink"]])
+        within = self.yester("find", "--json", f"{str(self.source)[1:]}/**/file-01[0-4]").json
+        wanted = {str(path) for path in self.source.rglob("file-01[0-4]")}
+        self.assertLessEqual(wanted, {one["path"] for one in within})
+        self.assertTrue(wanted)
+        text = self.yester("find", "odd*").out
+        self.assertNotIn("\x1b", text)
+
+    def test_diff_of_two_snapshots(self):
+        result = self.yester("diff", "--json", f"{self.first['name']}:{self.source}", self.second["name"]).json
+        changes = {(one["change"], os.path.basename(one["path"])) for one in result["differences"]
+                   if "/dir4/" not in one["path"]}
+        self.assertEqual(changes, {("modified", "file-000"), ("modified", "hard"), ("added", "added"),
+                                   ("removed", "file-002"), ("metadata", "dir3"), ("type", "dir4")})
+        lines = self.yester("diff", self.first["name"], self.second["name"]).out.splitlines()
+        self.assertIn(f"+ {self.source}/dir1/added", lines)
+        self.assertIn(f"- {self.source}/dir2/file-002", lines)
+        self.assertIn(f"M {self.source}/dir0/file-000", lines)
+        self.assertIn(f"T {self.source}/dir4", lines)
+        self.yester("diff", "--exit-code", self.first["name"], self.second["name"], status=FAILED)
+        self.yester("diff", "--exit-code", self.second["name"], self.second["name"])
+
+    def test_diff_against_the_live_files(self):
+        where = f"latest:{self.source}"
+        self.assertEqual(self.yester("diff", "--json", where, "live").json["differences"], [])
+        (self.source / "dir0" / "file-000").write_bytes(b"chAnged")
+        (self.source / "new").write_bytes(b"new")
+        for live in ("live", f"live:{self.source}", str(self.source)):
+            result = self.yester("diff", "--json", where, live).json
+            self.assertEqual({(one["change"], os.path.basename(one["path"])) for one in result["differences"]},
+                             {("modified", "file-000"), ("modified", "hard"), ("added", "new")}, live)
+        self.yester("diff", "--exit-code", where, "live", status=FAILED)
+
+    def test_versions(self):
+        self.backup("-d", "third")
+        found = self.yester("versions", "--json", self.source / "dir0" / "file-000").json["versions"]
+        self.assertEqual([(one["first"], one["last"], one["snapshots"]) for one in found],
+                         [(self.first["name"],) * 2 + (1,), (self.second["name"], self.snapshots()[2]["name"], 2)])
+        self.assertEqual(found[1]["size"], 7)
+        gone = self.yester("versions", "--json", self.source / "dir2" / "file-002").json["versions"]
+        self.assertEqual([one["present"] for one in gone], [True, False])
+        self.assertEqual(len(self.yester("versions", "--json", self.source / "dir1" / "hard").json["versions"]), 2)
+        ran = self.yester("versions", self.source / "never", status={0, FAILED})
+        self.assertIn("never", ran.out + ran.err)
+
+    def test_show(self):
+        made = self.backup("--kind", "pre-change", "--change-ticket", "CHG-7", "--notes", "a note", "--tag", "t",
+                           "--exclude", "*.none", "-d", "with all")
+        text = self.yester("show", "latest").out
+        for word in (made["name"], made["id"], "CHG-7", "a note", "pre-change", str(self.source), "*.none", "with all"):
+            self.assertIn(word, text)
+        shown = self.yester("show", "--json", made["id"][:12]).json
+        self.assertEqual((shown["id"], shown["counts"]), (made["id"], made["counts"]))
+        self.yester("show", "nonsense", status=FAILED)
+
+    def test_status(self):
+        found = self.yester("status", "--json").json
+        self.assertEqual((found["snapshots"], found["repository"], found["leases"]), (2, str(self.repository), []))
+        self.assertEqual(found["pack_bytes"], sum(path.stat().st_size for path in self.objects("packs")))
+        self.assertEqual(found["plans"][0]["last"], self.second["name"])
+        self.assertIsNone(found["last_verification"])
+        self.verify()
+        point = self.mount()
+        found = self.yester("status", "--json").json
+        self.assertIsNotNone(found["last_verification"])
+        self.assertEqual([lease["purpose"] for lease in found["leases"]], ["mount"])
+        self.assertIn(self.second["name"], self.yester("status").out)
+        self.unmount(point)
+
+    def test_damage_is_told_and_does_not_look_like_absence(self):
+        for pack in self.packs(2):
+            self.flip(pack, 200)
+        for command in (["ls", "-R", f"latest:{self.source}"], ["find", "file-000"],
+                        ["diff", self.first["name"], "latest"], ["versions", self.source / "dir0" / "file-000"]):
+            ran = self.yester(*command, status=DAMAGED)
+            self.assertTrue(ran.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
