@@ -4,7 +4,11 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Says what begins now, with the seconds since the script began.
-heading() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
+heading() {
+  step=$*
+  printf '\n== %s (after %d s)\n' "$step" "$SECONDS"
+}
+step=start
 
 fail() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2

@@ -122,6 +122,14 @@ package struct SnapshotCatalog: Sendable {
 }
 
 extension Repository {
+  /// The catalog, and after it the index. Writers store packs, then the index, then the record: whoever reads in the
+  /// opposite order finds everything that a record needs.
+  package func readCatalog(reusing earlier: SnapshotCatalog? = nil) throws -> SnapshotCatalog {
+    let catalog = try SnapshotCatalog(self, reusing: earlier)
+    try index.refresh()
+    return catalog
+  }
+
   /// Signs and stores a note; it takes its place in this writer's chain.
   package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws {
     var note = note

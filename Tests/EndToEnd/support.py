@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import shutil
 import signal
 import stat
@@ -82,30 +81,31 @@ def start(command, **options):
 
 def run(command, timeout=TIMEOUT, **options):
     """Run a program to its end. It is killed when it takes too long, and that is an error."""
-    process = start(command, **options)
+    process = start(command, start_new_session=True, **options)
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
         raise AssertionError(f"{' '.join(map(str, command))} hung for {timeout} s") from None
     return Ran(process.returncode, out.decode(errors="backslashreplace"), err.decode(errors="backslashreplace"), 0)
 
 
+# The peak that wait4 tells of a child begins with that of the process it was forked from: so a small one in between.
+MEASURE = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+open(sys.argv[1], "w").write(str(usage.ru_maxrss * 1024))
+os._exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+
+
 def run_measured(command, timeout=TIMEOUT, **options):
-    """As `run`, and tells the peak of memory: wait4 gives the usage of this child alone."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = start(command, stdout=out, stderr=err, **options)
-        killer = threading.Timer(timeout, process.kill)
-        killer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        killer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="backslashreplace"))
-        return Ran(process.returncode, *texts, usage.ru_maxrss * 1024)
+    """As `run`, and tells the peak of memory."""
+    with tempfile.NamedTemporaryFile("r") as peak:
+        ran = run([sys.executable, "-S", "-c", MEASURE, peak.name, *command], timeout, **options)
+        return dataclasses.replace(ran, peak=int(peak.read()))
 
 
 def mounts_below(path):

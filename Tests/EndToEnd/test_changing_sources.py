@@ -222,7 +222,7 @@ class ChangingSources(EndToEndTest):
         make_tree(self.source / "tree", big=6)
         running = [self.start_yester("backup", "--json", "--plan", plan, self.source) for plan in ("a", "b", "a")]
         for process in running:
-            out, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 0, err)
         self.assertEqual(len(self.snapshots()), 3)
         self.assertEqual(len({one["name"] for one in self.snapshots()}), 3)

@@ -167,13 +167,13 @@ class KilledDriver(EndToEndTest):
         os.kill(driver_of(point), signal.SIGKILL)
         time.sleep(0.2)
         self.assertTrue(self.objects("leases"))
-        (self.source / "big").write_bytes(os.urandom(2 * MIB))
+        (self.source / "big").write_bytes(os.urandom(MIB))
         self.backup()
         (self.source / "big").unlink()
         self.backup()
         self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
         self.assertEqual(self.objects("leases"), [])
-        self.assertLess(self.disk_usage(self.repository / "packs"), MIB)
+        self.assertLess(self.disk_usage(self.repository / "packs"), MIB // 2)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class Restore(EndToEndTest):
         mounted.mkdir()
         self.assertEqual(run(["mount", "-t", "tmpfs", "-o", "size=1m", "yester-test", mounted]).status, 0)
         (mounted / "precious").write_bytes(b"precious")
-        ran = self.restore("--delete")
+        self.restore("--delete")
         self.assertEqual((mounted / "precious").read_bytes(), b"precious")
 
     def test_a_dry_run_says_what_happens(self):

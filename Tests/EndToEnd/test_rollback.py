@@ -102,7 +102,7 @@ class Rollback(EndToEndTest):
         spoiled = self.spoil()
         for pack in self.packs(1):
             self.flip(pack, pack.stat().st_size // 2)
-        ran = self.roll_back(status=DAMAGED)
+        self.roll_back(status=DAMAGED)
         self.assertEqual(tree_state(self.live), spoiled, "something was touched before all was proven sound")
         self.assertEqual(len(self.snapshots()), 1)
         for pack in self.packs(1):

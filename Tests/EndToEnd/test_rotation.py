@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import time
 import unittest
 
 from support import DONE, EndToEndTest, MIB, USAGE, make_tree, tree_state, wait_until
@@ -200,13 +201,36 @@ class Space(EndToEndTest):
             self.assertIsNone(process.poll(), "the backup was too fast: the test proves nothing")
             while process.poll() is None:
                 self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
-            out, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 0, err)
             self.verify()
             self.assert_same_tree(self.source, self.restored(to=f"round-{round_number}"))
         self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
         self.verify()
         self.assertEqual(self.objects("leases"), [])
+
+    def test_prunes_between_many_small_backups(self):
+        """Small backups come and go within milliseconds: none of their packs may be taken for a leftover."""
+        sources = [self.temp / f"small-{number}" for number in range(2)]
+        for source in sources:
+            source.mkdir()
+        running = {}
+        end = time.monotonic() + 8
+        made = pruned = 0
+        while time.monotonic() < end or running:
+            for source in sources:
+                process = running.pop(source, None)
+                if process:
+                    _, err = process.communicate(timeout=30)
+                    self.assertEqual(process.returncode, 0, err)
+                    made += 1
+                if time.monotonic() < end:
+                    (source / "file").write_bytes(self.rng.randbytes(2000))
+                    running[source] = self.start_yester("backup", "--plan", source.name, source)
+            self.yester("prune", "--max-unused", "0")
+            pruned += 1
+        self.assertGreater(min(made, pruned), 10, "too slow: the test proves nothing")
+        self.verify()
 
     def test_two_prunes_at_once(self):
         for _ in range(3):

@@ -112,6 +112,14 @@ import Testing
     #expect(throws: FormatError.self) { try RecordFields(decoding: out.bytes, known: 1...9) }
   }
 
+  @Test func sequencesHaveALimit() {
+    for sequence in [Limits.sequenceMax + 1, .max] {
+      #expect(throws: FormatError.self) { try snapshot { $0.set(20, number: sequence) } }
+      #expect(throws: FormatError.self) { try note { $0.set(20, number: sequence) } }
+    }
+    #expect(throws: Never.self) { try snapshot { $0.set(20, number: Limits.sequenceMax) } }
+  }
+
   @Test func textsHaveALimit() throws {
     let most = [UInt8](repeating: 0x61, count: Limits.textSizeMax)
     #expect(try snapshot { $0[9] = most }.notes.utf8.count == Limits.textSizeMax)

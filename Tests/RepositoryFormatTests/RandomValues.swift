@@ -5,6 +5,7 @@ import RepositoryFormat
 extension SeededGenerator {
   mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
   mutating func chance() -> Bool { next() & 1 == 1 }
+  mutating func sequence() -> UInt64 { number() % (Limits.sequenceMax + 1) }
   /// Of any magnitude.
   mutating func number() -> UInt64 { next() >> (next() % 64) }
   mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
@@ -135,7 +136,7 @@ extension SeededGenerator {
     record.sources = (0..<below(4)).map { _ in bytes(below(40)) }
     record.excludes = (0..<below(4)).map { _ in bytes(below(40)) }
     record.tags = (0..<below(4)).map { _ in text() }
-    record.sequence = number()
+    record.sequence = sequence()
     record.previous = chance() ? id() : nil
     record.nextLinkGroup = number()
     record.program = text()
@@ -144,7 +145,7 @@ extension SeededGenerator {
 
   mutating func note() -> NoteRecord {
     let subjects = (0..<below(5)).map { _ in
-      NoteRecord.Subject(snapshot: id(), writer: bytes(32), sequence: number())
+      NoteRecord.Subject(snapshot: id(), writer: bytes(32), sequence: sequence())
     }
     let kinds: [NoteRecord.Kind] = [.removed, .verified, .pinned, .unpinned, .confirmed]
     var note = NoteRecord(kind: kinds[below(5)], time: time(), subjects: subjects)
@@ -152,7 +153,7 @@ extension SeededGenerator {
     note.level = text()
     note.until = chance() ? time() : nil
     note.by = text()
-    note.sequence = number()
+    note.sequence = sequence()
     note.previous = chance() ? id() : nil
     return note
   }

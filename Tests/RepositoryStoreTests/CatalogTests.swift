@@ -221,11 +221,11 @@ extension Repository {
     let full = try test.open()
     let writer = try test.addWriter(.writeOnly)
     _ = try full.addSnapshot(1)
-    let subject = NoteRecord.Subject(snapshot: .zero, writer: full.keyring.writer.publicKey, sequence: .max)
-    try writer.store(
-      NoteRecord(kind: .removed, time: Timestamp(seconds: 1), subjects: [subject]),
-      after: SnapshotCatalog(writer)
-    )
+    for sequence in [UInt64(1) << 40, .max] {
+      let subject = NoteRecord.Subject(snapshot: .zero, writer: full.keyring.writer.publicKey, sequence: sequence)
+      let note = NoteRecord(kind: .removed, time: Timestamp(seconds: 1), subjects: [subject])
+      try writer.store(note, after: SnapshotCatalog(writer))
+    }
     _ = try full.addSnapshot(2)
     #expect(try SnapshotCatalog(full).snapshots.map(\.record.sequence) == [1, 2])
     #expect(try full.findings == [])

@@ -25,10 +25,9 @@ package enum Backup {
     }
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
-    try repository.index.refresh()
+    let catalog = try repository.readCatalog()
     // What a lost pack held is stored again where the source still has it.
     _ = try repository.index.avoidMissingPacks()
-    let catalog = try SnapshotCatalog(repository)
     let base = BaseTree.choose(repository, catalog, options, sources: plan.paths)
     if let counts = base?.snapshot.record.counts {
       progress.setTotals(entries: counts.entries, bytes: counts.bytes)

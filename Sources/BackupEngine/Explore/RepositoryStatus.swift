@@ -31,8 +31,7 @@ package struct RepositoryStatus: Sendable {
 
   package init(_ repository: Repository) throws {
     self.repository = repository
-    try repository.index.refresh()
-    catalog = try SnapshotCatalog(repository)
+    catalog = try repository.readCatalog()
     hosts = Set(catalog.snapshots.map(\.record.host)).count
     let view = repository.index.current
     segments = view.segments.count

@@ -16,8 +16,7 @@ package final class Explorer: Sendable {
     try repository.requireFullKey(purpose)
     self.repository = repository
     lease = takesLease ? try Lease.take(repository, .read, isRequired: false) : nil
-    try repository.index.refresh()
-    catalog = try SnapshotCatalog(repository)
+    catalog = try repository.readCatalog()
     tree = TreeStore(reader: repository.reader)
   }
 

@@ -66,16 +66,19 @@ package enum Reclaim {
     private let usage: UsageMap
     private let tree: TreeStore
     private var result = Result()
+    /// Packs that an earlier run condemned.
+    private var condemnedBefore: Set<ObjectID> = []
 
     init(_ repository: Repository, _ options: Options, _ progress: RunProgress) throws {
       self.repository = repository
       self.options = options
       self.progress = progress
-      // What is deleted follows from the index: it is read from the repository, not from a local copy.
+      tree = TreeStore(reader: repository.reader)
+      // The catalog before the index: see `readCatalog`. What is deleted follows from the index, so that it is read
+      // from the repository, not from a local copy.
+      catalog = try Work.completeCatalog(repository)
       try repository.index.rebuildCache()
       _ = try repository.index.avoidMissingPacks()
-      tree = TreeStore(reader: repository.reader)
-      catalog = try Work.completeCatalog(repository)
       usage = UsageMap(repository.index)
       for snapshot in catalog.snapshots where !options.without.contains(snapshot.id) {
         try usage.mark(SnapshotReader(snapshot, tree: tree), progress)
@@ -108,6 +111,7 @@ package enum Reclaim {
       let rewritten = worthRewriting(packs)
       try rewrite(rewritten)
       let known = repository.index.current.condemned
+      condemnedBefore = Set(known.keys)
       let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
       let fresh = dead.filter { known[$0] == nil }
       try condemn(fresh)
@@ -211,7 +215,7 @@ package enum Reclaim {
         }
       }
       result.packsWaiting = condemned.count - ripe.count
-      let pardoned = try pardon(condemned)
+      let pardoned = try pardon(condemned, packs)
       ripe.subtract(pardoned)
       guard !ripe.isEmpty || !pardoned.isEmpty else { return }
       try rewriteIndex(
@@ -223,14 +227,20 @@ package enum Reclaim {
       }
     }
 
-    /// Condemned packs that a snapshot needs after all: it was finished after the marking.
-    private func pardon(_ condemned: [ObjectID: Int64]) throws -> Set<ObjectID> {
+    /// Condemned packs that a snapshot needs after all: it was finished after the condemnation, by a writer who had
+    /// begun before. It was seen by this run's marking, or has come since.
+    private func pardon(
+      _ condemned: [ObjectID: Int64], _ packs: [ObjectID: UsageMap.PackUse]
+    ) throws -> Set<ObjectID> {
+      let marked = condemnedBefore.filter { (packs[$0]?.used ?? 0) > 0 }
       let now = try Work.completeCatalog(repository)
+      try repository.index.refresh()
       let fresh = UsageMap(repository.index)
       for snapshot in now.snapshots where !usage.markedSnapshots.contains(snapshot.id) {
         try fresh.mark(SnapshotReader(snapshot, tree: tree), progress)
       }
-      return Set(try fresh.packs().values.filter { $0.used > 0 && condemned[$0.pack.id] != nil }.map(\.pack.id))
+      let late = try fresh.packs().values.filter { $0.used > 0 && condemned[$0.pack.id] != nil }.map(\.pack.id)
+      return marked.union(late)
     }
 
     /// Replaces the segments that name dropped packs or condemnations. The new ones are there before the old ones go.

@@ -55,9 +55,8 @@ package final class Namespace: FileSystemModel {
     self.options = options
     health = MountHealth(log)
     lease = try Lease.take(repository, .mount, isRequired: false)
-    try repository.index.refresh()
     tree = TreeStore(reader: repository.reader)
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try repository.readCatalog()
     state = Mutex(State(catalog: catalog))
     for (id, error) in catalog.damaged { health.error("The record snapshots/\(id) is unusable: \(error.message).") }
     state.withLock { state in

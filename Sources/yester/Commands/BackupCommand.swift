@@ -107,8 +107,7 @@ struct BackupCommand: ParsableCommand {
   /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
   private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result
   {
-    try repository.index.refresh()
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try repository.readCatalog()
     guard let snapshot = catalog.snapshots.first(where: { $0.id == result.id }) else {
       throw YesterError(.failed, "The new snapshot is not in the repository any more")
     }

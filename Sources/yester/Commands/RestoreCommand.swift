@@ -32,9 +32,8 @@ struct RestoreCommand: ParsableCommand {
     try repository.requireFullKey("restore files")
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
-    try repository.index.refresh()
     let selector = SnapshotSelector(what)
-    let snapshot = try selector.find(in: SnapshotCatalog(repository), host: host)
+    let snapshot = try selector.find(in: repository.readCatalog(), host: host)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     var options = Restore.Options()
     options.deletes = delete
@@ -42,11 +41,11 @@ struct RestoreCommand: ParsableCommand {
     let display = ProgressDisplay(progress, output, verb: "Restoring")
     defer { display.finish() }
     let start = System.bootClock
-    let existed = (try? FileStatus(of: to)) != nil
+    let missing = Self.missingDirectories(of: to)
     let prepared = try Restore.prepare(reader, path: selector.path, into: to, options, progress: progress)
     if dryRun {
       display.finish()
-      if !existed { try? FileSystem.removeDirectory(Array(to.utf8), at: nil) }
+      for path in missing { try? FileSystem.removeDirectory(Array(path.utf8), at: nil) }
       return PlanView.show(prepared.plan, output)
     }
     let failures = try Restore.carryOut(prepared, progress: progress) { problem in
@@ -59,6 +58,20 @@ struct RestoreCommand: ParsableCommand {
         .damaged, "\(failures) paths could not be restored (named above)",
         advice: "Everything else was restored. Run \"yester verify\" if the repository may be damaged.")
     }
+  }
+}
+
+extension RestoreCommand {
+  /// The directories on the way to `path` that are not there yet, the deepest first.
+  fileprivate static func missingDirectories(of path: String) -> [String] {
+    var out: [String] = []
+    var rest = path
+    while !rest.isEmpty, rest != "/", (try? FileStatus(of: rest, following: false)) == nil {
+      out.append(rest)
+      guard let slash = rest.lastIndex(of: "/") else { break }
+      rest = String(rest[..<slash])
+    }
+    return out
   }
 }
 
@@ -83,8 +96,7 @@ struct RollbackCommand: ParsableCommand {
     try repository.requireFullKey("roll back")
     let lease = try Lease.take(repository, .read, isRequired: !dryRun)
     defer { lease?.release() }
-    try repository.index.refresh()
-    let snapshot = try SnapshotSelector(snapshot).find(in: SnapshotCatalog(repository))
+    let snapshot = try SnapshotSelector(snapshot).find(in: repository.readCatalog())
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     let progress = RunProgress()
     let display = ProgressDisplay(progress, output, verb: "Comparing")

@@ -69,8 +69,7 @@ struct VerifyCommand: ParsableCommand {
   ) throws -> Verify.Result {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
-    try repository.index.refresh()
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try repository.readCatalog()
     let chosen = try snapshot.map { [try SnapshotSelector($0).find(in: catalog)] } ?? catalog.snapshots
     let (result, sound) = try Verify.snapshots(
       repository, catalog, chosen, level, progress: progress, report: report)
