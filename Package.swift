@@ -89,7 +89,7 @@ let package = Package(
     // MARK: FuseMount
     .target(
       name: "FuseMount",
-      dependencies: ["CFuse", "CLinux", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
+      dependencies: ["CFuse", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
       swiftSettings: settings
     ),
     .testTarget(
@@ -110,7 +110,7 @@ let package = Package(
     .executableTarget(
       name: "yesterfs",
       dependencies: [
-        "CFuse", "CLinux", "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore",
+        "CFuse", "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore",
         "SnapshotTree",
       ],
       swiftSettings: settings

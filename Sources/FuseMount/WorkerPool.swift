@@ -1,5 +1,4 @@
 internal import CFuse
-internal import CLinux
 internal import Glibc
 internal import Platform
 internal import Synchronization

@@ -83,7 +83,7 @@ package final class Descriptor: Sendable {
     return Int64(result)
   }
 
-  package func status() throws(Errno) -> FileStatus { try FileStatus(of: [], at: self, yl_at_empty_path) }
+  package func status() throws(Errno) -> FileStatus { try FileStatus(of: [], at: self, .theDescriptor) }
 
   /// The whole content of a small file; more than `limit` bytes is an error (EFBIG).
   package func readAll(limit: Int) throws(Errno) -> [UInt8] {

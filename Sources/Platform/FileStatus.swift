@@ -1,24 +1,49 @@
-package import CLinux
+internal import CLinux
 internal import Glibc
 
 /// What `statx(2)` says of a file. Times are seconds and nanoseconds, sizes bytes.
 package struct FileStatus: Sendable {
-  package let raw: yl_stat
+  private let raw: yl_stat
+
+  package enum LookUp: Sendable {
+    case theLinkItself
+    case following
+    /// The open file itself; the name is empty.
+    case theDescriptor
+
+    fileprivate var flags: CInt {
+      switch self {
+      case .theLinkItself: yl_at_symlink_nofollow
+      case .following: 0
+      case .theDescriptor: yl_at_empty_path
+      }
+    }
+  }
 
   /// `name` in `directory` (or a path); a symbolic link is looked at itself, not followed.
-  package init(of name: [UInt8], at directory: Descriptor? = nil, _ flags: CInt = yl_at_symlink_nofollow)
+  package init(of name: [UInt8], at directory: Descriptor? = nil, _ lookUp: LookUp = .theLinkItself)
     throws(Errno)
   {
     var out = yl_stat()
-    let result = name.withCPath { yl_statx(directory?.raw ?? yl_at_fdcwd, $0, flags, &out) }
+    let result = name.withCPath { yl_statx(directory?.raw ?? yl_at_fdcwd, $0, lookUp.flags, &out) }
     try Errno.check(result)
     raw = out
   }
   package init(of path: String, following: Bool = true) throws(Errno) {
-    try self.init(of: Array(path.utf8), at: nil, following ? 0 : yl_at_symlink_nofollow)
+    try self.init(of: Array(path.utf8), at: nil, following ? .following : .theLinkItself)
   }
 
   package var type: UInt32 { raw.mode & UInt32(S_IFMT) }
+  /// Type and permission bits, as in `st_mode`.
+  package var mode: UInt32 { raw.mode }
+  package var user: UInt32 { raw.uid }
+  package var group: UInt32 { raw.gid }
+  package var linkCount: UInt64 { UInt64(raw.nlink) }
+  /// In units of 512 bytes.
+  package var blocks: UInt64 { raw.blocks }
+  /// Of a device node itself.
+  package var deviceMajor: UInt32 { raw.rdev_major }
+  package var deviceMinor: UInt32 { raw.rdev_minor }
   package var isDirectory: Bool { type == S_IFDIR }
   package var isRegular: Bool { type == S_IFREG }
   package var isLink: Bool { type == S_IFLNK }

@@ -19,7 +19,7 @@ package struct RecordFields: Sendable {
         if known.contains(tag) {
           values[tag] = value
         } else if tag < 64 {
-          throw FormatError("it has a field that needs a newer yester")
+          throw FormatError("it has a field that needs a newer yester", .needsNewerVersion)
         }
       }
       return values

@@ -7,7 +7,7 @@ package struct CatalogedSnapshot: Sendable {
   package let id: ObjectID
   package let record: SnapshotRecord
   package let envelope: SignedEnvelope
-  /// The best level that a verification reached, and when; from signed notes.
+  /// The level that the last verification reached, and when; from signed notes.
   package var verified: (level: String, time: Timestamp, by: String)?
   package var isPinned = false
   package var pinnedUntil: Timestamp?
@@ -74,27 +74,23 @@ package struct SnapshotCatalog: Sendable {
     if !removed.isEmpty { snapshots.removeAll { removed.contains($0.id) } }
   }
 
-  /// What notes say of snapshots that are there. Only full writers may release anything.
+  /// What notes say of snapshots that are there. Only full writers' notes count: a write-only key must not be able to
+  /// release a snapshot, nor to protect one as verified that it cannot have read.
   private mutating func apply() {
     let places = Dictionary(uniqueKeysWithValues: snapshots.enumerated().map { ($1.id, $0) })
-    for (_, note, envelope) in notes {
+    for (_, note, envelope) in notes where envelope.role == .full {
       for subject in note.subjects {
         guard let place = places[subject.snapshot] else { continue }
         switch note.kind {
         case .verified: snapshots[place].verified = (note.level, note.time, note.by)
-        case .pinned where envelope.role != .full:
-          // A writer that may not release anything can make a pin longer, never shorter.
-          if snapshots[place].isPinned { break }
-          snapshots[place].isPinned = note.until == nil
-          snapshots[place].pinnedUntil = note.until.map { max($0, snapshots[place].pinnedUntil ?? $0) }
         case .pinned:
           snapshots[place].isPinned = note.until == nil
           snapshots[place].pinnedUntil = note.until
-        case .unpinned where envelope.role == .full:
+        case .unpinned:
           snapshots[place].isPinned = false
           snapshots[place].pinnedUntil = nil
-        case .confirmed where envelope.role == .full: snapshots[place].isConfirmed = true
-        default: break
+        case .confirmed: snapshots[place].isConfirmed = true
+        case .removed: break
         }
       }
     }

@@ -1,4 +1,3 @@
-internal import CLinux
 internal import FuseMount
 internal import Glibc
 internal import Platform
@@ -33,7 +32,7 @@ enum Driver {
     var options = given
     // The background process leaves this directory.
     if let absolute = System.realPath(options.source) { options.source = absolute }
-    yl_ignore_sigpipe()
+    ProcessSettings.apply()
     try Mount.check(options)
     if options.isForeground { return try serve(options, background: nil) }
 
@@ -50,8 +49,6 @@ enum Driver {
   }
 
   private static func serve(_ options: DriverOptions, background: Background?) throws(DriverError) -> Int32 {
-    yl_protect_memory()
-    yl_raise_open_files()
     let model = try open(options)
     let mount: Mount
     do throws(DriverError) { mount = try Mount(model, options) } catch {

@@ -5,7 +5,6 @@ internal import SnapshotTree
 
 /// Opens the repository that the options name, as the file system that the mount shows.
 func openModel(_ options: DriverOptions) throws -> any FileSystemModel {
-  ProcessSettings.apply()
   var access = RepositoryAccess()
   access.repository = options.source
   switch options.secret {

@@ -1,4 +1,4 @@
-internal import CLinux
+internal import Platform
 internal import Glibc
 internal import Synchronization
 
@@ -9,7 +9,7 @@ enum Termination {
   /// From now on one of these signals is written to an eventfd, which is all a signal handler may do.
   static func lead(to exitDescriptor: CInt) {
     descriptor.store(exitDescriptor, ordering: .sequentiallyConsistent)
-    yl_on_termination { _ in
+    ProcessSettings.onTermination { _ in
       let saved = errno
       var one: UInt64 = 1
       _ = write(Termination.descriptor.load(ordering: .sequentiallyConsistent), &one, 8)

@@ -5,7 +5,14 @@ import os
 import shutil
 import unittest
 
-from support import DAMAGED, EndToEndTest, FAILED, make_tree
+from support import DAMAGED, EndToEndTest, FAILED, ROOT, make_tree
+
+
+def keys_of(value):
+    """All names of fields in a JSON value, at all depths."""
+    if isinstance(value, dict):
+        return set(value) | set().union(*map(keys_of, value.values()))
+    return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
 
 
 class Looking(EndToEndTest):
@@ -128,6 +135,30 @@ class Looking(EndToEndTest):
         self.assertIsNotNone(found["last_verification"])
         self.assertEqual([lease["purpose"] for lease in found["leases"]], ["mount"])
         self.assertIn(self.second["name"], self.yester("status").out)
+        self.unmount(point)
+
+    def test_the_list_with_files(self):
+        catalog = self.yester("list", "--json", "--files").json
+        [entry] = [one for one in catalog["daily"].values() if one["id"] == self.second["id"]]
+        wanted = {str(path)[1:] for path in self.source.rglob("*") if path.is_file() and not path.is_symlink()}
+        self.assertLessEqual(wanted, set(entry["files"]))
+        self.assertEqual(len(entry["files"]), self.second["counts"]["files"])
+        self.assertEqual(entry["files"][str(self.source / "dir1" / "added")[1:]],
+                         {"size": 5, "sha256": hashlib.sha256(b"added").hexdigest()})
+
+    def test_every_field_of_json_is_documented(self):
+        page = (ROOT / "docs" / "json.md").read_text()
+        point = self.mount()
+        outputs = {
+            "list": ["list"], "show": ["show", "latest"], "status": ["status"], "key": ["key", "list"],
+            "ls": ["ls", "-R", f"latest:{self.source}"], "find": ["find", "file-00*"], "verify": ["verify"],
+            "diff": ["diff", self.first["name"], "latest"], "versions": ["versions", self.source / "dir2" / "file-002"],
+            "backup": ["backup", self.source], "rotate": ["rotate", "--keep-last", "1", "--dry-run"],
+            "prune": ["prune", "--dry-run"],
+            "restore": ["restore", f"latest:{self.source}", "--to", self.temp / "to", "--dry-run"]}
+        unknown = {name: sorted(field for field in keys_of(self.yester(*command, "--json").json)
+                                if f"`{field}`" not in page) for name, command in outputs.items()}
+        self.assertEqual({name: fields for name, fields in unknown.items() if fields}, {})
         self.unmount(point)
 
     def test_damage_is_told_and_does_not_look_like_absence(self):

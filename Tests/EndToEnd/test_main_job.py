@@ -114,6 +114,15 @@ class MainJob(EndToEndTest):
         self.assertEqual(third["entries"], third["added"] + third["modified"] + third["unchanged"])
         self.assertEqual(third["entries"], first["entries"])
 
+    def test_a_snapshot_proven_at_once_through_a_mount(self):
+        self.backup()
+        self.assertIs(self.snapshots()[0]["verified"], False)
+        (self.source / "new").write_bytes(b"new")
+        self.backup("--verify", "mount")
+        last = self.snapshots()[-1]
+        self.assertEqual((last["verified"], last["verified_level"]), (True, "mount"))
+        self.assertEqual(self.objects("leases"), [], "the mount was left behind")
+
     def test_progress_and_results_as_json_lines(self):
         ran = self.yester("backup", "--json", self.source)
         self.assertEqual(ran.json["dry_run"], False)

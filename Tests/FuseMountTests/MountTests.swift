@@ -23,7 +23,7 @@ internal import Testing
       #expect(status.permissions == 0o644 && status.isRegular)
     }
     let device = try FileStatus(of: "\(mount.path)/20261120/other/null")
-    #expect(device.raw.rdev_major == 1 && device.raw.rdev_minor == 3)
+    #expect(device.deviceMajor == 1 && device.deviceMinor == 3)
     #expect(try FileStatus(of: "\(mount.path)/20261120/other/fifo").type == 0o010000)
     #expect(try FileStatus(of: "\(mount.path)/20261120/other/setuid").permissions == 0o4755)
     #expect(
@@ -128,7 +128,7 @@ internal import Testing
     #expect(try file.nextHole(from: 0) == 0)
     #expect(try file.nextHole(from: 10 << 20) == (10 << 20) + 3)
     #expect(throws: Errno(rawValue: ENXIO)) { try file.nextHole(from: 11 << 20) }
-    #expect(try file.status().raw.blocks == 8)
+    #expect(try file.status().blocks == 8)
   }
 
   @Test func givesTotals() throws {
@@ -168,6 +168,6 @@ internal import Testing
     }
     defer { mount.takeDown() }
     let status = try FileStatus(of: "\(mount.path)/20261120/other/attributed")
-    #expect(status.raw.uid == 12345 && status.raw.gid == 54321 && status.permissions == 0o640)
+    #expect(status.user == 12345 && status.group == 54321 && status.permissions == 0o640)
   }
 }

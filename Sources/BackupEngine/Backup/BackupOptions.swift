@@ -43,6 +43,8 @@ package struct PathProblem: Sendable {
   package enum Kind: String, Sendable {
     /// Its content is not in the snapshot.
     case unreadable
+    /// The repository has lost some of its content.
+    case damaged
     /// It changed while it was read; what was stored may be a mixture.
     case changed
     /// It was gone when its turn came.

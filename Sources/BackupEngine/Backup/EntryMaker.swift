@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Glibc
 internal import Platform
 internal import RepositoryFormat
@@ -12,7 +11,7 @@ struct EntryMaker {
   private var owners: [OwnerKey: Owner] = [:]
 
   mutating func owner(_ status: FileStatus) -> Owner {
-    let key = OwnerKey(user: status.raw.uid, group: status.raw.gid)
+    let key = OwnerKey(user: status.user, group: status.group)
     if let known = owners[key] { return known }
     let owner = Owner(
       user: key.user, group: key.group, userName: System.userName(key.user), groupName: System.groupName(key.group))
@@ -25,7 +24,7 @@ struct EntryMaker {
   ) -> Entry {
     Entry(
       name: name, permissions: status.permissions, owner: owner(status), modified: status.modified,
-      changed: status.changed, born: status.born, linkCount: UInt64(status.raw.nlink), sourceInode: status.inode,
+      changed: status.changed, born: status.born, linkCount: status.linkCount, sourceInode: status.inode,
       attributes: attributes, body: body)
   }
 
@@ -34,8 +33,8 @@ struct EntryMaker {
     switch status.type {
     case S_IFIFO: .fifo
     case S_IFSOCK: .socket
-    case S_IFCHR: .characterDevice(major: status.raw.rdev_major, minor: status.raw.rdev_minor)
-    case S_IFBLK: .blockDevice(major: status.raw.rdev_major, minor: status.raw.rdev_minor)
+    case S_IFCHR: .characterDevice(major: status.deviceMajor, minor: status.deviceMinor)
+    case S_IFBLK: .blockDevice(major: status.deviceMajor, minor: status.deviceMinor)
     default: nil
     }
   }

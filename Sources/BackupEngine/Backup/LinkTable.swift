@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Platform
 internal import RepositoryFormat
 
@@ -38,6 +37,6 @@ struct LinkTable {
     }
     entry.linkGroup = group
     slots[Key(device: status.device, inode: status.inode)] = Slot(
-      group: group, entry: entry, missing: UInt64(status.raw.nlink) - 1)
+      group: group, entry: entry, missing: status.linkCount - 1)
   }
 }

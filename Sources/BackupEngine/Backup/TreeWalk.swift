@@ -1,4 +1,3 @@
-internal import CLinux
 internal import ChunkCodec
 internal import Glibc
 internal import Platform
@@ -251,7 +250,7 @@ final class TreeWalk {
   private func makeEntry(
     _ name: [UInt8], _ directory: Descriptor, _ status: FileStatus, _ base: SnapshotNode?
   ) throws -> Entry? {
-    if status.raw.nlink > 1, var earlier = links.earlier(status) {
+    if status.linkCount > 1, var earlier = links.earlier(status) {
       earlier.name = name
       return earlier
     }
@@ -284,7 +283,7 @@ final class TreeWalk {
 
   private func finish(_ entry: Entry?, _ status: FileStatus, _ base: SnapshotNode?) -> Entry? {
     guard var entry else { return nil }
-    if status.raw.nlink > 1 { links.add(&entry, status, base: base?.entry) }
+    if status.linkCount > 1 { links.add(&entry, status, base: base?.entry) }
     return entry
   }
 
@@ -292,8 +291,8 @@ final class TreeWalk {
     guard let reader = self.base, reader.reusesContent, !base.isDirectory, type(of: status) == base.type,
       status.modified == base.modified, !options.comparesChangeTime || status.changed == base.changed,
       !options.comparesInode || status.inode == base.sourceInode, status.size == base.size || base.type != .file,
-      status.permissions == base.permissions, status.raw.uid == base.owner.user,
-      status.raw.gid == base.owner.group, UInt64(status.raw.nlink) == base.linkCount
+      status.permissions == base.permissions, status.user == base.owner.user,
+      status.group == base.owner.group, status.linkCount == base.linkCount
     else { return false }
     // Devices and links are cheap to look at again; files are what counts.
     return base.type == .file && reader.isStored(base, index)
@@ -339,7 +338,7 @@ final class TreeWalk {
       }
       progress.setPath(path)
       for attempt in 1...2 {
-        let result = try ingest.store(file, size: status.size, blocks: status.raw.blocks)
+        let result = try ingest.store(file, size: status.size, blocks: status.blocks)
         let after = try file.status()
         let isStable =
           after.size == status.size && after.modified == status.modified && result.size == status.size

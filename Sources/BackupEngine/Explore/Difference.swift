@@ -1,4 +1,3 @@
-internal import CLinux
 package import Platform
 package import RepositoryFormat
 
@@ -85,8 +84,8 @@ package struct EntryFacts: Sendable {
   init(_ status: FileStatus, _ type: EntryType) {
     self.type = type
     permissions = status.permissions
-    user = status.raw.uid
-    group = status.raw.gid
+    user = status.user
+    group = status.group
     size = type == .file || type == .symbolicLink ? status.size : 0
     modified = status.modified
   }

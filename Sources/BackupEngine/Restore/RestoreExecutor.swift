@@ -47,7 +47,7 @@ final class RestoreExecutor {
       report(PathProblem(.unreadable, path, "restoring it failed: \(error)"))
     } catch let error as YesterError where error.code == .damaged {
       failures += 1
-      report(PathProblem(.unreadable, path, "restoring it failed: \(error.message)"))
+      report(PathProblem(.damaged, path, "restoring it failed: \(error.message)"))
     }
   }
 

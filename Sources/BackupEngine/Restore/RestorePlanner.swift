@@ -1,4 +1,3 @@
-internal import CLinux
 internal import ChunkCodec
 internal import Glibc
 internal import Platform
@@ -131,7 +130,7 @@ final class RestorePlanner {
     case .symbolicLink(let target):
       return try FileSystem.readLink(entry.name, at: directory) == target ? nil : .contentDiffers
     case .characterDevice(let major, let minor), .blockDevice(let major, let minor):
-      return status.raw.rdev_major == major && status.raw.rdev_minor == minor ? nil : .contentDiffers
+      return status.deviceMajor == major && status.deviceMinor == minor ? nil : .contentDiffers
     default: return nil
     }
   }
@@ -151,7 +150,7 @@ final class RestorePlanner {
   private func hasSameMetadata(_ entry: Entry, _ status: FileStatus, _ directory: Descriptor) throws -> Bool {
     let ownerMatters = System.isRoot
     guard status.modified == entry.modified, entry.type == .symbolicLink || status.permissions == entry.permissions,
-      !ownerMatters || (status.raw.uid == entry.owner.user && status.raw.gid == entry.owner.group)
+      !ownerMatters || (status.user == entry.owner.user && status.group == entry.owner.group)
     else { return false }
     return ((try? ExtendedAttributes.read(entry.name, at: directory)) ?? []) == entry.attributes
   }

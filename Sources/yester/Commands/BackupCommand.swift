@@ -12,6 +12,7 @@ extension SnapshotKind: ExpressibleByArgument {
     self = kind
   }
   package static var allValueStrings: [String] { allCases.map(\.description) }
+  package var defaultValueDescription: String { description }
 }
 extension SnapshotType: ExpressibleByArgument {
   package init?(argument: String) {
@@ -19,6 +20,7 @@ extension SnapshotType: ExpressibleByArgument {
     self = type
   }
   package static var allValueStrings: [String] { allCases.map(\.description) }
+  package var defaultValueDescription: String { description }
 }
 
 struct BackupCommand: ParsableCommand {

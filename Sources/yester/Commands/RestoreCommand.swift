@@ -48,15 +48,19 @@ struct RestoreCommand: ParsableCommand {
       for path in missing { try? FileSystem.removeDirectory(Array(path.utf8), at: nil) }
       return PlanView.show(prepared.plan, output)
     }
+    var isDamaged = false
     let failures = try Restore.carryOut(prepared, progress: progress) { problem in
+      if problem.kind == .damaged { isDamaged = true }
       Output.note("yester: \(printable(problem.path)): \(problem.message).")
     }
     display.finish()
     PlanView.result(prepared.plan, failures: failures, seconds: Double(System.bootClock - start) / 1e9, output)
     if failures > 0 {
       throw YesterError(
-        .damaged, "\(failures) paths could not be restored (named above)",
-        advice: "Everything else was restored. Run \"yester verify\" if the repository may be damaged.")
+        isDamaged ? .damaged : .failed, "\(failures) paths could not be restored (named above)",
+        advice: isDamaged
+          ? "Everything else was restored. Run \"yester verify\" to see what is damaged."
+          : "Everything else was restored.")
     }
   }
 }

@@ -58,8 +58,9 @@ struct VerifyCommand: ParsableCommand {
       throw YesterError(
         .damaged, "\(result.findings) \(result.findings == 1 ? "thing is" : "things are") damaged (named above)",
         advice:
-          "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise delete "
-          + "damaged packs and run a new backup: what still exists at the source is stored again.")
+          "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise move "
+          + "damaged packs out of the repository and run a new backup: what still exists at the source is stored again."
+      )
     }
   }
 
