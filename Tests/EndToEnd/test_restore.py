@@ -177,6 +177,26 @@ class Restore(EndToEndTest):
         self.assertLess(done["bytes"], 120 * MIB, "what was finished is restored again")
         self.assert_same_tree(self.source, self.target)
 
+    def test_a_killed_restore_over_other_files_leaves_no_rubbish(self):
+        rng = random.Random("over")
+        self.target.mkdir()
+        for number in range(40):
+            (self.source / f"bulk-{number}").write_bytes(rng.randbytes(3 * MIB))
+            (self.target / f"bulk-{number}").write_bytes(b"old")
+        self.backup()
+        process = self.start_yester("restore", f"latest:{self.source}", "--to", self.target)
+        wait_until(lambda: [name for name in os.listdir(self.target) if name.startswith(".yester-")]
+                   or process.poll() is not None, 30, "nothing was replaced")
+        process.kill()
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, -signal.SIGKILL, "the restore was too fast: the test proves nothing")
+        # At every moment the old or the new file is there, whole.
+        for number in range(40):
+            name = f"bulk-{number}"
+            self.assertIn((self.target / name).read_bytes(), (b"old", (self.source / name).read_bytes()))
+        self.restore()
+        self.assert_same_tree(self.source, self.target)
+
     def test_what_is_named_by_a_selector(self):
         made = self.snapshots()[0]
         for selector in ("latest", made["name"], made["name"][:8], made["id"], made["id"][:10]):

@@ -23,6 +23,7 @@ package enum Backup {
     guard !plan.paths.isEmpty else {
       throw YesterError(.usage, "There is nothing to back up", advice: "Name at least one path.")
     }
+    try repository.requireCurrentKeys()
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
     let catalog = try repository.readCatalog()
