@@ -18,7 +18,7 @@ package final class Descriptor: Sendable {
   package static func open(
     _ path: String, at directory: Descriptor? = nil, _ flags: CInt = O_RDONLY, mode: UInt32 = 0
   ) throws(Errno) -> Descriptor {
-    try open(Array(path.utf8), at: directory, flags, mode: mode)
+    try open(path.pathBytes, at: directory, flags, mode: mode)
   }
 
   /// Fills as much of `buffer` as there is data for; less only at the end of the file.

@@ -38,11 +38,12 @@ package enum Directory {
 
   /// Makes `path` and what is missing above it.
   package static func makeAll(_ path: String, mode: UInt32 = 0o700) throws(Errno) {
-    if Glibc.mkdir(path, mode) == 0 || errno == EEXIST { return }
+    func make() -> Bool { path.pathBytes.withCPath { Glibc.mkdir($0, mode) } == 0 || errno == EEXIST }
+    if make() { return }
     guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
       throw .current
     }
     try makeAll(String(path[..<slash]), mode: mode)
-    if Glibc.mkdir(path, mode) != 0 && errno != EEXIST { throw .current }
+    if !make() { throw .current }
   }
 }

@@ -30,7 +30,7 @@ package struct FileStatus: Sendable {
     raw = out
   }
   package init(of path: String, following: Bool = true) throws(Errno) {
-    try self.init(of: Array(path.utf8), at: nil, following ? .following : .theLinkItself)
+    try self.init(of: path.pathBytes, at: nil, following ? .following : .theLinkItself)
   }
 
   package var type: UInt32 { raw.mode & UInt32(S_IFMT) }

@@ -77,9 +77,9 @@ package enum System {
 
   /// An absolute path without `.`, `..`, doubled slashes or symbolic links; nil when something on it is missing.
   package static func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
+    guard let resolved = path.pathBytes.withCPath({ realpath($0, nil) }) else { return nil }
     defer { free(resolved) }
-    return String(cString: resolved)
+    return String(path: (0..<strlen(resolved)).map { UInt8(bitPattern: resolved[$0]) })
   }
 
   /// Where yester keeps what it can make anew: `YESTER_CACHE_DIR`, or the user's cache directory.

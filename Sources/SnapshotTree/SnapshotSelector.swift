@@ -13,7 +13,7 @@ package struct SnapshotSelector: Sendable {
   package init(_ text: String) {
     if let colon = text.firstIndex(of: ":") {
       snapshot = String(text[..<colon])
-      path = Array(text[text.index(after: colon)...].utf8.drop { $0 == 0x2F })
+      path = Array(String(text[text.index(after: colon)...]).pathBytes.drop { $0 == 0x2F })
       hasPath = true
     } else {
       snapshot = text

@@ -74,7 +74,7 @@ struct DriverLauncher {
     do { try Directory.makeAll(mountPoint) } catch {
       throw YesterError.system("Making the directory", mountPoint, error)
     }
-    defer { try? FileSystem.removeDirectory(Array(mountPoint.utf8), at: nil) }
+    defer { try? FileSystem.removeDirectory(mountPoint.pathBytes, at: nil) }
     guard try Unmount.spawn(arguments(mountPoint: mountPoint)) == 0 else {
       throw YesterError(.failed, "The snapshot could not be mounted for verification (the driver says why above)")
     }

@@ -35,7 +35,7 @@ struct Yester: ParsableCommand {
   static func main() {
     Process.prepare()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(System.arguments)
       try command.run()
     } catch {
       Output.exit(with: error, of: Self.self)

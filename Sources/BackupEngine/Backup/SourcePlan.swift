@@ -39,7 +39,7 @@ package final class SourcePlan {
     }
     guard !path.isEmpty else { throw YesterError(.usage, "An empty path cannot be backed up") }
     if path.hasSuffix("/") || path.hasSuffix("/.") || path.hasSuffix("/..") || path == "." || path == ".." {
-      return Array(try real(path).utf8)
+      return try real(path).pathBytes
     }
     let slash = path.lastIndex(of: "/")
     let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -49,6 +49,6 @@ package final class SourcePlan {
     guard (try? FileStatus(of: full, following: false)) != nil else {
       throw YesterError(.failed, "\(path) is not there", advice: "Check the path; nothing was backed up.")
     }
-    return Array(full.utf8)
+    return full.pathBytes
   }
 }

@@ -263,10 +263,16 @@ package enum Reclaim {
       try repository.index.refresh()
     }
 
-    /// Packs that no index knows were left by interrupted runs. While others are at work they may be theirs.
+    /// Packs that no index knows were left by interrupted runs. The order matters: first the packs are listed, then it
+    /// is seen that nobody is at work, then the index is read. So whoever stored one of these packs has ended, and if
+    /// he did so properly, the index tells.
     private func deleteOrphans() throws {
-      let others = try Leases.list(repository).filter {
-        !$0.isDead && $0.record.purpose == .backup || $0.record.host != System.hostName
+      var stored: [(ObjectID, UInt64)] = []
+      try repository.store.list(.packs) { name, size in if let id = ObjectID(hex: name) { stored.append((id, size)) } }
+      let others = try Leases.list(repository).filter { other in
+        let isThisRun =
+          other.record.process == UInt64(System.processID) && other.record.host == System.hostName
+        return !other.isDead && !isThisRun && other.record.purpose != .mount && other.record.purpose != .read
       }
       guard others.isEmpty else { return }
       try repository.index.refresh()
@@ -274,10 +280,7 @@ package enum Reclaim {
       for segment in repository.index.current.segments {
         for place in 0..<segment.packCount { known.insert(try segment.pack(place).id) }
       }
-      var orphans: [(ObjectID, UInt64)] = []
-      try repository.store.list(.packs) { name, size in
-        if let id = ObjectID(hex: name), !known.contains(id) { orphans.append((id, size)) }
-      }
+      let orphans = stored.filter { !known.contains($0.0) }
       for (id, size) in orphans {
         try repository.store.delete(.pack(id))
         result.packsDeleted += 1

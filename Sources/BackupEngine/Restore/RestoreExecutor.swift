@@ -1,3 +1,4 @@
+internal import ChunkCodec
 internal import Glibc
 internal import Platform
 internal import RepositoryFormat
@@ -82,8 +83,10 @@ final class RestoreExecutor {
 
   /// What is new is made beside the old and takes its place at the end: at every moment one of them is there.
   private func replace(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
-    let temporary = Array(".yester-".utf8) + Array(Hex.encode(System.random(8)).utf8)
+    // The name follows from that of the file: what an interrupted restore left is found and taken away.
+    let temporary = Array(".yester-\(SHA256.hash(name).hex.prefix(16))".utf8)
     do {
+      if (try? FileStatus(of: temporary, at: parent)) != nil { try LiveTree.remove(temporary, at: parent) }
       try create(node, temporary, parent, path)
       let wasDirectory = try FileStatus(of: name, at: parent).isDirectory
       if wasDirectory || node.entry.isDirectory {

@@ -44,13 +44,13 @@ package enum Rollback {
     let name = slash.map { String(text[text.index(after: $0)...]) } ?? text
     guard !name.isEmpty, name != ".", name != ".." else {
       guard let real = System.realPath(text) else { throw YesterError(.failed, "\(path) is not there") }
-      return Array(real.utf8)
+      return real.pathBytes
     }
     guard let real = System.realPath(above) else {
       throw YesterError(
         .failed, "The directory \(above) is not there", advice: "Make it first, or restore it with \"yester restore\".")
     }
-    return Array(((real == "/" ? "" : real) + "/" + name).utf8)
+    return ((real == "/" ? "" : real) + "/" + name).pathBytes
   }
 
   /// Takes a restore point of what is there now; nil when nothing is.
@@ -60,10 +60,7 @@ package enum Rollback {
   ) throws -> Backup.Result? {
     guard prepared.isThere, prepared.restore.plan.isDestructive else { return nil }
     var options = BackupOptions()
-    options.sources = [String(decoding: [0x2F] + prepared.path, as: UTF8.self)]
-    guard Array(options.sources[0].utf8) == [0x2F] + prepared.path else {
-      throw YesterError(.failed, "The path is not valid UTF-8 and cannot be rolled back by name")
-    }
+    options.sources = [String(path: [0x2F] + prepared.path)]
     options.kind = .restorePoint
     options.summary = "before-rollback"
     options.purpose = "State of \(printable(prepared.path)) before it was rolled back to \(snapshot)"

@@ -214,7 +214,7 @@ struct ExcludeOptions: ParsableArguments {
   var oneFileSystem = false
 
   func apply(to options: inout BackupOptions) throws {
-    var lines = patterns.map { Array($0.utf8) }
+    var lines = patterns.map(\.pathBytes)
     for file in files {
       do throws(Errno) {
         let bytes = try Descriptor.open(file).readAll(limit: 64 << 20)
@@ -230,7 +230,7 @@ struct ExcludeOptions: ParsableArguments {
     }
     options.excludePatterns = lines
     options.excludeCaches = excludeCaches
-    options.markers = markers.map { Array($0.utf8) }
+    options.markers = markers.map(\.pathBytes)
     options.fileSizeMax = excludeLargerThan
     options.oneFileSystem = oneFileSystem
   }

@@ -40,8 +40,8 @@ struct DiffCommand: ParsableCommand {
     var counts = DifferenceCounts()
     try ResultStream.run { stream in
       if let live = try LivePath.parse(new) {
-        let place = try explorer.place(oldSelector, defaultPath: Array((live ?? "").utf8))
-        let path = live.map { Array($0.utf8) } ?? [0x2F] + place.path
+        let place = try explorer.place(oldSelector, defaultPath: (live ?? "").pathBytes)
+        let path = live.map(\.pathBytes) ?? [0x2F] + place.path
         let comparison = LiveComparison(
           place,
           forbidden: [repository.store.location, System.cacheDirectory],

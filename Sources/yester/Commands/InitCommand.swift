@@ -30,7 +30,7 @@ struct InitCommand: ParsableCommand {
     do {
       config = try Repository.create(in: DirectoryStore.create(path), secret: secret, label: label)
     } catch {
-      if madeKeyFile, let keyFile = access.keyFile { try? FileSystem.removeFile(Array(keyFile.utf8), at: nil) }
+      if madeKeyFile, let keyFile = access.keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
       throw error
     }
     if output.json {

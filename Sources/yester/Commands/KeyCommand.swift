@@ -52,7 +52,7 @@ struct NewSecretOptions: ParsableArguments {
     }
     try KeyFiles.make(newKeyFile)
     do { try body(NewSecret.ask(access, "")) } catch {
-      try? FileSystem.removeFile(Array(newKeyFile.utf8), at: nil)
+      try? FileSystem.removeFile(newKeyFile.pathBytes, at: nil)
       throw error
     }
     Output.note("The new key is in \(newKeyFile). Keep a copy elsewhere.")

@@ -45,7 +45,7 @@ struct RestoreCommand: ParsableCommand {
     let prepared = try Restore.prepare(reader, path: selector.path, into: to, options, progress: progress)
     if dryRun {
       display.finish()
-      for path in missing { try? FileSystem.removeDirectory(Array(path.utf8), at: nil) }
+      for path in missing { try? FileSystem.removeDirectory(path.pathBytes, at: nil) }
       return PlanView.show(prepared.plan, output)
     }
     var isDamaged = false

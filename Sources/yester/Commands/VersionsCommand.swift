@@ -46,9 +46,9 @@ struct VersionsCommand: ParsableCommand {
   /// Where symbolic links lead today may not be where they led then: when nothing is there, the path as it was given
   /// is tried as well.
   private func find(_ readers: [SnapshotReader]) throws -> ([UInt8], VersionHistory) {
-    let resolved = Explorer.normal(Array(try LivePath.resolve(path).utf8))
+    let resolved = Explorer.normal(try LivePath.resolve(path).pathBytes)
     let history = try VersionHistory(of: resolved, in: readers) { Process.stop.isRaised }
-    let given = Explorer.normal(Array(path.utf8))
+    let given = Explorer.normal(path.pathBytes)
     if path.hasPrefix("/"), given != resolved, !history.runs.contains(where: { $0.node != nil }) {
       return (given, try VersionHistory(of: given, in: readers) { Process.stop.isRaised })
     }

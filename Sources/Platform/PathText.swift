@@ -1,0 +1,46 @@
+/// Paths come from the command line as text, but are bytes: one that is no UTF-8 must get through all the same. A byte
+/// that belongs to no character stands as a character of a private plane of Unicode, U+10FF00 and the byte, which
+/// nobody's file names use; where the path reaches the system it becomes that byte again.
+extension String {
+  private static let escapeBase: UInt32 = 0x10_FF00
+
+  package init(path bytes: [UInt8]) {
+    if let text = String(validating: bytes, as: UTF8.self) {
+      self = text
+      return
+    }
+    var out = String.UnicodeScalarView()
+    var rest = bytes[...]
+    while let first = rest.first {
+      let length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
+      if let text = String(validating: rest.prefix(length), as: UTF8.self), text.unicodeScalars.count == 1 {
+        out.append(contentsOf: text.unicodeScalars)
+        rest = rest.dropFirst(length)
+      } else {
+        if let scalar = Unicode.Scalar(Self.escapeBase + UInt32(first)) { out.append(scalar) }
+        rest = rest.dropFirst()
+      }
+    }
+    self = String(out)
+  }
+
+  package var pathBytes: [UInt8] {
+    let range = Self.escapeBase...(Self.escapeBase + 0xFF)
+    guard unicodeScalars.contains(where: { range.contains($0.value) }) else { return Array(utf8) }
+    return unicodeScalars.flatMap { scalar in
+      range.contains(scalar.value)
+        ? [UInt8(truncatingIfNeeded: scalar.value - Self.escapeBase)] : Array(String(scalar).utf8)
+    }
+  }
+}
+
+extension System {
+  /// The words of the command line behind the program's name, as they were given.
+  package static var arguments: [String] {
+    guard let file = try? Descriptor.open("/proc/self/cmdline"), let bytes = try? file.readAll(limit: 64 << 20) else {
+      return Array(CommandLine.arguments.dropFirst())
+    }
+    return bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast()
+      .map { String(path: Array($0)) }
+  }
+}
