@@ -35,20 +35,24 @@ package final class Lease: Sendable {
 
   private init(_ repository: Repository, _ purpose: LeaseRecord.Purpose) throws {
     self.repository = repository
-    let now = Timestamp.now()
-    let process = System.processID
-    let record = LeaseRecord(
-      id: System.random(16), purpose: purpose, host: System.hostName, bootID: System.bootID,
-      process: UInt64(process), processStart: System.startTime(ofProcess: process) ?? 0, sequence: 1, since: now,
-      renewed: now)
+    let record = Self.record(System.random(16), purpose)
     monitor = Monitor(State(record: record))
     try Self.put(record, repository)
+  }
+
+  /// This process as the holder of a lease.
+  fileprivate static func record(_ id: [UInt8], _ purpose: LeaseRecord.Purpose) -> LeaseRecord {
+    let now = Timestamp.now()
+    let process = System.processID
+    return LeaseRecord(
+      id: id, purpose: purpose, host: System.hostName, bootID: System.bootID, process: UInt64(process),
+      processStart: System.startTime(ofProcess: process) ?? 0, sequence: 1, since: now, renewed: now)
   }
 
   private static func put(_ record: LeaseRecord, _ repository: Repository) throws {
     try repository.store.put(.lease(name(record)), RecordSealing.seal(record, repository.keyring))
   }
-  private static func name(_ record: LeaseRecord) -> String {
+  fileprivate static func name(_ record: LeaseRecord) -> String {
     let digits = String(record.sequence, radix: 16)
     return Hex.encode(record.id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
   }
@@ -153,4 +157,27 @@ package enum Leases {
   package static func removeDead(_ repository: Repository) throws {
     for found in try list(repository) where found.isDead { try repository.store.delete(.lease(found.name)) }
   }
+}
+
+/// The right to use a name, for the moment in which it is used: a lease whose id follows from the name, so that a
+/// second one finds its place taken.
+package struct NameClaim {
+  private let store: any ObjectStore
+  private let key: ObjectKey
+
+  /// Nil when somebody who is alive has claimed the name.
+  package static func take(_ repository: Repository, _ name: String) throws -> NameClaim? {
+    let record = Lease.record(Array(SHA256.hash(Array("yester name 1/\(name)".utf8)).bytes.prefix(16)), .backup)
+    let key = ObjectKey.lease(Lease.name(record))
+    let bytes = RecordSealing.seal(record, repository.keyring)
+    for _ in 0..<2 {
+      if try repository.store.put(key, bytes) { return NameClaim(store: repository.store, key: key) }
+      let isDead = try Leases.list(repository).contains { $0.isDead && $0.record.id == record.id }
+      guard isDead else { return nil }
+      try repository.store.delete(key)
+    }
+    return nil
+  }
+
+  package func release() { try? store.delete(key) }
 }

@@ -5,7 +5,8 @@ import os
 import random
 import unittest
 
-from support import DAMAGED, DONE, FAILED, EndToEndTest, MIB, make_tree, run
+from machine import DAMAGED, DONE, FAILED, MIB, run
+from support import EndToEndTest, make_tree
 
 BLOCK = 1 << 16
 

@@ -5,7 +5,8 @@ import random
 import time
 import unittest
 
-from support import EndToEndTest, FAILED, MIB, NO_REPOSITORY, driver_of, is_gone, make_tree, run, wait_until
+from machine import driver_of, FAILED, is_gone, MIB, NO_REPOSITORY, run, wait_until
+from support import EndToEndTest, make_tree
 
 
 class DiskTrouble(EndToEndTest):

@@ -3,7 +3,8 @@
 import os
 import unittest
 
-from support import EndToEndTest, make_tree, run
+from machine import run
+from support import EndToEndTest, make_tree
 
 
 class Excludes(EndToEndTest):

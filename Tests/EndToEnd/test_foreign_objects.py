@@ -6,7 +6,8 @@ import re
 import shutil
 import unittest
 
-from support import DAMAGED, DONE, EndToEndTest, FAILED, MIB, NO_REPOSITORY, WRONG_KEY, make_tree
+from machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, WRONG_KEY
+from support import EndToEndTest, make_tree
 
 
 class Objects(EndToEndTest):

@@ -5,7 +5,8 @@ import os
 import shutil
 import unittest
 
-from support import DAMAGED, EndToEndTest, FAILED, ROOT, make_tree
+from machine import DAMAGED, FAILED, ROOT
+from support import EndToEndTest, make_tree
 
 
 def keys_of(value):

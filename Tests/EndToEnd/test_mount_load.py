@@ -6,7 +6,8 @@ import sys
 import time
 import unittest
 
-from support import EndToEndTest, MIB, driver_of, make_tree, peak_memory, start, wait_until
+from machine import driver_of, MIB, peak_memory, start, wait_until
+from support import EndToEndTest, make_tree
 
 # Reads random places of files below the second argument and compares them with those below the first.
 READER = """

@@ -7,8 +7,8 @@ import signal
 import time
 import unittest
 
-from support import (BUSY, EndToEndTest, FAILED, NO_REPOSITORY, USAGE, YESTER, YESTERFS, driver_of, is_gone, make_tree,
-                     run, start, wait_until)
+from machine import BUSY, driver_of, FAILED, is_gone, NO_REPOSITORY, run, start, USAGE, wait_until, YESTER, YESTERFS
+from support import EndToEndTest, make_tree
 
 
 class MountPoints(EndToEndTest):

@@ -1,4 +1,4 @@
-"""What a mount shows beside the files: attributes, checksums, versions, the catalog; and how it follows the repository."""
+"""What a mount shows beside the files: attributes, checksums, versions, the catalog; how it follows the repository."""
 
 import hashlib
 import json
@@ -6,7 +6,8 @@ import os
 import socket
 import unittest
 
-from support import EndToEndTest, make_tree, run, wait_until
+from machine import run, wait_until
+from support import EndToEndTest, make_tree
 
 
 class View(EndToEndTest):

@@ -3,7 +3,8 @@
 import os
 import unittest
 
-from support import DONE, EndToEndTest, FAILED, USAGE, YESTER, make_tree, run
+from machine import DONE, FAILED, run, USAGE, YESTER
+from support import EndToEndTest, make_tree
 
 
 class OddCalls(EndToEndTest):
@@ -15,7 +16,8 @@ class OddCalls(EndToEndTest):
     def test_relative_paths(self):
         for word, inside, wanted in ((".", self.source, self.source), ("dir0", self.source, self.source / "dir0"),
                                      ("../source/dir1/", self.source, self.source / "dir1"),
-                                     ("dir0/..", self.source, self.source), ("./dir2", self.source, self.source / "dir2")):
+                                     ("dir0/..", self.source, self.source),
+                                     ("./dir2", self.source, self.source / "dir2")):
             made = self.yester("backup", "--json", word, cwd=inside).json
             self.assertEqual(made["sources"], [str(wanted)], word)
         relative = {"YESTER_REPOSITORY": "../repository", "YESTER_KEY_FILE": "../key", "YESTER_CACHE_DIR": "../cache"}

@@ -8,7 +8,8 @@ import stat
 import tempfile
 import unittest
 
-from support import (BIN, EndToEndTest, INCOMPLETE, Ran, driver_of, is_gone, make_tree, run, wait_until)
+from machine import BIN, driver_of, INCOMPLETE, is_gone, Ran, run, wait_until
+from support import EndToEndTest, make_tree
 
 USER = 65534  # nobody: fusermount3 asks for a user with a name
 

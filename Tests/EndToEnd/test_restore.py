@@ -6,7 +6,8 @@ import shutil
 import signal
 import unittest
 
-from support import EndToEndTest, FAILED, MIB, USAGE, make_tree, run, tree_state, wait_until
+from machine import FAILED, MIB, run, USAGE, wait_until
+from support import EndToEndTest, make_tree, tree_state
 
 
 class Restore(EndToEndTest):

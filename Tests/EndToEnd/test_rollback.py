@@ -4,7 +4,8 @@ import os
 import shutil
 import unittest
 
-from support import DAMAGED, EndToEndTest, FAILED, MIB, USAGE, make_tree, run, tree_state
+from machine import DAMAGED, FAILED, MIB, run, USAGE
+from support import EndToEndTest, make_tree, tree_state
 
 
 class Rollback(EndToEndTest):

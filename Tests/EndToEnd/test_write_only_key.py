@@ -1,11 +1,12 @@
-"""A write-only key makes backups and cannot read any: not by refusing, but because its slot holds nothing that could."""
+"""A write-only key makes backups and cannot read any: its slot holds nothing that could."""
 
 import hashlib
 import random
 import re
 import unittest
 
-from support import (DAMAGED, EndToEndTest, MIB, RECOVER, USAGE, WRONG_KEY, make_tree, recover_python, run)
+from machine import DAMAGED, MIB, RECOVER, recover_python, run, USAGE, WRONG_KEY
+from support import EndToEndTest, make_tree
 
 # Runs in the Python that has the packages: everything from the page docs/format.md, through recover.py's reader.
 PROBE = '''
@@ -19,7 +20,7 @@ repository.open_key(secret, 2)
 keys, found = repository.keys, {}
 found["role"] = keys.role
 found["private"] = [bool(key_set.private) for key_set in keys.sets.values()]
-# The payload itself: role, writer seed, certificate, list key, root public key, then whether the root's private follows.
+# The payload: role, writer seed, certificate, list key, root public key, then whether the root's private half follows.
 for key in repository.store.keys("keys"):
     slot = repository.store.read(key, 1 << 16)
     payload = repository.open_slot(slot, 129 + slot[124], secret, 2)
@@ -29,7 +30,8 @@ for key in repository.store.keys("keys"):
         found["writer"] = slot[92:124].hex()
 opened = refused = 0
 # Whatever 32 bytes of it are tried as the private key, no pack's data key comes out.
-candidates = [payload[i:i + 32] for i in range(len(payload) - 31)] if (payload := bytes.fromhex(found["payload"])) else []
+payload = bytes.fromhex(found["payload"])
+candidates = [payload[i:i + 32] for i in range(len(payload) - 31)]
 packs = [key for first in range(256) for key in repository.store.keys(f"packs/{first:02x}")]
 for key in packs:
     header = repository.store.open(key).read(128)
@@ -66,7 +68,7 @@ class WriteOnlyKey(EndToEndTest):
 
     def test_backups_are_incremental_by_the_local_listings(self):
         first = self.backup(env=self.server)
-        self.assertEqual(first["counts"]["bytes_new"] < MIB, True, "what is stored is stored again")
+        self.assertLess(first["counts"]["bytes_new"], MIB, "what is stored is stored again")
         self.assertGreater(first["counts"]["bytes_read"], MIB)
         second = self.backup(env=self.server)
         self.assertEqual((second["base"], second["counts"]["bytes_read"]), (first["id"], 0))
@@ -74,7 +76,8 @@ class WriteOnlyKey(EndToEndTest):
         (self.source / "dir0" / "file-000").write_bytes(b"changed")
         (self.source / "big-0").unlink()
         third = self.backup(env=self.server)
-        self.assertEqual((third["counts"]["added"], third["counts"]["deleted"], third["counts"]["bytes_read"]), (1, 1, 12))
+        counts = third["counts"]
+        self.assertEqual((counts["added"], counts["deleted"], counts["bytes_read"]), (1, 1, 12))
         # Without them, or with damaged ones, all is read again; the snapshot is as good.
         for path in (self.temp / "server-cache").rglob("listings/*"):
             data = path.read_bytes()

@@ -42,34 +42,36 @@ package enum Backup {
     let baseName = base?.snapshot.record.name
     if options.isDryRun { return Result(record: record, id: nil, problems: work.problemCount, baseName: baseName) }
     try lease?.requireHeld()
-    // Others may have added records meanwhile: the name must be free, the chain must go on from its end.
-    let now = try SnapshotCatalog(repository, reusing: catalog)
-    record.name = name(record, now)
-    var id = try repository.store(&record, after: now)
-    id = try settleName(&record, id, repository)
+    let id = try storeUnderFreeName(&record, repository, catalog)
     return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
   }
 
-  /// Two runs that end at the same moment may have chosen the same name: then the one with the larger id takes the
-  /// next free name.
-  private static func settleName(
-    _ record: inout SnapshotRecord, _ id: ObjectID, _ repository: Repository
+  /// Others may have added records meanwhile: the name must be free, and the chain must go on from its end. The name is
+  /// claimed first, so that two runs that end at the same moment do not take the same.
+  private static func storeUnderFreeName(
+    _ record: inout SnapshotRecord, _ repository: Repository, _ catalog: SnapshotCatalog
   ) throws -> ObjectID {
-    let catalog = try SnapshotCatalog(repository)
-    let rivals = catalog.snapshots.filter {
-      $0.record.host == record.host && $0.record.name == record.name && $0.id < id
+    var refused: Set<String> = []
+    for _ in 0..<1000 {
+      let before = try SnapshotCatalog(repository, reusing: catalog)
+      record.name = name(record, before, refused)
+      guard let claim = try NameClaim.take(repository, "\(record.host)/\(record.name)") else {
+        refused.insert(record.name)
+        continue
+      }
+      defer { claim.release() }
+      // Somebody may have stored a record of this name and given up his claim just before ours.
+      let now = try SnapshotCatalog(repository, reusing: before)
+      guard name(record, now, refused) == record.name else { continue }
+      return try repository.store(&record, after: now)
     }
-    guard !rivals.isEmpty else { return id }
-    record.name = name(record, catalog)
-    let bytes = try RecordSealing.seal(record, repository.keyring)
-    let next = SHA256.hash(bytes)
-    try repository.store.put(.snapshot(next), bytes)
-    try repository.store.delete(.snapshot(id))
-    return next
+    throw YesterError(.busy, "No free name was found for the snapshot", advice: "Run the backup again.")
   }
 
-  private static func name(_ record: SnapshotRecord, _ catalog: SnapshotCatalog) -> String {
-    let taken = Set(catalog.snapshots.filter { $0.record.host == record.host }.map(\.record.name))
+  private static func name(
+    _ record: SnapshotRecord, _ catalog: SnapshotCatalog, _ refused: Set<String> = []
+  ) -> String {
+    let taken = refused.union(catalog.snapshots.filter { $0.record.host == record.host }.map(\.record.name))
     return SnapshotNaming.choose(record.start, offset: record.utcOffset, summary: record.summary) {
       taken.contains($0)
     }

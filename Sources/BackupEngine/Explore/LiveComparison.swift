@@ -14,8 +14,10 @@ package final class LiveComparison {
   private struct Frame {
     /// The directory in the snapshot; nil when it is not in it.
     var cursor: ListingCursor?
-    /// The live directory and its names; nil when it is not there any more.
-    let directory: Descriptor?
+    /// Whether the directory is there, live.
+    let isLive: Bool
+    /// It and its names; nil where it is not there, and while the walk is so far below that it was given back.
+    var directory: Descriptor?
     let names: NameList
     var next = 0
     let device: UInt64
@@ -23,6 +25,8 @@ package final class LiveComparison {
     /// Only what is in the snapshot counts.
     let ignoresAdded: Bool
   }
+
+  private static let openDirectoriesMax = 256
 
   private let place: SnapshotPlace
   private let stop: CancellationFlag
@@ -68,9 +72,18 @@ package final class LiveComparison {
     try compare(place.node.entry, status, name, in: parent, aboveDevice: status.device, path: [], report)
     while stack.last != nil {
       if stop.isRaised { throw Stopped() }
-      if try !step(report) { stack.removeLast() }
+      if try !step(report) { try leave() }
     }
     return counts
+  }
+
+  /// Goes back up; a directory that was given back on the way down is opened again by way of `..`.
+  private func leave() throws {
+    let done = stack.removeLast()
+    guard let above = stack.last, above.isLive, above.directory == nil, let below = done.directory else { return }
+    do throws(Errno) {
+      stack[stack.count - 1].directory = try Descriptor.open("..", at: below, Descriptor.directoryFlags)
+    } catch { throw YesterError.system("Going back to", printable(place.path(of: above.path)), error) }
   }
 
   /// Compares the next name of the directory on top; false when there is none.
@@ -242,9 +255,13 @@ package final class LiveComparison {
     guard stack.count < Limits.treeDepthMax else {
       throw YesterError(.failed, "The directory \(printable(place.path(of: path))) is nested too deeply")
     }
+    if live != nil, stack.count >= Self.openDirectoriesMax {
+      stack[stack.count - Self.openDirectoriesMax].directory = nil
+    }
     stack.append(
       Frame(
         cursor: cursor,
+        isLive: live != nil,
         directory: live?.0,
         names: live?.1 ?? NameList(),
         device: device,

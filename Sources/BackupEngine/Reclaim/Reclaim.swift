@@ -109,7 +109,9 @@ package enum Reclaim {
       let packs = try usage.packs()
       count(packs)
       let rewritten = worthRewriting(packs)
-      try rewrite(rewritten)
+      // A chunk may lie in two packs of which the marking chose one. The other one may go in this very run, so that
+      // nothing that is copied now may rely on it.
+      try rewrite(rewritten, avoiding: packs.values.filter { $0.used == 0 }.map(\.pack.id))
       let known = repository.index.current.condemned
       condemnedBefore = Set(known.keys)
       let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
@@ -149,9 +151,9 @@ package enum Reclaim {
     }
 
     /// Copies what is needed into new packs; every chunk is held against its id on the way.
-    private func rewrite(_ packs: [ObjectID]) throws {
+    private func rewrite(_ packs: [ObjectID], avoiding dead: [ObjectID]) throws {
       guard !packs.isEmpty else { return }
-      repository.index.avoid(packs)
+      repository.index.avoid(packs + dead)
       let writer = ChunkWriter(repository)
       defer { writer.close() }
       let wanted = Set(packs)
@@ -258,8 +260,11 @@ package enum Reclaim {
         }
         builder.replaced.append(segment.id)
       }
+      // What an interrupted run had replaced and not deleted would come to life again with its replacement gone.
+      let left = Set(affected.flatMap(\.replaced)).intersection(try repository.store.ids(.index))
+      builder.replaced += left.sorted()
       _ = try builder.store(in: repository.store, repository.keyring)
-      for segment in affected { try repository.store.delete(.index(segment.id)) }
+      for id in builder.replaced { try repository.store.delete(.index(id)) }
       try repository.index.refresh()
     }
 

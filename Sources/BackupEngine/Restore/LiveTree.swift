@@ -5,6 +5,7 @@ internal import RepositoryStore
 
 /// The destination of a restore, reached one component at a time and never through a symbolic link.
 final class LiveTree {
+  private static let openDirectoriesMax = 256
   let root: Descriptor
   /// The directory that was asked for last: actions come in the order of the tree.
   private var last: (path: [UInt8], directory: Descriptor)
@@ -44,9 +45,9 @@ final class LiveTree {
     let status = try FileStatus(of: name, at: directory)
     guard status.isDirectory else { return try FileSystem.removeFile(name, at: directory) }
     let device = status.device
-    // One level of the way down: the directory, its name above, and what is still in it.
+    // One level of the way down: the directory (nil while the walk is far below), its name, and what is still in it.
     struct Level {
-      var directory: Descriptor
+      var directory: Descriptor?
       let name: [UInt8]
       var names: [[UInt8]]
     }
@@ -56,16 +57,21 @@ final class LiveTree {
       return Level(directory: inner, name: name, names: try Directory.names(inner))
     }
     var stack = [try open(name, directory)]
-    while let top = stack.last {
+    while let top = stack.last, let here = top.directory {
       if let next = top.names.last {
         stack[stack.count - 1].names.removeLast()
-        if try FileStatus(of: next, at: top.directory).isDirectory {
-          stack.append(try open(next, top.directory))
+        if try FileStatus(of: next, at: here).isDirectory {
+          let below = try open(next, here)
+          if stack.count >= openDirectoriesMax { stack[stack.count - openDirectoriesMax].directory = nil }
+          stack.append(below)
         } else {
-          try FileSystem.removeFile(next, at: top.directory)
+          try FileSystem.removeFile(next, at: here)
         }
       } else {
         stack.removeLast()
+        if stack.last != nil, stack[stack.count - 1].directory == nil {
+          stack[stack.count - 1].directory = try Descriptor.open("..", at: here, Descriptor.directoryFlags)
+        }
         try FileSystem.removeDirectory(top.name, at: stack.last?.directory ?? directory)
       }
     }

@@ -17,12 +17,19 @@ final class RestorePlanner {
 
   private struct Frame {
     let node: SnapshotNode
-    let directory: Descriptor
+    /// Nil while the walk is so far below that the descriptor was given back.
+    var open: Descriptor?
     let device: UInt64
     let path: [UInt8]
     var position: UInt64 = 0
     let needsMetadata: Bool
+
+    var directory: Descriptor {
+      guard let open else { preconditionFailure("the directory at hand is open") }
+      return open
+    }
   }
+  private static let openDirectoriesMax = 256
 
   init(_ reader: SnapshotReader, deletes: Bool, progress: RunProgress) {
     self.reader = reader
@@ -36,7 +43,7 @@ final class RestorePlanner {
     let status = try destination.status()
     var stack = [
       Frame(
-        node: start, directory: destination, device: status.device, path: [],
+        node: start, open: destination, device: status.device, path: [],
         needsMetadata: setsRootMetadata && !start.entry.isPartial)
     ]
     while let top = stack.last {
@@ -50,12 +57,16 @@ final class RestorePlanner {
       }
       stack[stack.count - 1].position = position
       if let below {
+        if stack.count >= Self.openDirectoriesMax { stack[stack.count - Self.openDirectoriesMax].open = nil }
         stack.append(below)
         continue
       }
       if deletes && !top.node.entry.isPartial { try planDeletions(top) }
       if top.needsMetadata { add(.finishDirectory, top.path, top.node) }
       stack.removeLast()
+      if stack.last != nil, stack[stack.count - 1].open == nil {
+        stack[stack.count - 1].open = try Descriptor.open("..", at: top.directory, Descriptor.directoryFlags)
+      }
     }
     return plan
   }
@@ -63,7 +74,7 @@ final class RestorePlanner {
   /// Plans one thing: a file or whatever else is no directory, or a directory with all in it.
   func run(single node: SnapshotNode, named name: [UInt8], in destination: Descriptor) throws -> RestorePlan {
     let above = Frame(
-      node: node, directory: destination, device: try destination.status().device, path: [], needsMetadata: false)
+      node: node, open: destination, device: try destination.status().device, path: [], needsMetadata: false)
     var named = node.entry
     named.name = name
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
@@ -95,7 +106,7 @@ final class RestorePlanner {
     progress.add(entries: 1)
     if entry.isDirectory && status.isDirectory {
       return Frame(
-        node: child, directory: try Descriptor.open(entry.name, at: above.directory, Descriptor.directoryFlags),
+        node: child, open: try Descriptor.open(entry.name, at: above.directory, Descriptor.directoryFlags),
         device: above.device, path: path, needsMetadata: !entry.isPartial)
     }
     if let reason = try reasonToReplace(child, status, above.directory) {
