@@ -33,6 +33,9 @@ package enum Backup {
     if let counts = base?.snapshot.record.counts {
       progress.setTotals(entries: counts.entries, bytes: counts.bytes)
     }
+    let scanIsOver = CancellationFlag()
+    defer { scanIsOver.raise() }
+    if base == nil && options.showsProgress { SourceScan.start(plan.paths, options, progress, done: scanIsOver) }
     let start = Timestamp.now()
     let work = try Work(repository, options, base, plan, progress, report)
     var record = try work.run()

@@ -30,6 +30,8 @@ package struct BackupOptions: Sendable {
   package var comparesInode = true
 
   package var compressionLevel = 3
+  /// Somebody watches the progress: it is worth a second look at the sources to know how much there is.
+  package var showsProgress = false
   /// Only say what would be done.
   package var isDryRun = false
   /// Directories that must stay out, by absolute path: the repository, above all.

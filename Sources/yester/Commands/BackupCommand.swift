@@ -73,6 +73,7 @@ struct BackupCommand: ParsableCommand {
     options.compressionLevel = compression
     options.isDryRun = dryRun
     options.program = Version.text
+    options.showsProgress = !output.quiet && (output.json || Descriptor.terminalColumns(2) > 0)
     options.forbidden = [repository.store.location, System.cacheDirectory]
     description.apply(to: &options)
     try excludes.apply(to: &options)

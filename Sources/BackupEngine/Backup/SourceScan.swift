@@ -1,0 +1,44 @@
+internal import Glibc
+internal import Platform
+
+/// Adds up what a first backup will have to read, beside it, so that its progress has an end to count towards. Later
+/// backups take the numbers of the one before. What cannot be looked at is passed over: the backup itself names it.
+enum SourceScan {
+  /// Ends early when `done` is raised or the run is stopped; then no totals are set.
+  static func start(_ paths: [[UInt8]], _ options: BackupOptions, _ progress: RunProgress, done: CancellationFlag) {
+    _ = Worker("yester-scan") {
+      var entries: UInt64 = 0
+      var bytes: UInt64 = 0
+      func count(_ status: FileStatus) {
+        entries += 1
+        if status.isRegular { bytes += min(status.size, status.blocks * 512) }
+      }
+      let mounts = MountTable()
+      // Only directories wait here: a directory of a million files must not fill the memory.
+      var open: [[UInt8]] = []
+      for path in paths {
+        guard let status = try? FileStatus(of: path) else { continue }
+        if status.isDirectory { open.append(path) } else { count(status) }
+      }
+      while let path = open.popLast() {
+        if done.isRaised || progress.stop.isRaised { return }
+        guard let directory = try? Descriptor.open(path, Descriptor.directoryFlags),
+          let status = try? directory.status(), mounts.virtualType(status.device) == nil
+        else { continue }
+        count(status)
+        let prefix = path == [0x2F] ? path : path + [0x2F]
+        try? Directory.forEachName(directory) { name, type in
+          let below = prefix + Array(name)
+          let isDirectory = type == UInt8(DT_DIR)
+          if options.excludes.isExcluded(path: below[1...], isDirectory: isDirectory) { return }
+          if isDirectory {
+            open.append(below)
+          } else if let status = try? FileStatus(of: Array(name), at: directory) {
+            count(status)
+          }
+        }
+      }
+      progress.setTotals(entries: entries, bytes: bytes)
+    }
+  }
+}
