@@ -576,7 +576,7 @@ class Entry:
     def __init__(self, data, owners):
         cursor = Cursor(data)
         self.type, self.flags, self.name = cursor.u8(), cursor.u8(), cursor.bytes()
-        require(FILE <= self.type <= BLOCK and self.flags < 32, "has an entry of an unknown type")
+        require(FILE <= self.type <= BLOCK and self.flags < 64, "has an entry of an unknown type")
         self.mode, owner = cursor.varint(), cursor.varint()
         require(self.mode < 4096 and owner < len(owners), "has an entry with a wrong mode or owner")
         self.uid, self.gid = owners[owner]

@@ -50,8 +50,14 @@ package enum System {
     return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Identifies the running kernel: the same until the next boot.
-  package static var bootID: String { firstLine("/proc/sys/kernel/random/boot_id") }
+  /// Identifies the machine, its running kernel and the namespace of process numbers, separated by spaces. Process
+  /// numbers mean something to each other only where all three are the same.
+  package static var bootID: String {
+    let machine = firstLine("/etc/machine-id")
+    let namespace = (try? FileSystem.readLink(Array("/proc/self/ns/pid".utf8), at: nil)) ?? []
+    let boot = firstLine("/proc/sys/kernel/random/boot_id")
+    return "\(machine.isEmpty ? "-" : machine) \(boot) \(String(decoding: namespace, as: UTF8.self))"
+  }
 
   /// When a process started, in clock ticks since boot; nil when there is no such process.
   package static func startTime(ofProcess id: Int32) -> UInt64? {

@@ -105,12 +105,16 @@ package struct Entry: Sendable, Equatable {
   package var linkGroup: UInt64?
   /// Only the way to the sources is below this directory, not all that it held.
   package var isPartial: Bool
+  /// Something that was in this directory was left out: excluded, unreadable, or not entered. What a snapshot does not
+  /// hold there must not be taken for absent.
+  package var isIncomplete: Bool
   package var attributes: [ExtendedAttribute]
   package var body: EntryBody
 
   package init(
     name: [UInt8], permissions: UInt32, owner: Owner, modified: Timestamp, changed: Timestamp, born: Timestamp?,
     linkCount: UInt64, sourceInode: UInt64, linkGroup: UInt64? = nil, isPartial: Bool = false,
+    isIncomplete: Bool = false,
     attributes: [ExtendedAttribute] = [], body: EntryBody
   ) {
     self.name = name
@@ -123,6 +127,7 @@ package struct Entry: Sendable, Equatable {
     self.sourceInode = sourceInode
     self.linkGroup = linkGroup
     self.isPartial = isPartial
+    self.isIncomplete = isIncomplete
     self.attributes = attributes
     self.body = body
   }

@@ -7,6 +7,7 @@ package enum EntryCoding {
   private static let hasBirth: UInt8 = 4
   private static let partial: UInt8 = 8
   private static let hasDigest: UInt8 = 16
+  private static let incomplete: UInt8 = 32
 
   /// `owner` is the place of the entry's owner in the leaf's list.
   package static func encode(_ entry: Entry, owner: Int, to out: inout ByteWriter) {
@@ -15,6 +16,7 @@ package enum EntryCoding {
     if entry.linkGroup != nil { flags |= hasLinkGroup }
     if entry.born != nil { flags |= hasBirth }
     if entry.isPartial { flags |= partial }
+    if entry.isIncomplete { flags |= incomplete }
     if case .file(_, let content) = entry.body {
       switch content {
       case .pieces(.some, _), .lists(.some, _): flags |= hasDigest
@@ -81,7 +83,7 @@ package enum EntryCoding {
   ) throws(FormatError) -> Entry {
     guard let type = EntryType(rawValue: try reader.u8()) else { throw FormatError("an entry has an unknown type") }
     let flags = try reader.u8()
-    guard flags < 32 else { throw FormatError("an entry has flags that need a newer yester") }
+    guard flags < 64 else { throw FormatError("an entry has flags that need a newer yester") }
     let name = try reader.string(limit: Limits.nameSizeMax)
     guard isRoot ? name.isEmpty : isValidName(name) else {
       throw FormatError("an entry has a name that no file can have")
@@ -102,6 +104,7 @@ package enum EntryCoding {
     return Entry(
       name: Array(name), permissions: permissions, owner: owners[ownerPlace], modified: modified, changed: changed,
       born: born, linkCount: linkCount, sourceInode: inode, linkGroup: group, isPartial: flags & partial != 0,
+      isIncomplete: flags & incomplete != 0,
       attributes: attributes, body: body)
   }
 

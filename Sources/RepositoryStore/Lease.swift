@@ -123,6 +123,10 @@ package enum Leases {
     package let record: LeaseRecord
     /// The process is known to be gone: it ran here and does not any more.
     package let isDead: Bool
+    /// It is this very process.
+    package var isOwn: Bool {
+      record.process == UInt64(System.processID) && record.host == System.hostName && record.bootID == System.bootID
+    }
   }
 
   /// All leases. Unreadable ones throw: nobody can say whom they protect.
@@ -145,10 +149,14 @@ package enum Leases {
     return out.values.sorted { $0.record.since < $1.record.since }
   }
 
-  /// Only a process of this machine can be known to be gone; another host's lease is taken at its word.
+  /// Only a process of this machine can be known to be gone, and only where process numbers mean the same; any other
+  /// lease is taken at its word.
   private static func isDead(_ record: LeaseRecord) -> Bool {
-    guard record.host == System.hostName else { return false }
-    if record.bootID != System.bootID { return true }
+    let theirs = record.bootID.split(separator: " ")
+    let mine = System.bootID.split(separator: " ")
+    guard record.host == System.hostName, theirs.count == 3, mine.count == 3, theirs[0] == mine[0] else { return false }
+    if theirs[1] != mine[1] { return true }
+    guard theirs[2] == mine[2] else { return false }
     guard let start = System.startTime(ofProcess: Int32(truncatingIfNeeded: record.process)) else { return true }
     return start != record.processStart
   }

@@ -127,7 +127,7 @@ private func rawLeaf(type: UInt8, flags: UInt8 = 0, permissions: UInt64 = 0, own
   @Test func fieldsOutOfTheirRange() throws {
     #expect(try Leaf(rawLeaf(type: 4, permissions: 0o7777, tail: [])).entry(0).permissions == 0o7777)
     let bad = [
-      rawLeaf(type: 0, tail: []), rawLeaf(type: 8, tail: []), rawLeaf(type: 4, flags: 32, tail: []),
+      rawLeaf(type: 0, tail: []), rawLeaf(type: 8, tail: []), rawLeaf(type: 4, flags: 64, tail: []),
       rawLeaf(type: 4, flags: 0xFF, tail: []), rawLeaf(type: 4, permissions: 0o10000, tail: []),
       rawLeaf(type: 4, permissions: .max, tail: []), rawLeaf(type: 4, owner: 1, tail: []),
       rawLeaf(type: 4, owner: .max, tail: []), rawLeaf(type: 4, tail: [0]),

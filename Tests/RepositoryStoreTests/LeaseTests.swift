@@ -82,7 +82,12 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
     let dead = [
       try putLease(repository) { $0.process = 3_999_999 }, try putLease(repository) { $0.process = UInt64(Int32.max) },
       try putLease(repository) { $0.process = .max }, try putLease(repository) { $0.processStart += 1 },
-      try putLease(repository) { $0.bootID = "00000000-0000-0000-0000-000000000000" },
+      try putLease(repository) { lease in
+        // Machine, boot, namespace of process numbers: only the second differs.
+        var parts = lease.bootID.split(separator: " ").map(String.init)
+        parts[1] = "00000000-0000-0000-0000-000000000000"
+        lease.bootID = parts.joined(separator: " ")
+      },
     ]
     let found = try Leases.list(repository)
     #expect(found.count == 7)

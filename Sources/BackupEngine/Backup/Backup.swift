@@ -46,6 +46,8 @@ package enum Backup {
     if options.isDryRun { return Result(record: record, id: nil, problems: work.problemCount, baseName: baseName) }
     try lease?.requireHeld()
     let id = try storeUnderFreeName(&record, repository, catalog)
+    // Had the lease been lost in the last moment, the snapshot might lack something: better said than assumed.
+    try lease?.requireHeld()
     return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
   }
 

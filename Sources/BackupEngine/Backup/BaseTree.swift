@@ -49,11 +49,8 @@ struct BaseTree {
   /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
   func isStored(_ entry: Entry, _ index: ChunkIndex) -> Bool {
     guard case .file(let size, let file) = entry.body else { return true }
-    let avoided = index.current.avoided
-    func isThere(_ id: ObjectID) throws -> Bool {
-      guard let location = try index.find(id) else { return false }
-      return avoided.isEmpty || !avoided.contains(location.pack)
-    }
+    // Taking a file over is building on its chunks: they must be where new snapshots may build on.
+    func isThere(_ id: ObjectID) throws -> Bool { try index.findReusable(id) != nil }
     do {
       var isComplete = true
       if case .lists(_, let lists) = file {

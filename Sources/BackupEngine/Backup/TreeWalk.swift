@@ -97,10 +97,17 @@ final class TreeWalk {
     if let plan {
       names = NameList(plan.sortedNames)
     } else if let reason = reasonToStayOut(status) {
+      entry.isIncomplete = true
       report(PathProblem(.skipped, path, reason))
     } else {
-      do throws(Errno) { names = try NameList(directory) } catch { unreadable("listing the directory", error) }
-      if let tag = exclusionTag(names, directory) { names = NameList([tag]) }
+      do throws(Errno) { names = try NameList(directory) } catch {
+        entry.isIncomplete = true
+        unreadable("listing the directory", error)
+      }
+      if let tag = exclusionTag(names, directory) {
+        entry.isIncomplete = names.count > 1
+        names = NameList([tag])
+      }
     }
     if stack.count > Self.openDirectoriesMax { stack[stack.count - Self.openDirectoriesMax].descriptor = nil }
     guard stack.count < Limits.treeDepthMax - 1 else {
@@ -184,7 +191,10 @@ final class TreeWalk {
     }
     let plan = stack[stack.count - 1].plan?.children[name]
     let planBelow = plan.flatMap { $0.isSource ? nil : $0 }
-    if planBelow == nil, isExcluded(status) { return }
+    if planBelow == nil, isExcluded(status) {
+      stack[stack.count - 1].entry.isIncomplete = true
+      return
+    }
     let baseChild = base?.child(name, of: stack[stack.count - 1].base)
     if let baseChild { stack[stack.count - 1].matched += 1 + baseChild.entry.below }
 
@@ -215,7 +225,9 @@ final class TreeWalk {
   private func emptyDirectory(_ name: [UInt8], _ status: FileStatus) throws -> Entry {
     var listing = ListingBuilder()
     let (id, below) = try listing.finish(writer)
-    return maker.entry(name, status, .directory(below: below, listing: id), attributes: [])
+    var entry = maker.entry(name, status, .directory(below: below, listing: id), attributes: [])
+    entry.isIncomplete = true
+    return entry
   }
 
   private func store(_ entry: Entry, _ base: SnapshotNode?) throws {
@@ -383,6 +395,8 @@ final class TreeWalk {
   }
 
   private func unreadable(_ doing: String, _ error: Errno) {
+    // Reported of something inside the directory on top, or of one that is about to be entered.
+    if !stack.isEmpty { stack[stack.count - 1].entry.isIncomplete = true }
     counts.unreadable += 1
     report(PathProblem(.unreadable, path, "\(doing) failed: \(error)"))
   }

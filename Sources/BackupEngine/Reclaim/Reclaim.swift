@@ -9,13 +9,12 @@ internal import SnapshotTree
 /// 1. *Mark* what all snapshots need.
 /// 2. Copy what is needed out of packs that are mostly unneeded.
 /// 3. *Condemn* the packs that nobody needs: from now on no writer builds on them. They stay readable.
-/// 4. *Delete* condemned packs once nobody is left who could have built on them before: every lease that is alive
-///    began after the condemnation. Snapshots that were finished meanwhile are marked first, and what they use is
-///    pardoned.
+/// 4. *Delete* condemned packs when no backup is under way: whoever could have built on them before has ended.
+///    Snapshots that were finished meanwhile are marked first, and what they use is pardoned.
 ///
-/// Whoever took his lease after step 3 has read the condemnation. Whoever took it before either still holds it, and
-/// then nothing is deleted, or has ended, and then his snapshot is seen in step 4. So nothing that a snapshot needs
-/// can go, whatever the order of events.
+/// A writer who takes his lease after step 4 has looked for leases reads the index after that, and with it the
+/// condemnation. One who took it before either still holds it, and then nothing is deleted, or has ended, and then
+/// his snapshot is seen. So nothing that a snapshot needs can go, whatever the order of events and the clocks.
 package enum Reclaim {
   package struct Options: Sendable {
     /// How much of the stored data may be unneeded before packs are rewritten, 0 to 1.
@@ -39,7 +38,7 @@ package enum Reclaim {
   /// Packs below this size are gathered into larger ones when there are many of them.
   private static let smallPackSize: UInt64 = 4 << 20
   private static let smallPacksMax = 24
-  /// Clocks of different hosts may differ by this much.
+  /// Clocks may differ, or jump, by this much without harm to readers.
   private static let clockSkewSeconds: Int64 = 3600
 
   package static func run(_ repository: Repository, _ options: Options, progress: RunProgress) throws -> Result {
@@ -50,7 +49,7 @@ package enum Reclaim {
     defer { lease?.release() }
     let others = try Leases.list(repository).filter { !$0.isDead && $0.record.purpose == .reclaim }
     guard others.count == 1 else {
-      let other = others.first { $0.record.process != UInt64(System.processID) } ?? others[0]
+      let other = others.first { !$0.isOwn } ?? others[0]
       throw YesterError(
         .busy, "Space is being reclaimed already, by process \(other.record.process) on \(other.record.host)",
         advice: "Wait until that run is done.")
@@ -87,7 +86,13 @@ package enum Reclaim {
 
     /// The catalog; an unreadable record may need anything, so that nothing may be deleted.
     private static func completeCatalog(_ repository: Repository) throws -> SnapshotCatalog {
+      try repository.requireCurrentKeys()
       let catalog = try SnapshotCatalog(repository)
+      guard catalog.foreignCount == 0 else {
+        throw YesterError(
+          .wrongKey, "There are snapshots that this key cannot read, and nobody can say what they need",
+          advice: "Nothing was deleted. Use a current full key.")
+      }
       guard let (id, error) = catalog.damaged.first else { return catalog }
       throw YesterError(
         .damaged, "The record snapshots/\(id.short) is unusable: \(error.message)",
@@ -201,14 +206,13 @@ package enum Reclaim {
     private func deleteCondemned(_ packs: [ObjectID: UsageMap.PackUse]) throws {
       let condemned = repository.index.current.condemned
       guard !condemned.isEmpty else { return }
-      let others = try Leases.list(repository).filter {
-        !$0.isDead && !($0.record.process == UInt64(System.processID) && $0.record.host == System.hostName)
-      }
+      let others = try Leases.list(repository).filter { !$0.isDead && !$0.isOwn }
       var ripe: Set<ObjectID> = []
       for (pack, since) in condemned {
+        // Whoever writes holds everything up: clocks may jump, and it must not matter when he began. Readers matter
+        // only when they may have seen the pack's snapshots, and lose nothing else.
         let blocking = others.filter { other in
-          let skew = other.record.host == System.hostName ? 0 : Reclaim.clockSkewSeconds
-          return other.record.since.seconds <= since + skew
+          other.record.purpose == .backup || other.record.since.seconds <= since + Reclaim.clockSkewSeconds
         }
         if blocking.isEmpty { ripe.insert(pack) }
         for other in blocking {
@@ -274,10 +278,8 @@ package enum Reclaim {
     private func deleteOrphans() throws {
       var stored: [(ObjectID, UInt64)] = []
       try repository.store.list(.packs) { name, size in if let id = ObjectID(hex: name) { stored.append((id, size)) } }
-      let others = try Leases.list(repository).filter { other in
-        let isThisRun =
-          other.record.process == UInt64(System.processID) && other.record.host == System.hostName
-        return !other.isDead && !isThisRun && other.record.purpose != .mount && other.record.purpose != .read
+      let others = try Leases.list(repository).filter {
+        !$0.isDead && !$0.isOwn && $0.record.purpose != .mount && $0.record.purpose != .read
       }
       guard others.isEmpty else { return }
       try repository.index.refresh()

@@ -9,6 +9,7 @@ final class UsageMap {
   private let segments: [IndexSegment]
   /// Condemned or missing packs: what is in them counts only where there is no other copy.
   private let secondChoice: Set<ObjectID>
+  private let missing: Set<ObjectID>
   private var bits: [[UInt64]]
   private var visited: Set<ObjectID> = []
   private(set) var markedSnapshots: Set<ObjectID> = []
@@ -17,6 +18,7 @@ final class UsageMap {
     let view = index.current
     segments = view.segments
     secondChoice = Set(view.condemned.keys).union(view.avoided)
+    missing = view.avoided
     bits = segments.map { [UInt64](repeating: 0, count: ($0.chunkCount + 63) / 64) }
   }
 
@@ -67,7 +69,9 @@ final class UsageMap {
     for (number, segment) in segments.enumerated() {
       guard let place = segment.find(id) else { continue }
       if !secondChoice.isEmpty, secondChoice.contains(try segment.location(place).pack) {
-        fallback = (number, place)
+        // A copy in a missing pack is the last resort.
+        let isMissing = missing.contains(try segment.location(place).pack)
+        if fallback == nil || !isMissing { fallback = (number, place) }
         continue
       }
       bits[number][place / 64] |= 1 << UInt64(place % 64)

@@ -40,11 +40,35 @@ final class LiveTree {
 
   func forgetPosition() { last = ([], root) }
 
-  /// Removes what is at `name`, with all below it; never another file system mounted there.
+  /// Looks through a tree before anything of it is removed: half a removal helps nobody.
+  private static func requireOneFileSystem(
+    _ name: [UInt8], at directory: Descriptor, _ device: UInt64
+  ) throws(Errno) {
+    var waiting: [[UInt8]] = []
+    let top = try Descriptor.open(name, at: directory, Descriptor.directoryFlags)
+    func look(_ open: Descriptor, _ path: [UInt8]) throws(Errno) {
+      guard try open.status().device == device else { throw .busy }
+      try Directory.forEachName(open) { name, type in
+        if type == UInt8(DT_DIR) || type == UInt8(DT_UNKNOWN) {
+          waiting.append(path.isEmpty ? Array(name) : path + [0x2F] + Array(name))
+        }
+      }
+    }
+    try look(top, [])
+    let tree = LiveTree(top)
+    while let path = waiting.popLast() {
+      let (parent, name) = try tree.parent(path)
+      guard try FileStatus(of: name, at: parent).isDirectory else { continue }
+      try look(try Descriptor.open(name, at: parent, Descriptor.directoryFlags), path)
+    }
+  }
+
+  /// Removes what is at `name`, with all below it; never another file system mounted there: then nothing goes (EBUSY).
   static func remove(_ name: [UInt8], at directory: Descriptor) throws(Errno) {
     let status = try FileStatus(of: name, at: directory)
     guard status.isDirectory else { return try FileSystem.removeFile(name, at: directory) }
     let device = status.device
+    try requireOneFileSystem(name, at: directory, device)
     // One level of the way down: the directory (nil while the walk is far below), its name, and what is still in it.
     struct Level {
       var directory: Descriptor?

@@ -9,6 +9,8 @@ package enum Restore {
   package struct Options: Sendable {
     /// Also delete what is not in the snapshot, below the restored directory only.
     package var deletes = false
+    /// What must stay where it is: the repository and the cache.
+    package var protected = ProtectedPlaces([])
     package init() {}
   }
 
@@ -30,10 +32,15 @@ package enum Restore {
         "The snapshot \(reader.snapshot.record.name) holds no \(printable(path.drop { $0 == 0x2F }.map { $0 }))",
         advice: "Look with \"yester ls\" or \"yester find\".")
     }
+    guard !options.protected.holds(destination) else {
+      throw YesterError(
+        .failed, "\(destination) is inside of the repository or of yester's cache", advice: "Choose another directory.")
+    }
     do {
       try Directory.makeAll(destination, mode: 0o755)
       let directory = try Descriptor.open(destination, Descriptor.directoryFlags & ~Descriptor.noFollow)
-      let planner = RestorePlanner(reader, deletes: options.deletes, progress: progress)
+      let planner = RestorePlanner(
+        reader, deletes: options.deletes, protecting: options.protected, progress: progress)
       let plan =
         node.entry.isDirectory
         ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
@@ -58,7 +65,8 @@ package enum Restore {
         .failed, "Only parts of \(printable(path.drop { $0 == 0x2F }.map { $0 })) are in that snapshot",
         advice: "Roll back one of the paths that were backed up.")
     }
-    let planner = RestorePlanner(reader, deletes: options.deletes, progress: progress)
+    let planner = RestorePlanner(
+      reader, deletes: options.deletes, protecting: options.protected, progress: progress)
     let plan = try planner.run(single: node, named: name, in: parent)
     return Prepared(plan: plan, reader: reader, destination: parent)
   }

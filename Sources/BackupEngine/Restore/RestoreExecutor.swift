@@ -60,12 +60,9 @@ final class RestoreExecutor {
       live.forgetPosition()
     case .create: try create(try node(action), name, parent, action.path)
     case .replace: try replace(try node(action), name, parent, action.path)
-    case .setMetadata:
+    case .setMetadata, .finishDirectory:
       let entry = try node(action).entry
       if let group = entry.linkGroup, links[group] == nil { links[group] = action.path }
-      try writer.setMetadata(entry, name, at: parent, path: action.path)
-    case .finishDirectory:
-      let entry = try node(action).entry
       if action.path.isEmpty {
         try writer.setMetadata(entry, [0x2E], at: live.root, path: [])
       } else {
@@ -87,7 +84,15 @@ final class RestoreExecutor {
     let temporary = Array(".yester-\(SHA256.hash(name).hex.prefix(16))".utf8)
     do {
       if (try? FileStatus(of: temporary, at: parent)) != nil { try LiveTree.remove(temporary, at: parent) }
-      try create(node, temporary, parent, path)
+      let before = failures
+      let above = path.lastIndex(of: 0x2F).map { Array(path[...$0]) } ?? []
+      try create(node, temporary, parent, above + temporary)
+      guard failures == before else {
+        // What is there stays when what should take its place is not whole.
+        try LiveTree.remove(temporary, at: parent)
+        return
+      }
+      defer { moveLinks(from: above + temporary, to: path) }
       let wasDirectory = try FileStatus(of: name, at: parent).isDirectory
       if wasDirectory || node.entry.isDirectory {
         try FileSystem.rename(temporary, at: parent, to: name, at: parent, .exchange)
@@ -99,6 +104,11 @@ final class RestoreExecutor {
       try? LiveTree.remove(temporary, at: parent)
       throw error
     }
+  }
+
+  /// What was made under one path lies under another now.
+  private func moveLinks(from old: [UInt8], to new: [UInt8]) {
+    for (group, path) in links where path.starts(with: old) { links[group] = new + path[old.count...] }
   }
 
   // MARK: Making trees

@@ -10,6 +10,7 @@ final class RestorePlanner {
   private let reader: SnapshotReader
   private let live: LiveContent
   private let deletes: Bool
+  private let protected: ProtectedPlaces
   private let progress: RunProgress
   private var plan = RestorePlan()
   /// For each link group that was met: the inode that its first member keeps; nil when it will be made anew.
@@ -31,9 +32,10 @@ final class RestorePlanner {
   }
   private static let openDirectoriesMax = 256
 
-  init(_ reader: SnapshotReader, deletes: Bool, progress: RunProgress) {
+  init(_ reader: SnapshotReader, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress) {
     self.reader = reader
     self.deletes = deletes
+    protected = protecting
     self.progress = progress
     live = LiveContent(FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet))
   }
@@ -41,6 +43,10 @@ final class RestorePlanner {
   /// Plans the content of the directory `start` onto the directory `destination`.
   func run(_ start: SnapshotNode, onto destination: Descriptor, setsRootMetadata: Bool) throws -> RestorePlan {
     let status = try destination.status()
+    guard !protected.isPlace(status) else {
+      throw YesterError(
+        .failed, "The destination is the repository or yester's cache", advice: "Choose another directory.")
+    }
     var stack = [
       Frame(
         node: start, open: destination, device: status.device, path: [],
@@ -61,8 +67,11 @@ final class RestorePlanner {
         stack.append(below)
         continue
       }
-      if deletes && !top.node.entry.isPartial { try planDeletions(top) }
-      if top.needsMetadata { add(.finishDirectory, top.path, top.node) }
+      if deletes && !top.node.entry.isPartial && !top.node.entry.isIncomplete { try planDeletions(top) }
+      if top.needsMetadata {
+        let isSame = try hasSameMetadata(top.node.entry, top.directory)
+        add(isSame ? .finishDirectory : .setMetadata, top.path, top.node)
+      }
       stack.removeLast()
       if stack.last != nil, stack[stack.count - 1].open == nil {
         stack[stack.count - 1].open = try Descriptor.open("..", at: top.directory, Descriptor.directoryFlags)
@@ -79,7 +88,9 @@ final class RestorePlanner {
     named.name = name
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
     if let frame = try visit(renamed, above) {
-      let inner = try RestorePlanner(reader, deletes: deletes, progress: progress).run(
+      let inner = try RestorePlanner(
+        reader, deletes: deletes, protecting: protected, progress: progress
+      ).run(
         node, onto: frame.directory, setsRootMetadata: true)
       for action in inner.actions {
         plan.actions.append(
@@ -88,6 +99,7 @@ final class RestorePlanner {
             entries: action.entries, bytes: action.bytes))
       }
       plan.unchanged += inner.unchanged
+      plan.problems += inner.problems
     }
     return plan
   }
@@ -105,11 +117,18 @@ final class RestorePlanner {
     }
     progress.add(entries: 1)
     if entry.isDirectory && status.isDirectory {
+      if protected.isPlace(status) { return keep(path, "it is the repository or yester's cache") }
+      // An empty directory in the snapshot says nothing of a file system that is mounted there.
+      if status.device != above.device && entry.below == 0 { return keep(path, "another file system is mounted there") }
       return Frame(
         node: child, open: try Descriptor.open(entry.name, at: above.directory, Descriptor.directoryFlags),
-        device: above.device, path: path, needsMetadata: !entry.isPartial)
+        device: status.device, path: path, needsMetadata: !entry.isPartial)
     }
     if let reason = try reasonToReplace(child, status, above.directory) {
+      if status.isDirectory {
+        if protected.mustStay(status) { return keep(path, "the repository or yester's cache is in it") }
+        if status.device != above.device { return keep(path, "another file system is mounted there") }
+      }
       noteLink(entry, nil)
       add(.replace(reason), path, child)
       return nil
@@ -120,6 +139,12 @@ final class RestorePlanner {
     } else {
       add(.setMetadata, path, child)
     }
+    return nil
+  }
+
+  /// Leaves what is there alone, and says so.
+  private func keep(_ path: [UInt8], _ reason: String) -> Frame? {
+    plan.problems.append(PathProblem(.skipped, path, "\(reason); it stays as it is"))
     return nil
   }
 
@@ -166,15 +191,28 @@ final class RestorePlanner {
     return ((try? ExtendedAttributes.read(entry.name, at: directory)) ?? []) == entry.attributes
   }
 
+  /// The same of a directory that is open. Its time of modification counts as well: it is part of what is restored.
+  private func hasSameMetadata(_ entry: Entry, _ directory: Descriptor) throws -> Bool {
+    let status = try directory.status()
+    guard status.modified == entry.modified, status.permissions == entry.permissions,
+      !System.isRoot || (status.user == entry.owner.user && status.group == entry.owner.group)
+    else { return false }
+    return ((try? ExtendedAttributes.read(directory)) ?? []) == entry.attributes
+  }
+
   private func planDeletions(_ frame: Frame) throws {
     for name in try Directory.names(frame.directory) {
       guard try name.withUnsafeBytes({ try reader.child($0, of: frame.node) }) == nil else { continue }
       let path = frame.path.isEmpty ? name : frame.path + [0x2F] + name
-      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory, status.device != frame.device
-      {
-        plan.problems.append(
-          PathProblem(.skipped, path, "it is not in the snapshot, but another file system is mounted there; it stays"))
-        continue
+      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory {
+        if status.device != frame.device {
+          _ = keep(path, "it is not in the snapshot, but another file system is mounted there")
+          continue
+        }
+        if protected.mustStay(status) {
+          _ = keep(path, "it is not in the snapshot, but the repository or yester's cache is in it")
+          continue
+        }
       }
       plan.actions.append(RestoreAction(kind: .delete, path: path, number: nil, entries: 0, bytes: 0))
     }

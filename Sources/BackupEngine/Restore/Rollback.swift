@@ -15,7 +15,7 @@ package enum Rollback {
   }
 
   package static func prepare(
-    _ reader: SnapshotReader, path: String, progress: RunProgress
+    _ reader: SnapshotReader, path: String, protecting: ProtectedPlaces, progress: RunProgress
   ) throws -> Prepared {
     let absolute = try absolutePath(path)
     guard let slash = absolute.lastIndex(of: 0x2F), absolute.count > 1 else {
@@ -28,6 +28,7 @@ package enum Rollback {
       let parent = try Descriptor.open(above.isEmpty ? [0x2F] : above, Descriptor.directoryFlags)
       var options = Restore.Options()
       options.deletes = true
+      options.protected = protecting
       let restore = try Restore.prepare(
         reader, path: absolute, inPlace: parent, name: name, options, progress: progress)
       let isThere = (try? FileStatus(of: name, at: parent)) != nil

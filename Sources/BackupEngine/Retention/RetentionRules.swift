@@ -47,10 +47,18 @@ package struct RetentionRules: Hashable, Sendable {
   }
 }
 
-package enum RetentionError: Error, Equatable, Sendable {
+package enum RetentionError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Not one rule was given.
   case noRules
   /// Every rule that was given is zero.
   case rulesKeepNothing
   case negativeCount
+
+  package var description: String {
+    switch self {
+    case .noRules: "no rule was given"
+    case .rulesKeepNothing: "every rule that was given keeps nothing"
+    case .negativeCount: "a rule has a negative number"
+    }
+  }
 }

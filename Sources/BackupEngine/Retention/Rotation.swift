@@ -28,7 +28,7 @@ package enum Rotation {
       }
     } catch {
       throw YesterError(
-        .usage, "The rules keep nothing: \(error)", advice: "Give at least one rule, such as --keep-daily 30.")
+        .usage, "These rules cannot be used: \(error)", advice: "Give at least one rule, such as --keep-daily 30.")
     }
   }
 

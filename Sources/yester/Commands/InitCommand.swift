@@ -21,7 +21,10 @@ struct InitCommand: ParsableCommand {
   func run() throws {
     let path = try access.access.location()
     var madeKeyFile = false
-    if let keyFile = access.keyFile, (try? FileStatus(of: keyFile)) == nil {
+    let usesPassword = access.passwordFile != nil || access.passwordCommand != nil
+    let keyFile =
+      access.keyFile ?? (usesPassword ? nil : System.environment("YESTER_KEY_FILE").flatMap { $0.isEmpty ? nil : $0 })
+    if let keyFile, (try? FileStatus(of: keyFile)) == nil {
       try KeyFiles.make(keyFile)
       madeKeyFile = true
     }
@@ -30,7 +33,7 @@ struct InitCommand: ParsableCommand {
     do {
       config = try Repository.create(in: DirectoryStore.create(path), secret: secret, label: label)
     } catch {
-      if madeKeyFile, let keyFile = access.keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
+      if madeKeyFile, let keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
       throw error
     }
     if output.json {
@@ -42,7 +45,7 @@ struct InitCommand: ParsableCommand {
       }
     } else if !output.quiet {
       Output.line("Made the repository \(path), id \(config.id.description.prefix(8)).")
-      if madeKeyFile, let keyFile = access.keyFile {
+      if madeKeyFile, let keyFile {
         Output.line("The key is in \(keyFile). Keep a copy elsewhere: without it nobody can read the backups.")
       } else {
         Output.line("Keep the key or password safe: without it nobody can read the backups.")

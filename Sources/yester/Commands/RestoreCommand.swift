@@ -37,6 +37,7 @@ struct RestoreCommand: ParsableCommand {
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     var options = Restore.Options()
     options.deletes = delete
+    options.protected = ProtectedPlaces([repository.store.location, System.cacheDirectory])
     let progress = RunProgress()
     let display = ProgressDisplay(progress, output, verb: "Restoring")
     defer { display.finish() }
@@ -85,7 +86,8 @@ struct RollbackCommand: ParsableCommand {
     discussion: """
       First the list of changes is shown. Then everything needed is proven to be in the repository and sound, and a \
       restore point is made: a snapshot of what is there now, which can be rolled back to in the same way. Then \
-      exactly the list is carried out. Nothing outside of the path is touched.
+      exactly the list is carried out. Nothing outside of the path is touched. At a terminal you are asked before it \
+      starts; a script is not.
       """)
 
   @Argument(help: "The snapshot to return to.") var snapshot: String
@@ -106,7 +108,9 @@ struct RollbackCommand: ParsableCommand {
     let display = ProgressDisplay(progress, output, verb: "Comparing")
     defer { display.finish() }
     let start = System.bootClock
-    let prepared = try Rollback.prepare(reader, path: path, progress: progress)
+    let prepared = try Rollback.prepare(
+      reader, path: path, protecting: ProtectedPlaces([repository.store.location, System.cacheDirectory]),
+      progress: progress)
     let plan = prepared.restore.plan
     if dryRun || plan.isEmpty {
       display.finish()
