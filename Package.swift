@@ -117,3 +117,18 @@ let package = Package(
     ),
   ]
 )
+
+// The fuzzer is built by Scripts/fuzz alone, with instrumentation that nothing else has.
+if Context.environment["YESTER_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+      ],
+      path: "Tests/Fuzz",
+      exclude: ["Corpus"],
+      swiftSettings: settings
+    )
+  )
+}

@@ -35,6 +35,7 @@ package struct Keyring: Sendable {
     self.payload = payload
     self.writer = writer
     keySets = payload.keySets.map { KeySet($0) }
+    guard Set(keySets.map(\.id)).count == keySets.count else { throw FormatError("the slot holds a key set twice") }
     guard
       WriterCertificate.isValid(
         payload.writerCertificate, writer: writer.publicKey, role: payload.role, repository: repository,

@@ -61,8 +61,8 @@ package struct PackKey: Sendable {
 package final class BlockCodec {
   private let cipher = AESGCM()
   private let zstd: Zstd
-  private let packed = Bytes(capacity: Limits.blockSizeMax + 65536)
-  private let check = Bytes(capacity: Limits.blockSizeMax + 65536)
+  private lazy var packed = Bytes(capacity: Limits.blockSizeMax + 65536)
+  private lazy var check = Bytes(capacity: Limits.blockSizeMax)
 
   package init(level: Int = 3) { zstd = Zstd(level: level) }
 
@@ -94,19 +94,20 @@ package final class BlockCodec {
       sealed.filled, key: key,
       BlockPlace(
         number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
-        compression: compression), into: out)
+        compression: compression), into: out, by: packed.base)
     guard check.filled.equals(plain) else {
       throw FormatError("a block came out different from what went in: this machine's memory may be faulty")
     }
   }
 
-  /// Opens a block into `out`, which has the block's plain length.
+  /// Opens a block into `out`, which has the block's plain length. Its compressed bytes go to `scratch`, which has
+  /// room for as much as `sealed` holds, and may be where `sealed` is.
   package func open(
-    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ place: BlockPlace, into out: UnsafeMutableRawBufferPointer
+    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ place: BlockPlace, into out: UnsafeMutableRawBufferPointer,
+    by scratch: UnsafeMutableRawPointer
   ) throws(FormatError) {
     guard out.count == Int(place.plainLength), out.count <= Limits.blockSizeMax,
-      sealed.count == Int(place.sealedLength), sealed.count >= AESGCM.tagSize,
-      sealed.count <= packed.capacity
+      sealed.count == Int(place.sealedLength), sealed.count >= AESGCM.tagSize
     else { throw FormatError("a block has impossible lengths") }
     let extra = key.blockExtra(compression: place.compression, plainLength: out.count)
     let length = sealed.count - AESGCM.tagSize
@@ -115,8 +116,8 @@ package final class BlockCodec {
       guard length == out.count, let base = out.baseAddress else { throw FormatError("a block has impossible lengths") }
       try decrypt(sealed, key, place.number, extra, into: base)
     case .zstd:
-      try decrypt(sealed, key, place.number, extra, into: packed.base)
-      try zstd.decompress(UnsafeRawBufferPointer(start: packed.base, count: length), into: out)
+      try decrypt(sealed, key, place.number, extra, into: scratch)
+      try zstd.decompress(UnsafeRawBufferPointer(start: scratch, count: length), into: out)
     }
   }
 

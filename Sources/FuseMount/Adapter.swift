@@ -81,16 +81,10 @@ final class Adapter: Sendable {
       reply.error(.invalid)
       return
     }
-    // A closure cannot consume what it captures, so the answer goes out from inside through an optional.
-    var reply: Reply? = reply
-    ThreadBuffer.with(size) { buffer in
-      guard let answer = reply.take() else { return }
-      do throws(Errno) {
-        let count = try model.read(node, at: UInt64(offset), into: buffer)
-        answer.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      } catch {
-        answer.error(error)
-      }
+    do throws(Errno) {
+      reply.parts(try model.read(node, at: UInt64(offset), count: min(size, Int(Self.maximumRead))))
+    } catch {
+      reply.error(error)
     }
   }
 

@@ -20,6 +20,7 @@ package final class Mount: Sendable {
   /// The mount point, absolute.
   package let path: String
   private let adapter: Adapter
+  private let counts: RequestCounts
   private let notifier: Notifier
   private let session: SessionHandle
   private let pool: WorkerPool
@@ -38,7 +39,12 @@ package final class Mount: Sendable {
   }
 
   /// Mounts. From here on whoever looks into the mount waits until `serve` is called.
-  package init(_ model: any FileSystemModel, _ options: DriverOptions) throws(DriverError) {
+  /// Requests are counted in `counts`, whose kinds are those of `RequestKind`.
+  package init(
+    _ model: any FileSystemModel,
+    _ options: DriverOptions,
+    counts: RequestCounts = RequestCounts(names: RequestKind.names)
+  ) throws(DriverError) {
     DriverLog.captureFuse()
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     let path = try MountPoint.prepare(
@@ -47,6 +53,7 @@ package final class Mount: Sendable {
       allowingContent: options.allowsContent
     )
     self.path = path
+    self.counts = counts
     notifier = Notifier()
     adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
     exitEvent = Descriptor(owning: yf_eventfd())
@@ -63,7 +70,8 @@ package final class Mount: Sendable {
       session: session,
       device: descriptor,
       exitEvent: exitEvent.raw,
-      threads: options.threads ?? min(4, max(2, System.processorCount))
+      threads: options.threads ?? min(4, max(2, System.processorCount)),
+      counts: counts
     )
     let result = yf_set_nonblocking(descriptor)
     guard result == 0 else {
@@ -111,8 +119,8 @@ package final class Mount: Sendable {
   /// Eight bytes written here end the mount.
   package var exitDescriptor: Int32 { exitEvent.raw }
 
-  /// Requests handled so far.
-  package var requests: Int { pool.requests }
+  /// Requests received so far.
+  package var requests: UInt64 { counts.total }
 
   // MARK: Mounting
 

@@ -55,12 +55,12 @@ enum MountPoint {
     path == directory || path.hasPrefix(directory == "/" ? "/" : directory + "/")
   }
 
-  /// A driver that was killed leaves a mount that answers everything with ENOTCONN.
+  /// A driver that was killed leaves a mount that answers everything with ENOTCONN. Not so stat(2) while the kernel
+  /// still believes what it was told of the root; statfs(2) it always passes on.
   private static func removeStale(_ path: String) {
-    do throws(Errno) { _ = try FileStatus(of: path) } catch {
-      guard error == .notConnected else { return }
-      if detach(path, force: false) { DriverLog.write(.notice, "took away the dead mount on \(path)") }
-    }
+    var totals = statvfs()
+    guard path.withCString({ statvfs($0, &totals) }) != 0, Errno.current == .notConnected else { return }
+    if detach(path, force: false) { DriverLog.write(.notice, "took away the dead mount on \(path)") }
   }
 
   /// Takes the mount away at once, though files may be open in it. `force` also ends the requests under way (root).

@@ -34,6 +34,29 @@ struct Reply: ~Copyable {
     discard self
   }
 
+  /// Bytes that lie in several places: the kernel copies them from there.
+  consuming func parts(_ parts: [BytesSlice]) {
+    if parts.count > Self.partsMax {
+      // A file of very many small pieces and holes.
+      var gathered: [UInt8] = []
+      for part in parts { part.withBytes { gathered.append(contentsOf: $0) } }
+      gathered.withUnsafeBytes { raw in
+        _ = fuse_reply_buf(request, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
+      }
+    } else {
+      withUnsafeTemporaryAllocation(of: iovec.self, capacity: max(1, parts.count)) { vector in
+        for (place, part) in parts.enumerated() {
+          vector[place] = iovec(iov_base: UnsafeMutableRawPointer(mutating: part.raw.baseAddress), iov_len: part.count)
+        }
+        _ = withExtendedLifetime(parts) { fuse_reply_iov(request, vector.baseAddress, CInt(parts.count)) }
+      }
+    }
+    discard self
+  }
+
+  /// writev(2) takes 1024, and libfuse adds one.
+  private static let partsMax = 256
+
   /// Answers a question for a value or, when `room` is 0, for its length.
   consuming func value(_ value: [UInt8], room: Int) {
     if room == 0 {

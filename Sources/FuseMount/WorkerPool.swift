@@ -1,6 +1,7 @@
 internal import CFuse
 internal import Glibc
 internal import Platform
+internal import SnapshotTree
 internal import Synchronization
 
 /// The threads that receive requests and handle them.
@@ -39,6 +40,7 @@ final class WorkerPool: Sendable {
   private let exitEvent: CInt
   private let processors = System.processorCount
   private let threads: Int
+  private let counts: RequestCounts
   private let parking = Monitor(Parking())
 
   private let listening = Atomic(0)
@@ -49,15 +51,13 @@ final class WorkerPool: Sendable {
   private let isEnding = Atomic(false)
 
   /// `exitEvent` is an eventfd; when it can be read the workers end. `threads` work at a time while none hangs.
-  init(session: SessionHandle, device: CInt, exitEvent: CInt, threads: Int) {
+  init(session: SessionHandle, device: CInt, exitEvent: CInt, threads: Int, counts: RequestCounts) {
     self.threads = threads
+    self.counts = counts
     self.session = session
     self.device = device
     self.exitEvent = exitEvent
   }
-
-  /// Requests handled so far.
-  var requests: Int { served.load(ordering: .relaxed) }
 
   func start() {
     let all = threads + Self.spareThreads
@@ -92,6 +92,7 @@ final class WorkerPool: Sendable {
         let others = listening.subtract(1, ordering: .sequentiallyConsistent).newValue
         if others == 0, streak >= 2 || Self.isLargeRead(buffer) { callUp() }
         streak += 1
+        counts.add(RequestKind.of(buffer))
         fuse_session_process_buf(session.raw, &buffer)
         served.add(1, ordering: .relaxed)
         listening.add(1, ordering: .sequentiallyConsistent)
@@ -122,8 +123,7 @@ final class WorkerPool: Sendable {
   /// struct fuse_in_header (40 bytes; opcode at 4), then struct fuse_read_in with its size at 16 (linux/fuse.h).
   private static func isLargeRead(_ buffer: fuse_buf) -> Bool {
     guard let memory = buffer.mem, buffer.size >= 60 else { return false }
-    let readOpcode: UInt32 = 15
-    return memory.load(fromByteOffset: 4, as: UInt32.self) == readOpcode
+    return RequestKind.of(buffer) == RequestKind.read
       && memory.load(fromByteOffset: 56, as: UInt32.self) >= largeRead
   }
 

@@ -9,11 +9,22 @@ package final class Bytes: @unchecked Sendable {
   package let capacity: Int
   /// How many bytes, from the beginning, hold data.
   package var count: Int
+  /// Where the memory goes in the end; nil: back to the system.
+  private let pool: BytesPool?
 
   package init(capacity: Int) {
     base = .allocate(byteCount: max(capacity, 1), alignment: 64)
     self.capacity = capacity
     count = 0
+    pool = nil
+  }
+
+  /// Memory that `pool` lends.
+  init(_ base: UnsafeMutableRawPointer, capacity: Int, of pool: BytesPool) {
+    self.base = base
+    self.capacity = capacity
+    count = 0
+    self.pool = pool
   }
 
   package convenience init(_ source: UnsafeRawBufferPointer) {
@@ -26,7 +37,9 @@ package final class Bytes: @unchecked Sendable {
     source.withUnsafeBytes { append($0) }
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    if let pool { pool.giveBack(base, capacity: capacity) } else { base.deallocate() }
+  }
 
   package var filled: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
   package var whole: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: capacity) }
@@ -55,7 +68,21 @@ package struct BytesSlice: Sendable {
     self.count = count
   }
 
+  /// The bytes, for as long as somebody else holds the slice; `withBytes` holds it itself.
   package var raw: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: owner.base + offset, count: count) }
+
+  package func withBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(owner) {} }
+    return try body(raw)
+  }
+
+  /// A part of it.
+  package func part(_ range: Range<Int>) -> BytesSlice {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "part outside of its slice")
+    return BytesSlice(owner, offset: offset + range.lowerBound, count: range.count)
+  }
 }
 
 extension UnsafeRawBufferPointer {

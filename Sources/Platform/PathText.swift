@@ -1,11 +1,13 @@
 /// Paths come from the command line as text, but are bytes: one that is no UTF-8 must get through all the same. A byte
-/// that belongs to no character stands as a character of a private plane of Unicode, U+10FF00 and the byte, which
-/// nobody's file names use; where the path reaches the system it becomes that byte again.
+/// that belongs to no character stands as a character of a private plane of Unicode, U+10FF00 and the byte; where the
+/// path reaches the system it becomes that byte again. A name that has such a character already is taken byte by byte,
+/// so that every name comes out as it went in.
 extension String {
   private static let escapeBase: UInt32 = 0x10_FF00
+  private static func isEscape(_ scalar: Unicode.Scalar) -> Bool { scalar.value & ~0xFF == escapeBase }
 
   package init(path bytes: [UInt8]) {
-    if let text = String(validating: bytes, as: UTF8.self) {
+    if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: Self.isEscape) {
       self = text
       return
     }
@@ -13,7 +15,9 @@ extension String {
     var rest = bytes[...]
     while let first = rest.first {
       let length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
-      if let text = String(validating: rest.prefix(length), as: UTF8.self), text.unicodeScalars.count == 1 {
+      if let text = String(validating: rest.prefix(length), as: UTF8.self), text.unicodeScalars.count == 1,
+        !text.unicodeScalars.contains(where: Self.isEscape)
+      {
         out.append(contentsOf: text.unicodeScalars)
         rest = rest.dropFirst(length)
       } else {
@@ -25,10 +29,9 @@ extension String {
   }
 
   package var pathBytes: [UInt8] {
-    let range = Self.escapeBase...(Self.escapeBase + 0xFF)
-    guard unicodeScalars.contains(where: { range.contains($0.value) }) else { return Array(utf8) }
+    guard unicodeScalars.contains(where: Self.isEscape) else { return Array(utf8) }
     return unicodeScalars.flatMap { scalar in
-      range.contains(scalar.value)
+      Self.isEscape(scalar)
         ? [UInt8(truncatingIfNeeded: scalar.value - Self.escapeBase)] : Array(String(scalar).utf8)
     }
   }

@@ -133,6 +133,18 @@ package struct Entry: Sendable, Equatable {
   }
 
   package var type: EntryType { body.type }
+  /// About how many bytes of memory it takes.
+  package var memory: Int {
+    var sum = 320 + name.count
+    for attribute in attributes { sum += 64 + attribute.name.count + attribute.value.count }
+    switch body {
+    case .file(_, .pieces(_, let pieces)): sum += pieces.count * MemoryLayout<ContentPiece>.stride
+    case .file(_, .lists(_, let lists)): sum += lists.count * MemoryLayout<ContentListReference>.stride
+    case .symbolicLink(let target): sum += target.count
+    default: break
+    }
+    return sum
+  }
   package var isDirectory: Bool { type == .directory }
   /// Size of a file or of a link's target; 0 for others.
   package var size: UInt64 {

@@ -229,9 +229,9 @@ package enum ContentList: Sendable, Equatable {
   static func decodePieces(
     _ reader: inout ByteReader, covering size: UInt64
   ) throws(FormatError) -> [ContentPiece] {
-    let count = try reader.count(limit: reader.remaining)
+    let count = try reader.count(limit: min(Limits.contentPartsMax, reader.remaining))
     var out: [ContentPiece] = []
-    out.reserveCapacity(min(count, reader.remaining / 2))
+    out.reserveCapacity(count)
     var left = size
     for _ in 0..<count {
       let raw = try reader.varint()
@@ -250,7 +250,7 @@ package enum ContentList: Sendable, Equatable {
   static func decodeReferences(
     _ reader: inout ByteReader, covering size: UInt64
   ) throws(FormatError) -> [ContentListReference] {
-    let count = try reader.count(limit: reader.remaining / 33)
+    let count = try reader.count(limit: min(Limits.contentPartsMax, reader.remaining / 33))
     var out: [ContentListReference] = []
     out.reserveCapacity(count)
     var left = size

@@ -20,6 +20,8 @@ package enum Limits {
   package static let targetSizeMax = 65_535
   package static let attributesSizeMax = 4 << 20
   package static let levelsMax = 8
+  /// A hole is one byte where it is stored, and many times that where it is read.
+  package static let contentPartsMax = 65_536
   package static let treeDepthMax = 16_384
   package static let snapshotEntriesMax: UInt64 = (1 << 36) - 1
   package static let fileSizeMax = UInt64(Int64.max)

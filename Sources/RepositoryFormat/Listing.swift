@@ -15,7 +15,7 @@ package final class Leaf: Sendable {
   /// All entries in it and below them.
   package var total: UInt64 { before[count] }
   /// Memory that it takes, about.
-  package var cost: Int { bytes.count + starts.count * 12 + 200 }
+  package var cost: Int { bytes.count + starts.count * 12 + owners.count * 128 + 200 }
 
   package init(_ bytes: BytesSlice, isRoot: Bool = false) throws(FormatError) {
     var reader = ByteReader(bytes.raw)

@@ -42,7 +42,7 @@ package final class BlockCache: Sendable {
     var size = 0
     var clock: UInt64 = 0
   }
-  private let limit: Int
+  package let limit: Int
   private let monitor = Monitor(State())
 
   /// `limit` in bytes; the block in use is kept even when it is larger.

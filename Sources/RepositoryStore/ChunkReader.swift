@@ -9,6 +9,9 @@ package final class ChunkReader: Sendable {
   private let keyring: Keyring
   private let index: ChunkIndex
   package let cache: BlockCache
+  private let memory: BytesPool
+  /// For what is being opened, beside the cache.
+  private static let workingMemory = 24 << 20
   private let packKeys = Mutex<[ObjectID: PackKey.Opened]>([:])
   private let codecs = Pool { BlockCodec() }
   private let hashers = Pool { SHA256() }
@@ -21,6 +24,7 @@ package final class ChunkReader: Sendable {
     self.keyring = keyring
     self.index = index
     cache = BlockCache(limit: cacheSize)
+    memory = BytesPool(size: cacheSize + Self.workingMemory)
     identifiers = Dictionary(
       uniqueKeysWithValues: keyring.keySets.map { set in
         (set.id, Pool { KeyedHash(key: set.record.idKey) })
@@ -70,7 +74,7 @@ package final class ChunkReader: Sendable {
     }
     let slice = BytesSlice(block.bytes, offset: Int(location.offset), count: Int(location.length))
     if !block.isProven(id, location) {
-      guard identify(slice.raw, kind: kind, opened.keySet.id) == id else {
+      guard slice.withBytes({ identify($0, kind: kind, opened.keySet.id) }) == id else {
         throw damaged(location, FormatError("the chunk \(id.short) has another content than its id says"))
       }
       block.setProven(id, location)
@@ -94,16 +98,19 @@ package final class ChunkReader: Sendable {
     guard place.plainLength <= Limits.blockSizeMax, Int(place.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
-    let sealed = Bytes(capacity: Int(place.sealedLength))
+    let sealed = memory.take(capacity: Int(place.sealedLength))
     sealed.count = Int(place.sealedLength)
     guard try store.get(.pack(pack), at: UInt64(place.offset), into: sealed.whole.rebased(sealed.count)) else {
       throw missing(pack)
     }
-    let plain = Bytes(capacity: Int(place.plainLength))
+    let plain = memory.take(capacity: Int(place.plainLength))
     plain.count = Int(place.plainLength)
     do {
-      try codecs.use { codec throws(FormatError) in
-        try codec.open(sealed.filled, key: key, place, into: plain.whole.rebased(plain.count))
+      // Opened where it lies: the pointers are good while both buffers are.
+      try withExtendedLifetime((sealed, plain)) { () throws(FormatError) in
+        try codecs.use { codec throws(FormatError) in
+          try codec.open(sealed.filled, key: key, place, into: plain.whole.rebased(plain.count), by: sealed.base)
+        }
       }
     } catch {
       throw YesterError.damaged("Block \(place.number) of the pack \(pack.short)", error)

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import Platform
-internal import RepositoryFormat
+package import RepositoryFormat
 internal import Synchronization
 
 /// Objects as files below a directory. An object is written under `tmp/`, synced, then linked to its name: a name
@@ -84,7 +84,14 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    let upload = try beginUpload()
+    try put(key, bytes, DirectoryUpload(location))
+  }
+
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+    try put(key, bytes, DirectoryUpload(location, isDurable: false))
+  }
+
+  private func put(_ key: ObjectKey, _ bytes: [UInt8], _ upload: DirectoryUpload) throws -> Bool {
     do { try bytes.withUnsafeBytes { try upload.append($0) } } catch {
       upload.cancel()
       throw error
@@ -93,6 +100,31 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func beginUpload() throws -> any ObjectUpload { try DirectoryUpload(location) }
+
+  /// Without asking for each object's size, which is most of the cost of listing.
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+    guard folder != .packs else {
+      var packs: [ObjectID] = []
+      try list(folder) { name, _ in if let id = ObjectID(hex: name) { packs.append(id) } }
+      return packs.sorted()
+    }
+    var ids: [ObjectID] = []
+    try entries(of: folder.rawValue) { (directory) throws(Errno) in
+      var doubtful: [[UInt8]] = []
+      try Directory.forEachName(directory) { name, type in
+        guard Self.isID(Array(name)) else { return }
+        if type == UInt8(DT_REG) {
+          if let id = ObjectID(hex: String(decoding: name, as: UTF8.self)) { ids.append(id) }
+        } else if type == UInt8(DT_UNKNOWN) {
+          doubtful.append(Array(name))
+        }
+      }
+      for name in doubtful where (try? FileStatus(of: name, at: directory))?.isRegular == true {
+        if let id = ObjectID(hex: String(decoding: name, as: UTF8.self)) { ids.append(id) }
+      }
+    }
+    return ids.sorted()
+  }
 
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
     if folder == .packs {
@@ -109,12 +141,19 @@ package final class DirectoryStore: ObjectStore {
     path: String, _ body: (String, UInt64) throws -> Void, isName: ([UInt8]) -> Bool
   ) throws {
     var found: [(String, UInt64)] = []
-    do {
-      let directory = try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow)
+    try entries(of: path) { (directory) throws(Errno) in
       for name in try Directory.names(directory) where isName(name) {
         guard let status = try? FileStatus(of: name, at: directory), status.isRegular else { continue }
         found.append((String(decoding: name, as: UTF8.self), status.size))
       }
+    }
+    for (name, size) in found { try body(name, size) }
+  }
+
+  /// Calls `body` with an open folder, unless there is none.
+  private func entries(of path: String, _ body: (Descriptor) throws(Errno) -> Void) throws {
+    do throws(Errno) {
+      try body(try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow))
     } catch {
       // A copy of a repository may lack empty folders. Without its config it is no repository, but perhaps the empty
       // mount point of a disk that went away: that must not look like an empty one.
@@ -122,7 +161,6 @@ package final class DirectoryStore: ObjectStore {
       if error == .notFound, proofs.contains(where: { (try? FileStatus(of: location + "/" + $0)) != nil }) { return }
       throw failure("Listing", path, error)
     }
-    for (name, size) in found { try body(name, size) }
   }
 
   private static func isHex(_ name: some Collection<UInt8>, _ count: Int) -> Bool {
@@ -190,9 +228,12 @@ private final class DirectoryUpload: ObjectUpload {
   private let root: String
   private let temporary: String
   private let file: Descriptor
+  private let isDurable: Bool
 
-  init(_ root: String) throws {
+  /// Unless `isDurable`, nothing waits for the disk.
+  init(_ root: String, isDurable: Bool = true) throws {
     self.root = root
+    self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
     do {
       file = try Self.open(temporary, root)
@@ -218,11 +259,11 @@ private final class DirectoryUpload: ObjectUpload {
   func commit(as key: ObjectKey) throws -> Bool {
     defer { cancel() }
     do {
-      try file.sync()
+      if isDurable { try file.sync() }
       let target = root + "/" + key.path
       let folder = String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)])
       let isNew = try link(to: target, folder)
-      try Descriptor.open(folder, Descriptor.directoryFlags & ~Descriptor.noFollow).sync()
+      if isDurable { try Descriptor.open(folder, Descriptor.directoryFlags & ~Descriptor.noFollow).sync() }
       return isNew
     } catch {
       throw YesterError.system("Storing \(key) in the repository", root, error)

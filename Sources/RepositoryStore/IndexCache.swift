@@ -21,11 +21,15 @@ package struct IndexCache: Sendable {
     let path = directory + "/" + id.hex
     if let file = try? MappedFile(path), let segment = try? IndexSegment(id: id, file: file) { return segment }
     guard let size = try store.size(.index(id)) else { return nil }
-    let file = try materialize(id, size: size, path)
+    let file: MappedFile
+    // Another run may have replaced it just now.
+    do { file = try materialize(id, size: size, path) } catch is Vanished { return nil }
     do { return try IndexSegment(id: id, file: file) } catch {
       throw YesterError.damaged("The index segment \(id.short)", error)
     }
   }
+
+  private struct Vanished: Error {}
 
   /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
   private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws -> MappedFile {
@@ -57,7 +61,7 @@ package struct IndexCache: Sendable {
       var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
       if bytes.isEmpty { return [] }
       guard try bytes.withUnsafeMutableBytes({ try store.get(.index(id), at: offset, into: $0) }) else {
-        throw YesterError(.failed, "The index segment \(id.short) vanished while it was read")
+        throw Vanished()
       }
       offset += UInt64(bytes.count)
       bytes.withUnsafeBytes { hash.update($0) }

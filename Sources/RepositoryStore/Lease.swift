@@ -49,8 +49,13 @@ package final class Lease: Sendable {
       processStart: System.startTime(ofProcess: process) ?? 0, sequence: 1, since: now, renewed: now)
   }
 
+  /// The name of its object at present; nil when it is not held any more.
+  package var name: String? {
+    monitor.withLock { $0.isReleased || $0.isLost ? nil : Self.name($0.record) }
+  }
+
   private static func put(_ record: LeaseRecord, _ repository: Repository) throws {
-    try repository.store.put(.lease(name(record)), RecordSealing.seal(record, repository.keyring))
+    try repository.store.putBriefly(.lease(name(record)), RecordSealing.seal(record, repository.keyring))
   }
   fileprivate static func name(_ record: LeaseRecord) -> String {
     let digits = String(record.sequence, radix: 16)

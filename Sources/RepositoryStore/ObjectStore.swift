@@ -50,6 +50,13 @@ package protocol ObjectStore: Sendable {
   @discardableResult
   func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
 
+  /// As `put`, for what a power failure may take away: leases, whose holders it ends as well.
+  @discardableResult
+  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
+
+  /// The ids in a folder whose objects are named by an id, sorted.
+  func ids(_ folder: ObjectFolder) throws -> [ObjectID]
+
   /// Starts an object whose key becomes known with its last byte.
   func beginUpload() throws -> any ObjectUpload
 
@@ -70,7 +77,9 @@ package protocol ObjectUpload: AnyObject, Sendable {
 }
 
 extension ObjectStore {
-  /// The ids in a folder whose objects are named by an id.
+  @discardableResult
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try put(key, bytes) }
+
   package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
     var out: [ObjectID] = []
     try list(folder) { name, _ in if let id = ObjectID(hex: name) { out.append(id) } }

@@ -27,8 +27,14 @@ package struct SnapshotCatalog: Sendable {
   /// Records that belong to other writers and that a write-only key cannot open.
   package private(set) var foreignCount = 0
 
-  /// Reads everything in `snapshots/`. `reusing` an earlier catalog reads only what is new.
-  package init(_ repository: Repository, reusing earlier: SnapshotCatalog? = nil) throws {
+  /// Reads everything in `snapshots/`. `reusing` an earlier catalog reads only what is new, and with
+  /// `trustingCache` what this machine has opened before is not read again.
+  package init(
+    _ repository: Repository, reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = false
+  ) throws {
+    let cache = CatalogCache(keyring: repository.keyring, cacheDirectory: repository.cacheDirectory)
+    let cached = trustingCache && earlier == nil ? cache.load() : [:]
+    var opened = 0
     let known = Dictionary((earlier?.snapshots ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     let knownNotes = Dictionary((earlier?.notes ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     for id in try repository.store.ids(.snapshots) {
@@ -41,15 +47,36 @@ package struct SnapshotCatalog: Sendable {
         notes.append(note)
         continue
       }
+      if let item = cached[id], (try? take(item)) != nil { continue }
       guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
+      opened += 1
       do { try read(id, bytes, repository) } catch {
         if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
       }
     }
     snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
     notes.sort { $0.note.time < $1.note.time }
+    if trustingCache && earlier == nil && opened >= Self.worthCaching { cache.save(items) }
     dropRemoved()
     apply()
+  }
+
+  /// So many records are opened in a moment.
+  private static let worthCaching = 16
+
+  /// What the cache should hold.
+  private var items: [CatalogCache.Item] {
+    snapshots.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.record.encode()) }
+      + notes.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.note.encode()) }
+  }
+
+  private mutating func take(_ item: CatalogCache.Item) throws(FormatError) {
+    if item.envelope.magic == .note {
+      notes.append((item.id, try NoteRecord(decoding: item.body), item.envelope))
+    } else {
+      snapshots.append(
+        CatalogedSnapshot(id: item.id, record: try SnapshotRecord(decoding: item.body), envelope: item.envelope))
+    }
   }
 
   private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ repository: Repository) throws(FormatError) {
@@ -120,8 +147,10 @@ package struct SnapshotCatalog: Sendable {
 extension Repository {
   /// The catalog, and after it the index. Writers store packs, then the index, then the record: whoever reads in the
   /// opposite order finds everything that a record needs.
-  package func readCatalog(reusing earlier: SnapshotCatalog? = nil) throws -> SnapshotCatalog {
-    let catalog = try SnapshotCatalog(self, reusing: earlier)
+  package func readCatalog(
+    reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = true
+  ) throws -> SnapshotCatalog {
+    let catalog = try SnapshotCatalog(self, reusing: earlier, trustingCache: trustingCache)
     try index.refresh()
     return catalog
   }

@@ -74,8 +74,8 @@ package protocol FileSystemModel: Sendable {
 
   func readLink(_ node: UInt64) throws(Errno) -> [UInt8]
 
-  /// Fills `buffer` from `offset`; less only at the end of the file.
-  func read(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int
+  /// The bytes from `offset`, `count` of them or as many as the file has, as the parts of memory where they lie.
+  func read(_ node: UInt64, at offset: UInt64, count: Int) throws(Errno) -> [BytesSlice]
 
   /// The next data (or hole) at or behind `offset`, as `lseek(2)` with SEEK_DATA and SEEK_HOLE; ENXIO behind the end.
   func seek(_ node: UInt64, from offset: UInt64, toHole: Bool) throws(Errno) -> UInt64

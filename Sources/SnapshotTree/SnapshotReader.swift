@@ -1,6 +1,7 @@
 internal import Platform
 package import RepositoryFormat
 package import RepositoryStore
+internal import Synchronization
 
 /// An entry of a snapshot with its number: its place in a depth-first walk, the root being 0.
 package struct SnapshotNode: Sendable {
@@ -21,12 +22,17 @@ package final class SnapshotReader: Sendable {
   package let snapshot: CatalogedSnapshot
   package let tree: TreeStore
   package let root: SnapshotNode
-  private let nodes = CostCache<UInt64, SnapshotNode>(limit: 4096)
+  /// Tells this reader's entries apart in the cache that all readers of a tree share.
+  private let serial: UInt64
+  /// Directories in which something was looked up last: most questions are about their other children.
+  private let recent = Mutex<[SnapshotNode]>([])
+  private static let recentMax = 8
 
   package init(_ snapshot: CatalogedSnapshot, tree: TreeStore) {
     self.snapshot = snapshot
     self.tree = tree
     root = SnapshotNode(number: 0, entry: snapshot.record.root, parent: 0)
+    serial = tree.nextReaderSerial()
   }
 
   /// Entries of the whole snapshot, the root included.
@@ -45,15 +51,18 @@ package final class SnapshotReader: Sendable {
   /// The entry with a number; nil when there are not so many.
   package func node(_ number: UInt64) throws -> SnapshotNode? {
     if number == 0 { return root }
-    if let known = nodes[number] { return known }
-    var directory = root
+    if let known = tree.nodes[TreeStore.NodeKey(reader: serial, number: number)] { return known }
+    var directory = nearestDirectory(above: number)
     for _ in 0..<Limits.treeDepthMax {
       guard case .directory(let below, let listing) = directory.entry.body, number > directory.number,
         let place = try tree.find(numberOffset: number - directory.number - 1, in: listing, below: below)
       else { return nil }
       let next = try node(place, in: directory.number)
-      if next.number == number || next.entry.isDirectory { nodes.insert(next.number, next, cost: 1) }
-      if next.number == number { return next }
+      if next.number == number || next.entry.isDirectory { keep(next) }
+      if next.number == number {
+        remember(directory)
+        return next
+      }
       directory = next
     }
     throw damaged(FormatError("the tree is deeper than trees may be"))
@@ -65,8 +74,33 @@ package final class SnapshotReader: Sendable {
       let place = try tree.find(name, in: listing, below: below)
     else { return nil }
     let child = try node(place, in: directory.number)
-    nodes.insert(child.number, child, cost: 1)
+    keep(child)
     return child
+  }
+
+  private func keep(_ node: SnapshotNode) {
+    tree.nodes.insert(TreeStore.NodeKey(reader: serial, number: node.number), node, cost: node.entry.memory)
+  }
+
+  private func remember(_ directory: SnapshotNode) {
+    recent.withLock { recent in
+      guard recent.first?.number != directory.number else { return }
+      recent.removeAll { $0.number == directory.number }
+      recent.insert(directory, at: 0)
+      if recent.count > Self.recentMax { recent.removeLast() }
+    }
+  }
+
+  /// The deepest of the directories used last that has the entry with a number somewhere below it.
+  private func nearestDirectory(above number: UInt64) -> SnapshotNode {
+    recent.withLock { recent in
+      var nearest = root
+      for directory in recent
+      where directory.number < number && number - directory.number <= directory.entry.below
+        && directory.number > nearest.number
+      { nearest = directory }
+      return nearest
+    }
   }
 
   /// Children from a position on, in the order of their names, until `body` returns false.
@@ -75,6 +109,7 @@ package final class SnapshotReader: Sendable {
     _ body: (SnapshotNode, _ position: UInt64) throws -> Bool
   ) throws {
     guard case .directory(let below, let listing) = directory.entry.body else { return }
+    remember(directory)
     try tree.forEach(in: listing, below: below, from: position) { place in
       try body(try node(place, in: directory.number), place.position)
     }

@@ -1,6 +1,7 @@
 package import Platform
 package import RepositoryFormat
 package import RepositoryStore
+internal import Synchronization
 
 /// A place in a directory's listing.
 package struct ListingPlace: Sendable {
@@ -29,11 +30,19 @@ extension ChunkReader: ChunkSource {}
 package final class TreeStore: Sendable {
   package let reader: any ChunkSource
   private let cache: CostCache<ObjectID, Object>
+  /// Entries that readers of snapshots were asked for last.
+  let nodes = CostCache<NodeKey, SnapshotNode>(limit: 4 << 20)
+  private let readers = Atomic<UInt64>(0)
+
+  struct NodeKey: Hashable, Sendable {
+    let reader: UInt64
+    let number: UInt64
+  }
 
   private enum Object: Sendable {
     case leaf(Leaf)
     case branch(Branch)
-    case list(ContentList)
+    case list(ContentList, covering: UInt64)
   }
 
   /// `cacheSize` in bytes of decoded listings.
@@ -42,6 +51,8 @@ package final class TreeStore: Sendable {
     cache = CostCache(limit: cacheSize)
   }
 
+  func nextReaderSerial() -> UInt64 { readers.add(1, ordering: .relaxed).newValue }
+
   private func damaged(_ id: ObjectID, _ error: FormatError) -> YesterError {
     YesterError.damaged("The tree object \(id.short)", error)
   }
@@ -49,6 +60,8 @@ package final class TreeStore: Sendable {
   private func object(_ id: ObjectID) throws -> Object {
     if let known = cache[id] { return known }
     let slice = try reader.chunk(id, kind: .tree)
+    // Pointers into the slice are good while it is held.
+    defer { withExtendedLifetime(slice) {} }
     let object: Object
     let cost: Int
     do throws(FormatError) {
@@ -70,11 +83,13 @@ package final class TreeStore: Sendable {
 
   /// A content list that must cover `length` bytes.
   package func contentList(_ id: ObjectID, covering length: UInt64) throws -> ContentList {
-    if case .list(let list)? = cache[id] { return list }
+    // A hostile file may name one list with several lengths; only that which the list was held against is proven.
+    if case .list(let list, covering: length)? = cache[id] { return list }
     let slice = try reader.chunk(id, kind: .tree)
+    defer { withExtendedLifetime(slice) {} }
     do throws(FormatError) {
       let list = try ContentList(decoding: slice.raw, covering: length)
-      cache.insert(id, .list(list), cost: slice.count * 2)
+      cache.insert(id, .list(list, covering: length), cost: slice.count * 2)
       return list
     } catch { throw damaged(id, error) }
   }
@@ -86,26 +101,47 @@ package final class TreeStore: Sendable {
   ) throws -> ListingPlace? {
     var id = listing
     var expected = total
+    // Entries of the directory itself; the topmost object is where that is counted first.
+    var count: UInt64?
+    // Where its names begin and what they come before, as the branch above says.
+    var first: [UInt8]?
+    var end: [UInt8]?
     var position: UInt64 = 0
     var number: UInt64 = 0
     for _ in 0..<Limits.levelsMax {
       switch try object(id) {
       case .leaf(let leaf):
-        guard leaf.total == expected else { throw damaged(id, FormatError("a listing does not hold what it counts")) }
+        guard leaf.total == expected, UInt64(leaf.count) == count ?? UInt64(leaf.count) else {
+          throw damaged(id, FormatError("a listing does not hold what it counts"))
+        }
         do throws(FormatError) {
+          if let first, leaf.count > 0 {
+            let last = try leaf.name(leaf.count - 1)
+            guard try leaf.name(0).equals(first), end?.withUnsafeBytes({ last.precedes($0) }) ?? true else {
+              throw FormatError("a listing is not sorted")
+            }
+          }
           guard let place = try pick(leaf, position, number) else { return nil }
           return ListingPlace(
             leaf: leaf, place: place, position: position + UInt64(place),
             numberOffset: number + leaf.numberOffset(place))
         } catch { throw damaged(id, error) }
       case .branch(let branch):
-        guard branch.total == expected else {
+        let entries = branch.position(ofChild: branch.children.count)
+        guard branch.total == expected, entries == count ?? entries else {
           throw damaged(id, FormatError("a listing does not hold what it counts"))
         }
+        let names = branch.children
+        guard names[0].firstName == first ?? names[0].firstName,
+          end.map({ names[names.count - 1].firstName.precedes($0) }) ?? true
+        else { throw damaged(id, FormatError("a listing is not sorted")) }
         guard let child = choose(branch, position, number) else { return nil }
+        first = names[child].firstName
+        if child + 1 < names.count { end = names[child + 1].firstName }
         position += branch.position(ofChild: child)
         number += branch.number(ofChild: child)
         expected = branch.children[child].total
+        count = branch.children[child].count
         id = branch.children[child].object
       case .list: throw damaged(id, FormatError("it is no listing"))
       }

@@ -7,7 +7,7 @@ internal import SnapshotTree
 ///
 /// Threads: none until the background process exists, since only the calling thread survives a fork.
 enum Driver {
-  private static let version = "0.1.0"
+  static let version = "0.1.0"
   /// Time for the model to give back its leases when the mount has ended.
   private static let closeMilliseconds = 3000
 
@@ -49,9 +49,10 @@ enum Driver {
   }
 
   private static func serve(_ options: DriverOptions, background: Background?) throws(DriverError) -> Int32 {
-    let model = try open(options)
+    let counts = RequestCounts(names: RequestKind.names)
+    let model = try open(options, counts)
     let mount: Mount
-    do throws(DriverError) { mount = try Mount(model, options) } catch {
+    do throws(DriverError) { mount = try Mount(model, options, counts: counts) } catch {
       model.close()
       throw error
     }
@@ -61,7 +62,7 @@ enum Driver {
     ServiceManager.tell("READY=1\nMAINPID=\(System.processID)\nSTATUS=\(options.source) on \(mount.path)")
 
     let ending = mount.waitForEnd()
-    DriverLog.write(.notice, "\(mount.path) is unmounted after \(mount.requests) requests")
+    DriverLog.write(.notice, "\(mount.path) is unmounted after \(counts.total) requests")
     ServiceManager.tell("STOPPING=1")
     guard ending == .clean else {
       DriverLog.write(.error, "\(mount.path) was unmounted while a request hung; the repository was not closed")
@@ -81,8 +82,10 @@ enum Driver {
     return 0
   }
 
-  private static func open(_ options: DriverOptions) throws(DriverError) -> any FileSystemModel {
-    do { return try openModel(options) } catch let error as DriverError { throw error } catch {
+  private static func open(
+    _ options: DriverOptions, _ counts: RequestCounts
+  ) throws(DriverError) -> any FileSystemModel {
+    do { return try openModel(options, counts) } catch let error as DriverError { throw error } catch {
       throw DriverError("\(options.source) cannot be opened: \(error)")
     }
   }

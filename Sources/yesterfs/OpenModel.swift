@@ -4,7 +4,7 @@ internal import RepositoryStore
 internal import SnapshotTree
 
 /// Opens the repository that the options name, as the file system that the mount shows.
-func openModel(_ options: DriverOptions) throws -> any FileSystemModel {
+func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any FileSystemModel {
   var access = RepositoryAccess()
   access.repository = options.source
   switch options.secret {
@@ -16,7 +16,9 @@ func openModel(_ options: DriverOptions) throws -> any FileSystemModel {
   }
   do {
     let repository = try access.open(cacheSize: (options.cacheSizeMiB ?? 64) << 20)
-    let shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
+    var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
+    shown.requests = counts
+    shown.driverVersion = Driver.version
     return try Namespace(repository, shown) { DriverLog.write(.error, $0) }
   } catch let error as YesterError {
     throw DriverError(error.description, DriverError.Status(rawValue: error.code.rawValue) ?? .failed)

@@ -31,6 +31,13 @@ private func open(_ bytes: [UInt8], _ secret: Secret, _ repository: RepositoryID
     }
   }
 
+  /// Where keys are looked up by their set's id, there must be one of each.
+  @Test func noKeySetStandsInASlotTwice() throws {
+    var payload = Keys.full.payload
+    payload.keySets.append(payload.keySets[0])
+    #expect(throws: FormatError.self) { try Keyring(repository: Keys.repository, payload: payload) }
+  }
+
   @Test func anotherSecretDoesNotOpen() throws {
     let locked = try seal(Keys.full, password)
     for other in [

@@ -13,16 +13,19 @@ private func place(_ number: UInt32, _ sealed: Int, _ plain: Int, _ compression:
   )
 }
 
+/// Holds the compressed bytes while a block is opened.
+private let scratch = Bytes(capacity: Limits.blockSizeMax + 65536)
+
 private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ place: BlockPlace) throws -> [UInt8] {
   var out = [UInt8](repeating: 0, count: Int(place.plainLength))
   if out.isEmpty { out.reserveCapacity(1) }
   try out.withUnsafeMutableBytes { out in
-    try sealed.withUnsafeBytes { try codec.open($0, key: key, place, into: out) }
+    try sealed.withUnsafeBytes { try codec.open($0, key: key, place, into: out, by: scratch.base) }
   }
   return out
 }
 
-@Suite struct BlockTests {
+@Suite(.serialized) struct BlockTests {
   private let codec = BlockCodec()
 
   @Test(arguments: [1, 2, 63, 64, 65, 66, 67, 1000, 262_144, 1_000_000, Limits.blockSizeMax])
@@ -42,7 +45,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (key, _) = try PackKey.make(.tree, Keys.full)
     let (sealed, compression) = try codec.seal(UnsafeRawBufferPointer(start: nil, count: 0), key: key, number: 0)
     let out = Bytes(capacity: 0)
-    try codec.open(sealed.filled, key: key, place(0, sealed.count, 0, compression), into: out.whole)
+    try codec.open(sealed.filled, key: key, place(0, sealed.count, 0, compression), into: out.whole, by: scratch.base)
     #expect(sealed.count == AESGCM.tagSize && compression == .none)
   }
 
@@ -89,7 +92,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let small = [UInt8](repeating: 0, count: 100)
     #expect(throws: FormatError.self) {
       try small.withUnsafeBytes {
-        try codec.open($0, key: key, place(0, 100, Limits.blockSizeMax + 1, .zstd), into: huge.whole)
+        try codec.open($0, key: key, place(0, 100, Limits.blockSizeMax + 1, .zstd), into: huge.whole, by: scratch.base)
       }
     }
   }

@@ -98,21 +98,17 @@ final class MemoryModel: FileSystemModel {
   func parent(of directory: UInt64) throws(Errno) -> UInt64 { try node(directory).parent }
   func readLink(_ node: UInt64) throws(Errno) -> [UInt8] { try self.node(node).content }
 
-  func read(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+  func read(_ node: UInt64, at offset: UInt64, count: Int) throws(Errno) -> [BytesSlice] {
     let file = try self.node(node)
     if file.delaySeconds > 0 { sleep(file.delaySeconds) }
     let content = file.generate?() ?? file.content
     let size = file.holeSize + UInt64(content.count)
-    guard offset < size else { return 0 }
-    let count = min(buffer.count, Int(size - offset))
-    guard let base = buffer.baseAddress else { return 0 }
-    let hole = offset < file.holeSize ? min(count, Int(file.holeSize - offset)) : 0
-    if hole > 0 { memset(base, 0, hole) }
-    content.withUnsafeBytes { source in
-      guard count > hole, let from = source.baseAddress else { return }
-      memcpy(base + hole, from + Int(offset) + hole - Int(file.holeSize), count - hole)
-    }
-    return count
+    guard offset < size else { return [] }
+    let end = min(size, offset + UInt64(count))
+    let hole = offset < file.holeSize ? min(end, file.holeSize) - offset : 0
+    var part = [UInt8](repeating: 0, count: Int(hole))
+    if end > file.holeSize { part += content[Int(offset + hole - file.holeSize)..<Int(end - file.holeSize)] }
+    return [BytesSlice(Bytes(part), offset: 0, count: part.count)]
   }
 
   func seek(_ node: UInt64, from offset: UInt64, toHole: Bool) throws(Errno) -> UInt64 {

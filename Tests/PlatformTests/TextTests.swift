@@ -17,6 +17,18 @@ import Testing
   }
 }
 
+@Suite struct PathTextTests {
+  /// U+10FF41 is what stands for the byte 0x41 where that is no character; a name may have it all the same.
+  @Test(arguments: [
+    Array("a/b ä€😀".utf8), [0xFF, 0x2F, 0xC3, 0xA4, 0xC3], [0xF4, 0x8F, 0xBD, 0x81],
+    [0x78, 0xF4, 0x8F, 0xBD, 0x81, 0xFF],
+    (0...255).map { UInt8($0) }, [],
+  ])
+  func everyNameComesBack(bytes: [UInt8]) {
+    #expect(String(path: bytes).pathBytes == bytes)
+  }
+}
+
 @Suite struct TimestampTests {
   private func text(_ seconds: Int64, offset: Int32 = 0) -> String {
     Timestamp(seconds: seconds).iso8601(offset: offset)

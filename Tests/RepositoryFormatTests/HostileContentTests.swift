@@ -54,6 +54,17 @@ import Testing
     }
   }
 
+  /// A hole is one byte where it is stored, and many times that where it is read.
+  @Test func listsHaveNoMorePartsThanFitInMemory() throws {
+    let most = Limits.contentPartsMax
+    for count in [most, most + 1] {
+      let isRight = count <= most
+      let pieces = ContentList.pieces([ContentPiece](repeating: hole(1), count: count))
+      let lists = ContentList.lists(level: 1, [ContentListReference](repeating: list(1), count: count))
+      for parts in [pieces, lists] { #expect(((try? read(parts, covering: UInt64(count))) != nil) == isRight) }
+    }
+  }
+
   @Test func theFormsOfAnEntryKeepToItsSize() throws {
     func read(_ size: UInt64, _ content: FileContent) throws -> Entry {
       let entry = Entry(

@@ -48,6 +48,8 @@ package enum Backup {
     let id = try storeUnderFreeName(&record, repository, catalog)
     // Had the lease been lost in the last moment, the snapshot might lack something: better said than assumed.
     try lease?.requireHeld()
+    // The snapshot is complete. When this fails (a store that lets nothing be deleted, say), the next run tries again.
+    try? repository.mergeIndexSegments()
     return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
   }
 

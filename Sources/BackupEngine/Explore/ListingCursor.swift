@@ -64,6 +64,8 @@ struct ListingCursor {
       YesterError.damaged("The tree object \(object.id.short)", FormatError(message))
     }
     guard object.level < Limits.levelsMax else { throw damaged("a listing is nested too deeply") }
+    // Pointers into the slice are good while it is held.
+    defer { withExtendedLifetime(slice) {} }
     do throws(FormatError) {
       if slice.raw.first == TreeObjectType.branch.rawValue {
         let branch = try Branch(decoding: slice.raw)

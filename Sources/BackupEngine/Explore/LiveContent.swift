@@ -34,7 +34,8 @@ struct LiveContent {
         let slice = try content.chunk(chunk, length: piece.length)
         let part = buffer.whole.rebased(slice.count)
         isSame =
-          try file.read(into: part, at: Int64(offset)) == part.count && slice.raw.equals(UnsafeRawBufferPointer(part))
+          try file.read(into: part, at: Int64(offset)) == part.count
+          && slice.withBytes { $0.equals(UnsafeRawBufferPointer(part)) }
       } else {
         isSame = try isZero(file, from: offset, count: piece.length, stop)
       }

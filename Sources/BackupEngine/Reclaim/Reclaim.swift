@@ -256,20 +256,7 @@ package enum Reclaim {
         let namesDropped = try (0..<segment.packCount).contains { dropped.contains(try segment.pack($0).id) }
         if namesDropped || !segment.condemned.isEmpty || segment.chunkCount < 1000 { affected.append(segment) }
       }
-      var builder = IndexSegmentBuilder()
-      builder.condemned = condemned.map { ($0.key, $0.value) }
-      for segment in affected {
-        do { try builder.add(segment) { !dropped.contains($0) } } catch {
-          throw YesterError.damaged("The index segment \(segment.id.short)", error)
-        }
-        builder.replaced.append(segment.id)
-      }
-      // What an interrupted run had replaced and not deleted would come to life again with its replacement gone.
-      let left = Set(affected.flatMap(\.replaced)).intersection(try repository.store.ids(.index))
-      builder.replaced += left.sorted()
-      _ = try builder.store(in: repository.store, repository.keyring)
-      for id in builder.replaced { try repository.store.delete(.index(id)) }
-      try repository.index.refresh()
+      try repository.replaceIndexSegments(affected, condemned: condemned) { !dropped.contains($0) }
     }
 
     /// Packs that no index knows were left by interrupted runs. The order matters: first the packs are listed, then it

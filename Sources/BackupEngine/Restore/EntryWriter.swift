@@ -39,7 +39,7 @@ final class EntryWriter {
       try progress.throwIfStopped()
       guard let chunk = piece.chunk else { return true }
       let slice = try content.chunk(chunk, length: piece.length)
-      try file.write(slice.raw, at: Int64(offset))
+      try slice.withBytes { try file.write($0, at: Int64(offset)) }
       progress.add(bytes: piece.length)
       return true
     }

@@ -9,6 +9,8 @@ struct HostView: Sendable {
   /// Days in order, each with the snapshots that make it up: the last one of each plan, newest first.
   private(set) var days: [(name: String, members: [CatalogedSnapshot])] = []
   private(set) var latest: String?
+  private var snapshotPlaces: [String: Int] = [:]
+  private var dayPlaces: [String: Int] = [:]
 
   init(host: String, _ catalog: [CatalogedSnapshot]) {
     self.host = host
@@ -17,9 +19,11 @@ struct HostView: Sendable {
       var name = snapshot.record.name
       var counter = 2
       while !taken.insert(name).inserted {
-        name = "\(snapshot.record.name)-\(counter)"
+        // Cut, so that the longest of names has room for the number.
+        name = "\(String(decoding: snapshot.record.name.utf8.prefix(200), as: UTF8.self))-\(counter)"
         counter += 1
       }
+      snapshotPlaces[name] = snapshots.count
       snapshots.append((name, snapshot))
     }
     var members: [String: [String: CatalogedSnapshot]] = [:]
@@ -31,8 +35,9 @@ struct HostView: Sendable {
     days = members.keys.sorted().map { day in
       (day, (members[day] ?? [:]).values.sorted { ($0.record.start, $0.id) > ($1.record.start, $1.id) })
     }
+    for (place, day) in days.enumerated() { dayPlaces[day.name] = place }
   }
 
-  func snapshot(named name: String) -> CatalogedSnapshot? { snapshots.first { $0.name == name }?.snapshot }
-  func day(named name: String) -> [CatalogedSnapshot]? { days.first { $0.name == name }?.members }
+  func snapshot(named name: String) -> CatalogedSnapshot? { snapshotPlaces[name].map { snapshots[$0].snapshot } }
+  func day(named name: String) -> [CatalogedSnapshot]? { dayPlaces[name].map { days[$0].members } }
 }

@@ -11,6 +11,9 @@ package final class Namespace: FileSystemModel {
   package struct Options: Sendable {
     /// Whose snapshots are shown; nil shows all hosts, a directory each.
     package var host: String?
+    /// What `.yester/stats` and `.yester/health` say of the driver.
+    package var requests: RequestCounts?
+    package var driverVersion = ""
     package init(host: String? = System.hostName) { self.host = host }
   }
 
@@ -31,6 +34,8 @@ package final class Namespace: FileSystemModel {
     var readers: [ObjectID: SnapshotReader] = [:]
     var virtual: [UInt64: VirtualNode] = [:]
     var generated: [UInt64: GeneratedFile] = [:]
+    /// `stats` and `health` as they were when their attributes were asked for, and when that was.
+    var reports: [UInt64: (text: [UInt8], clock: Int64, errors: UInt64)] = [:]
     var nextDynamicView = NodeNumber.dynamicViews
     var generation: UInt64 = 0
   }
@@ -45,7 +50,8 @@ package final class Namespace: FileSystemModel {
   let state: Mutex<State>
   let health: MountHealth
   let checksums = ChecksumList()
-  private let lease: Lease?
+  let readAhead: ReadAhead
+  let lease: Lease?
   let started = Timestamp.now()
 
   /// Opens the catalog and takes a lease, so that nothing that is shown gets deleted. `log` gets one line an event.
@@ -56,29 +62,44 @@ package final class Namespace: FileSystemModel {
     health = MountHealth(log)
     lease = try Lease.take(repository, .mount, isRequired: false)
     tree = TreeStore(reader: repository.reader)
+    readAhead = ReadAhead(cacheSize: repository.reader.cache.limit)
     let catalog = try repository.readCatalog()
     state = Mutex(State(catalog: catalog))
-    for (id, error) in catalog.damaged { health.error("The record snapshots/\(id) is unusable: \(error.message).") }
+    reportDamage(catalog, since: nil)
     state.withLock { state in
       Self.rebuild(&state, options)
       state.virtual[1] = options.host.map { .host($0) } ?? .top
     }
   }
 
+  /// Tells of records that cannot be used, each once.
+  private func reportDamage(_ catalog: SnapshotCatalog, since old: SnapshotCatalog?) {
+    let told = Set(old?.damaged.map(\.id) ?? [])
+    for (id, error) in catalog.damaged where !told.contains(id) {
+      health.error("The record snapshots/\(id) is unusable: \(error.message).")
+    }
+  }
+
   private static func rebuild(_ state: inout State, _ options: Options) {
     let names = Set(state.catalog.snapshots.map(\.record.host)).union(options.host.map { [$0] } ?? [])
     state.hosts = Dictionary(
-      uniqueKeysWithValues: names.filter { options.host == nil || options.host == $0 }
+      uniqueKeysWithValues: names.filter { options.host == nil ? isDirectoryName($0) : options.host == $0 }
         .map { ($0, HostView(host: $0, state.catalog.snapshots)) })
     state.generated = [:]
     state.generation += 1
   }
 
+  /// A record may name any text as its host.
+  private static func isDirectoryName(_ name: String) -> Bool { Array(name.utf8).withUnsafeBytes { isValidName($0) } }
+
   package func refresh() throws(Errno) -> [[UInt8]] {
     try guarding("Looking for new snapshots") {
       let old = state.withLock { $0.catalog }
       let next = try SnapshotCatalog(repository, reusing: old)
+      reportDamage(next, since: old)
       guard next.snapshots.map(\.id) != old.snapshots.map(\.id) || next.notes.count != old.notes.count else {
+        // The same for whoever looks; but what is damaged has been told.
+        state.withLock { $0.catalog = next }
         return []
       }
       try repository.index.refresh()
@@ -114,7 +135,10 @@ package final class Namespace: FileSystemModel {
       files: snapshots.reduce(0) { $0 &+ $1.record.counts.entries })
   }
 
-  package func close() { lease?.release() }
+  package func close() {
+    readAhead.close()
+    lease?.release()
+  }
 
   // MARK: Views
 

@@ -28,7 +28,7 @@ extension Namespace {
       ]
       return try isText ? children[text].map { try info($0) } : nil
     case .checksums(let host):
-      guard isText, text.hasSuffix(".sha256"), checksumNames(host).contains(String(text.dropLast(7))) else {
+      guard isText, text.hasSuffix(".sha256"), !checksumMembers(host, String(text.dropLast(7))).isEmpty else {
         return nil
       }
       return try info(.checksumFile(host: host, name: String(text.dropLast(7))))
@@ -38,30 +38,41 @@ extension Namespace {
     }
   }
 
-  /// Names and nodes of all children, sorted by name.
-  func children(of node: VirtualNode) throws -> [(name: [UInt8], info: NodeInfo)] {
-    let names: [[UInt8]]
+  /// Calls `body` with the children from a place on, sorted by name, and with the place behind each, until it returns
+  /// false.
+  func forEachChild(
+    of node: VirtualNode, from start: Int, _ body: (_ name: [UInt8], _ child: NodeInfo, _ next: Int) -> Bool
+  ) throws {
+    if case .union(let host, let day, let path) = node {
+      for (place, child) in try unionChildren(host, day, path).enumerated().dropFirst(start) {
+        guard body(child.name, child.info, place + 1) else { return }
+      }
+      return
+    }
+    for (place, name) in try childNames(of: node).sorted(by: { $0.precedes($1) }).enumerated().dropFirst(start) {
+      guard let child = try child(name, of: node) else { continue }
+      guard body(name, child, place + 1) else { return }
+    }
+  }
+
+  private func childNames(of node: VirtualNode) throws -> [[UInt8]] {
     switch node {
-    case .top: names = state.withLock { $0.hosts.keys.map { Array($0.utf8) } }
+    case .top: return state.withLock { $0.hosts.keys.map { Array($0.utf8) } }
     case .host(let host):
       let view = hostView(host)
       let days = view?.days.map(\.name) ?? []
       let snapshots = view?.snapshots.map(\.name) ?? []
       let all = [".yester"] + (view?.latest == nil ? [] : ["latest"]) + days + snapshots
-      names = all.map { Array($0.utf8) }
+      return all.map { Array($0.utf8) }
     case .yester:
-      names = ["versions", "checksums", "backup_metadata.json", "stats", "health"].map { Array($0.utf8) }
-    case .checksums(let host): names = checksumNames(host).map { Array("\($0).sha256".utf8) }
-    case .versions(let host, let path): names = try versionNames(of: path, host)
-    case .union(let host, let day, let path): return try unionChildren(host, day, path)
-    case .latest, .checksumFile, .metadata, .stats, .health: throw Errno.notDirectory
-    }
-    return try names.sorted { $0.precedes($1) }.compactMap { name in
-      try child(name, of: node).map { (name, $0) }
+      return ["versions", "checksums", "backup_metadata.json", "stats", "health"].map { Array($0.utf8) }
+    case .checksums(let host): return checksumNames(host).map { Array("\($0).sha256".utf8) }
+    case .versions(let host, let path): return try versionNames(of: path, host)
+    case .union, .latest, .checksumFile, .metadata, .stats, .health: throw Errno.notDirectory
     }
   }
 
-  func checksumNames(_ host: String) -> [String] {
+  private func checksumNames(_ host: String) -> [String] {
     guard let view = hostView(host) else { return [] }
     return view.days.map(\.name) + view.snapshots.map(\.name)
   }

@@ -67,8 +67,8 @@ extension Namespace {
     try guarding("Listing a directory") {
       let number = NodeNumber.view(directory)
       if number == 0 {
-        for (place, child) in try children(of: virtual(directory)).enumerated().dropFirst(Int(clamping: offset)) {
-          if !child.name.withUnsafeBytes({ body($0, child.info, UInt64(place + 1)) }) { return }
+        try forEachChild(of: virtual(directory), from: Int(clamping: offset)) { name, child, next in
+          name.withUnsafeBytes { body($0, child, UInt64(next)) }
         }
         return
       }
@@ -119,18 +119,20 @@ extension Namespace {
     }
   }
 
-  package func read(
-    _ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(Errno) -> Int {
+  package func read(_ node: UInt64, at offset: UInt64, count: Int) throws(Errno) -> [BytesSlice] {
     if NodeNumber.view(node) == 0 {
-      return try guarding("Reading") { try readVirtual(node, at: offset, into: buffer) }
+      return try guarding("Reading") { try readVirtual(node, at: offset, count) }
     }
     let view: View
     let found: SnapshotNode
     (view, found) = try guarding("Reading a file") { try entry(node) }
     do {
       guard case .file(let size, let content) = found.entry.body else { throw Errno.invalid }
-      return try view.content.read(content, size: size, at: offset, into: buffer)
+      let parts = try view.content.parts(of: content, size: size, at: offset, count: count)
+      readAhead.didRead(
+        found.number, of: view, viewNumber: NodeNumber.view(node), at: offset,
+        count: parts.reduce(0) { $0 + $1.count })
+      return parts
     } catch let error as Errno { throw error } catch {
       let message = (error as? YesterError)?.message ?? "\(error)"
       let name = String(decoding: found.entry.name, as: UTF8.self)
@@ -139,17 +141,18 @@ extension Namespace {
     }
   }
 
-  private func readVirtual(_ node: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int
-  {
+  private func readVirtual(_ node: UInt64, at offset: UInt64, _ count: Int) throws -> [BytesSlice] {
     let virtual = try virtual(node)
+    let part: Bytes
     switch virtual {
     case .stats(let host), .health(let host):
-      let part = text(virtual, host).dropFirst(Int(clamping: offset)).prefix(buffer.count)
-      part.withUnsafeBytes { buffer.copyMemory(from: $0) }
-      return part.count
-    case .checksumFile, .metadata: return try generated(node, virtual).read(at: offset, into: buffer)
+      part = Bytes(Array(report(node, virtual, host).dropFirst(Int(clamping: offset)).prefix(count)))
+    case .checksumFile, .metadata:
+      part = Bytes(capacity: count)
+      part.count = try generated(node, virtual).read(at: offset, into: part.whole)
     default: throw Errno.isDirectory
     }
+    return [BytesSlice(part, offset: 0, count: part.count)]
   }
 
   /// The content of a generated file; made once for each state of the catalog.
@@ -162,7 +165,8 @@ extension Namespace {
         for member in checksumMembers(host, name) { try checksums.write(reader(member), to: put) }
       case .metadata(let host):
         let snapshots = hostView(host)?.snapshots.map(\.snapshot) ?? []
-        let entries = snapshots.reduce(0) { $0 + $1.record.counts.entries }
+        // Counted by the trees, which are held to it; what a record says of itself may be anything.
+        let entries = snapshots.reduce(0) { $0 &+ $1.record.root.below }
         try MetadataCatalog.write(snapshots, files: entries <= Self.filesInMetadataMax, open: reader, to: put)
       default: throw Errno.invalid
       }
@@ -215,9 +219,7 @@ extension Namespace {
     let zeros = [UInt8](repeating: 0, count: 1 << 20)
     try view.content.forEachPiece(of: content, size: size, from: 0) { _, piece in
       if let chunk = piece.chunk {
-        // The pointer is good only while the slice is, and nothing else may keep its block.
-        let slice = try view.content.chunk(chunk, length: piece.length)
-        withExtendedLifetime(slice) { hash.update(slice.raw) }
+        try view.content.chunk(chunk, length: piece.length).withBytes { hash.update($0) }
       } else {
         var left = piece.length
         while left > 0 {

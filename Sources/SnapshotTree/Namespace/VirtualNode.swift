@@ -86,7 +86,7 @@ extension Namespace {
     case .metadata:
       // The kernel reads no further than the size says: the file has to be written to be listed.
       size = try generated(number, node).size
-    case .stats(let host), .health(let host): size = UInt64(text(node, host).count)
+    case .stats(let host), .health(let host): size = UInt64(report(number, node, host, isFresh: true).count)
     default: break
     }
     if node.isDirectory { size = 4096 }
@@ -97,15 +97,33 @@ extension Namespace {
 
   func hostView(_ host: String) -> HostView? { state.withLock { $0.hosts[host] } }
 
-  func text(_ node: VirtualNode, _ host: String) -> [UInt8] {
+  /// A report's text. What is read is what its size was told of: it changes only with the attributes (`isFresh`),
+  /// and for two readers at once not within a moment.
+  func report(_ number: UInt64, _ node: VirtualNode, _ host: String, isFresh: Bool = false) -> [UInt8] {
+    let now = System.bootClock
+    let errors = health.errors.count
+    let known = state.withLock { $0.reports[number] }
+    if let known, !isFresh || (known.errors == errors && now - known.clock < Self.reportNanoseconds) {
+      return known.text
+    }
+    let text = text(node, host)
+    state.withLock { $0.reports[number] = (text, now, errors) }
+    return text
+  }
+
+  private static let reportNanoseconds: Int64 = 100_000_000
+
+  private func text(_ node: VirtualNode, _ host: String) -> [UInt8] {
     var json = JSONWriter(indented: true)
     json.beginObject()
     json.field("repository", repository.store.location)
     json.field("repository_id", repository.config.id.description)
+    json.field("driver_version", options.driverVersion)
     json.field("mounted_since", started.iso8601(offset: started.localOffset))
     let errors = health.errors
     if case .health = node {
       json.field("healthy", errors.count == 0)
+      json.field("lease", optional: lease?.name)
       json.field("errors_since_start", errors.count)
       json.key("recent_errors")
       json.beginArray()
@@ -114,7 +132,12 @@ extension Namespace {
     } else {
       json.field("snapshots", hostView(host)?.snapshots.count ?? 0)
       json.field("cached_block_bytes", repository.reader.cache.size)
+      json.field("cache_size_bytes", repository.reader.cache.limit)
       json.field("peak_memory_kib", System.peakMemoryKiB)
+      json.key("requests")
+      json.beginObject()
+      for (name, count) in options.requests?.all ?? [] { json.field(name, count) }
+      json.endObject()
     }
     json.endObject()
     return json.text + [0x0A]

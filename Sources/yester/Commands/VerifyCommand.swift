@@ -70,7 +70,7 @@ struct VerifyCommand: ParsableCommand {
   ) throws -> Verify.Result {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
-    let catalog = try repository.readCatalog()
+    let catalog = try repository.readCatalog(trustingCache: false)
     let chosen = try snapshot.map { [try SnapshotSelector($0).find(in: catalog)] } ?? catalog.snapshots
     let (result, sound) = try Verify.snapshots(
       repository, catalog, chosen, level, progress: progress, report: report)
