@@ -1,0 +1,1 @@
+../RepositoryFormatTests/RandomValues.swift
