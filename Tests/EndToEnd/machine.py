@@ -24,7 +24,8 @@ DONE, FAILED, USAGE, INCOMPLETE, NO_REPOSITORY, WRONG_KEY, BUSY, DAMAGED, INTERR
 TIMEOUT = 90       # of a subprocess, in seconds: only against hangs
 TEST_LIMIT = 240   # of a test; then all its mounts are taken away by force
 MIB = 1 << 20
-TOOLS = ("rsync", "setfacl", "getfattr", "fusermount3", "diff", "sha256sum", "cp", "mount", "umount", "du", "rm")
+TOOLS = ("rsync", "setfacl", "getfacl", "getfattr", "fusermount3", "diff", "sha256sum", "cp", "mount", "umount", "du",
+         "df", "find", "tar", "rm")
 
 
 class Broken(Exception):
