@@ -37,11 +37,15 @@ package final class BytesPool: Sendable {
   deinit { if size > 0 { munmap(UnsafeMutableRawPointer(bitPattern: base), size) } }
 
   /// A buffer with room for `capacity` bytes at least, whose memory comes back here when nobody holds it any more.
-  package func take(capacity: Int) -> Bytes {
+  package func take(capacity: Int) -> Bytes { takeIfRoom(capacity: capacity) ?? Bytes(capacity: capacity) }
+
+  /// As `take`, but nil where only the heap has room. Small buffers are from the heap in any case.
+  package func takeIfRoom(capacity: Int) -> Bytes? {
     let wanted = (capacity + Self.page - 1) / Self.page * Self.page
-    guard wanted >= Self.smallest, let start = take(wanted),
-      let place = UnsafeMutableRawPointer(bitPattern: base + UInt(start))
-    else { return Bytes(capacity: capacity) }
+    guard wanted >= Self.smallest else { return Bytes(capacity: capacity) }
+    guard let start = take(wanted), let place = UnsafeMutableRawPointer(bitPattern: base + UInt(start)) else {
+      return nil
+    }
     return Bytes(place, capacity: wanted, of: self)
   }
 

@@ -40,6 +40,8 @@ package final class BlockCache: Sendable {
     var blocks: [Key: (block: Block, used: UInt64)] = [:]
     var loading: Set<Key> = []
     var size = 0
+    /// Room for blocks that are being loaded.
+    var reserved = 0
     var clock: UInt64 = 0
   }
   package let limit: Int
@@ -50,7 +52,9 @@ package final class BlockCache: Sendable {
 
   package var size: Int { monitor.withLock { $0.size } }
 
-  package func block(_ key: Key, load: () throws -> Bytes) throws -> Block {
+  /// The block of `size` bytes, from the cache or by `load`. Room is made before it is loaded, so that the blocks that
+  /// are being loaded count as well.
+  package func block(_ key: Key, size: Int, load: () throws -> Bytes) throws -> Block {
     let found: Block? = monitor.wait { state in
       state.clock += 1
       if let block = state.blocks[key]?.block {
@@ -59,27 +63,41 @@ package final class BlockCache: Sendable {
       }
       if state.loading.contains(key) { return nil }
       state.loading.insert(key)
+      state.reserved += size
+      makeRoom(&state)
       return .some(.none)
     }
     if let found { return found }
     do {
       let block = Block(try load())
-      monitor.update { insert(key, block, &$0) }
+      monitor.update { state in
+        state.loading.remove(key)
+        state.reserved -= size
+        state.blocks[key] = (block, state.clock)
+        state.size += block.bytes.capacity
+        makeRoom(&state)
+      }
       return block
     } catch {
-      monitor.update { _ = $0.loading.remove(key) }
+      monitor.update { state in
+        state.loading.remove(key)
+        state.reserved -= size
+      }
       throw error
     }
   }
 
-  private func insert(_ key: Key, _ block: Block, _ state: inout State) {
-    state.loading.remove(key)
-    state.blocks[key] = (block, state.clock)
-    state.size += block.bytes.capacity
-    while state.size > limit, state.blocks.count > 1 {
-      guard let oldest = state.blocks.min(by: { $0.value.used < $1.value.used }) else { return }
-      state.blocks[oldest.key] = nil
-      state.size -= oldest.value.block.bytes.capacity
-    }
+  /// Lets go of the longest unused block; false when there is none.
+  func dropOldest() -> Bool { monitor.withLock { Self.dropOldest(&$0) } }
+
+  private func makeRoom(_ state: inout State) {
+    while state.size + state.reserved > limit, state.blocks.count > 1, Self.dropOldest(&state) {}
+  }
+
+  private static func dropOldest(_ state: inout State) -> Bool {
+    guard let oldest = state.blocks.min(by: { $0.value.used < $1.value.used }) else { return false }
+    state.blocks[oldest.key] = nil
+    state.size -= oldest.value.block.bytes.capacity
+    return true
   }
 }

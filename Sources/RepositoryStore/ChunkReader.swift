@@ -10,8 +10,8 @@ package final class ChunkReader: Sendable {
   private let index: ChunkIndex
   package let cache: BlockCache
   private let memory: BytesPool
-  /// For what is being opened, beside the cache.
-  private static let workingMemory = 24 << 20
+  /// For sealed blocks that are being opened, beside the cache.
+  private static let workingMemory = 8 << 20
   private let packKeys = Mutex<[ObjectID: PackKey.Opened]>([:])
   private let codecs = Pool { BlockCodec() }
   private let hashers = Pool { SHA256() }
@@ -65,7 +65,9 @@ package final class ChunkReader: Sendable {
     guard opened.key.kind == kind else {
       throw damaged(location, FormatError("it holds chunks of another kind than was expected"))
     }
-    let block = try cache.block(BlockCache.Key(pack: location.pack, number: location.block.number)) {
+    let block = try cache.block(
+      BlockCache.Key(pack: location.pack, number: location.block.number), size: Int(location.block.plainLength)
+    ) {
       try load(location.pack, location.block, opened.key)
     }
     // The block may have come by way of another segment, which describes it differently.
@@ -98,12 +100,12 @@ package final class ChunkReader: Sendable {
     guard place.plainLength <= Limits.blockSizeMax, Int(place.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
-    let sealed = memory.take(capacity: Int(place.sealedLength))
+    let sealed = buffer(Int(place.sealedLength))
     sealed.count = Int(place.sealedLength)
     guard try store.get(.pack(pack), at: UInt64(place.offset), into: sealed.whole.rebased(sealed.count)) else {
       throw missing(pack)
     }
-    let plain = memory.take(capacity: Int(place.plainLength))
+    let plain = buffer(Int(place.plainLength))
     plain.count = Int(place.plainLength)
     do {
       // Opened where it lies: the pointers are good while both buffers are.
@@ -117,6 +119,16 @@ package final class ChunkReader: Sendable {
     }
     return plain
   }
+
+  /// Memory for a block. Where the holes of the pool are too small, the cache gives up some of its blocks.
+  private func buffer(_ capacity: Int) -> Bytes {
+    for _ in 0..<Self.dropsMax {
+      if let buffer = memory.takeIfRoom(capacity: capacity) { return buffer }
+      guard cache.dropOldest() else { break }
+    }
+    return memory.take(capacity: capacity)
+  }
+  private static let dropsMax = 16
 
   package func packKey(_ pack: ObjectID) throws -> PackKey.Opened {
     if let known = packKeys.withLock({ $0[pack] }) { return known }

@@ -31,7 +31,7 @@ package final class TreeStore: Sendable {
   package let reader: any ChunkSource
   private let cache: CostCache<ObjectID, Object>
   /// Entries that readers of snapshots were asked for last.
-  let nodes = CostCache<NodeKey, SnapshotNode>(limit: 4 << 20)
+  let nodes = CostCache<NodeKey, SnapshotNode>(limit: 2 << 20)
   private let readers = Atomic<UInt64>(0)
 
   struct NodeKey: Hashable, Sendable {
@@ -46,7 +46,7 @@ package final class TreeStore: Sendable {
   }
 
   /// `cacheSize` in bytes of decoded listings.
-  package init(reader: any ChunkSource, cacheSize: Int = 16 << 20) {
+  package init(reader: any ChunkSource, cacheSize: Int = 8 << 20) {
     self.reader = reader
     cache = CostCache(limit: cacheSize)
   }

@@ -1,7 +1,7 @@
 internal import Platform
 internal import RepositoryFormat
 
-/// Opens what a reader is about to ask for, on a thread of its own: one processor decodes while another copies.
+/// Opens what a reader is about to ask for, on threads of its own: one processor decodes while another copies.
 ///
 /// Who copies a tree reads its files in the order of their entry numbers, each from its beginning to its end. When a
 /// reader has done that a few times, what follows is opened into the cache of blocks, some MiB ahead. Nothing is
@@ -28,6 +28,24 @@ final class ReadAhead: Sendable {
     /// Reads in order so far.
     var streak = 1
     var isAtEnd = false
+    /// A thread is about to say what to open next.
+    var isPlanning = false
+
+    mutating func take(_ plan: Plan) {
+      opened = max(opened, plan.at)
+      distance += plan.bytes
+      isAtEnd = plan.isAtEnd
+      isPlanning = false
+    }
+  }
+
+  /// Chunks that one thread opens.
+  fileprivate struct Plan {
+    /// Behind the last of them.
+    var at: Position
+    var chunks: [(id: ObjectID, length: UInt64)] = []
+    var bytes: UInt64 = 0
+    var isAtEnd = false
   }
 
   private struct State {
@@ -38,6 +56,8 @@ final class ReadAhead: Sendable {
   }
 
   private static let streamsMax = 8
+  private static let threadsMax = 4
+  private static let planSize: UInt64 = 512 << 10
   /// So many reads in order make a reader one who goes on.
   fileprivate static let streakMin = 2
   /// Entries between two files that follow each other: directories, links, empty files.
@@ -53,8 +73,8 @@ final class ReadAhead: Sendable {
     window = UInt64(min(8 << 20, cacheSize / 4))
     // With one processor decoding ahead would only keep the reader from running.
     guard System.processorCount > 1 else { return }
-    _ = Worker("yester-ahead") { [state, window] in
-      while let stream = Self.next(state, window) { Self.open(stream, state) }
+    for number in 0..<min(System.processorCount, Self.threadsMax) {
+      _ = Worker("yester-ahead-\(number)") { [self] in work() }
     }
   }
 
@@ -81,55 +101,61 @@ final class ReadAhead: Sendable {
     if isWanted { state.notifyAll() }
   }
 
-  // MARK: The thread
+  // MARK: The threads
 
-  /// Waits until something should be opened; nil at the end.
-  private static func next(_ state: Monitor<State>, _ window: UInt64) -> Stream? {
-    // What was begun is filled up; otherwise it begins when half of the window has been read.
-    if let running = state.withLock({ state in
-      state.isEnding ? nil : state.streams.first { $0.wantsMore(window, isRunning: true) }
-    }) {
-      return running
-    }
-    return state.wait { state -> Stream?? in
-      if state.isEnding { return .some(nil) }
-      return state.streams.first { $0.wantsMore(window, isRunning: false) }.map { .some($0) }
+  private func work() {
+    while let stream = next() {
+      let plan = plan(stream)
+      state.update { state in
+        guard let place = state.streams.firstIndex(where: { $0.id == stream.id }) else { return }
+        state.streams[place].take(plan)
+      }
+      for (chunk, length) in plan.chunks where (try? stream.view.content.chunk(chunk, length: length)) == nil { break }
     }
   }
 
-  /// Opens the next chunk of a stream.
-  private static func open(_ stream: Stream, _ state: Monitor<State>) {
-    var at = stream.opened
-    var bytes: UInt64 = 0
-    var isAtEnd = false
+  /// Waits until something should be opened; nil at the end. Nobody else plans for this stream until it has a plan.
+  private func next() -> Stream? {
+    func take(_ state: inout State, isRunning: Bool) -> Stream? {
+      guard let place = state.streams.firstIndex(where: { $0.wantsMore(window, isRunning: isRunning) }) else {
+        return nil
+      }
+      state.streams[place].isPlanning = true
+      return state.streams[place]
+    }
+    // What was begun is filled up; otherwise it begins when half of the window has been read.
+    if let running = state.withLock({ $0.isEnding ? nil : take(&$0, isRunning: true) }) { return running }
+    return state.wait { state -> Stream?? in
+      state.isEnding ? .some(nil) : take(&state, isRunning: false).map { .some($0) }
+    }
+  }
+
+  /// What comes next in a stream: a large chunk, or small ones that together are about a block.
+  private func plan(_ stream: Stream) -> Plan {
+    var plan = Plan(at: stream.opened)
     do {
       let reader = stream.view.reader
-      search: for _ in 0..<gapMax {
-        guard at.number < reader.entryCount, let node = try reader.node(at.number) else {
-          isAtEnd = true
-          break search
+      for _ in 0..<Self.gapMax where plan.bytes < Self.planSize {
+        guard plan.at.number < reader.entryCount, let node = try reader.node(plan.at.number) else {
+          plan.isAtEnd = true
+          break
         }
-        if case .file(let size, let content) = node.entry.body, at.offset < size {
+        if case .file(let size, let content) = node.entry.body, plan.at.offset < size {
           var end = size
-          try stream.view.content.forEachPiece(of: content, size: size, from: at.offset) { start, piece in
-            guard let chunk = piece.chunk else { return true }
-            _ = try stream.view.content.chunk(chunk, length: piece.length)
-            bytes = piece.length
-            end = start + piece.length
-            return false
+          try stream.view.content.forEachPiece(of: content, size: size, from: plan.at.offset, once: true) {
+            guard let chunk = $1.chunk else { return true }
+            plan.chunks.append((chunk, $1.length))
+            plan.bytes += $1.length
+            end = $0 + $1.length
+            return plan.bytes < Self.planSize
           }
-          at.offset = end
-          if bytes > 0 { break search }
+          plan.at.offset = end
+          if end < size { continue }
         }
-        at = Position(number: at.number + 1, offset: 0)
+        plan.at = Position(number: plan.at.number + 1, offset: 0)
       }
-    } catch { isAtEnd = true }
-    state.withLock { state in
-      guard let place = state.streams.firstIndex(where: { $0.id == stream.id }) else { return }
-      if at > state.streams[place].opened { state.streams[place].opened = at }
-      state.streams[place].distance += bytes
-      state.streams[place].isAtEnd = isAtEnd
-    }
+    } catch { plan.isAtEnd = true }
+    return plan
   }
 }
 
@@ -153,6 +179,6 @@ extension ReadAhead.Stream {
   }
 
   fileprivate func wantsMore(_ window: UInt64, isRunning: Bool) -> Bool {
-    !isAtEnd && streak >= ReadAhead.streakMin && distance < (isRunning ? window : window / 2)
+    !isAtEnd && !isPlanning && streak >= ReadAhead.streakMin && distance < (isRunning ? window : window / 2)
   }
 }
