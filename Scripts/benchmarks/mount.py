@@ -43,6 +43,8 @@ def add_options(parser):
                         help="a tree with large files, or \"none\" (default: the Swift toolchain)")
     parser.add_argument("--only", metavar="PEERS",
                         help=f"measure only these, separated by commas: {', '.join(programs.NAMES)}")
+    parser.add_argument("--works", metavar="WORKS",
+                        help="do only these, separated by commas: find, cat, cp, random, one_reader, four_readers")
     parser.add_argument("--also", metavar="NAME=FOLDER", action="append", default=[],
                         help="measure the yester in this folder as well, under this name; can be given several times")
     parser.add_argument("--runs", metavar="N", type=int, default=3, help="how often each work is done (default 3)")
@@ -74,6 +76,17 @@ def tree_at(path):
 
 
 # Measuring
+
+def wanted_works(works, names):
+    """Those of `works` that the option names; all without it."""
+    if names is None:
+        return works
+    wanted = names.split(",")
+    unknown = set(wanted) - set(SMALL_TREE) - set(BIG_TREE)
+    if unknown:
+        raise Failure(f"there is no work named {sorted(unknown)[0]}; there are {', '.join(SMALL_TREE)}")
+    return {name: work for name, work in works.items() if name in wanted}
+
 
 class Bench:
     """Measurements of several peers in one tree."""
@@ -263,7 +276,9 @@ def measure_in(work, options):
         print_header(header)
         results = {}
         for title, tree in trees.items():
-            works = SMALL_TREE if title == "small" else BIG_TREE
+            works = wanted_works(SMALL_TREE if title == "small" else BIG_TREE, options.works)
+            if not works:
+                continue
             bench = Bench(title, tree, works, found, work, copies, options.runs)
             bench.prepare(made)
             bench.measure()

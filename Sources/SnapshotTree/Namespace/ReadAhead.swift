@@ -62,8 +62,9 @@ final class ReadAhead: Sendable {
   fileprivate static let streakMin = 2
   /// Entries between two files that follow each other: directories, links, empty files.
   fileprivate static let gapMax: UInt64 = 256
-  /// The kernel's own read-ahead may be answered out of order, within this many bytes.
-  fileprivate static let disorderMax: UInt64 = 4 << 20
+  /// The kernel's own read-ahead asks for so much at once, and some such requests may be answered out of order.
+  fileprivate static let kernelReadAheadMin: UInt64 = 64 << 10
+  fileprivate static let disorderMax: UInt64 = 4
 
   private let window: UInt64
   private let state = Monitor(State())
@@ -86,7 +87,10 @@ final class ReadAhead: Sendable {
   func didRead(_ number: UInt64, of view: Namespace.View, viewNumber: UInt64, at offset: UInt64, count: Int) {
     let end = Position(number: number, offset: offset + UInt64(count))
     let isWanted = state.withLock { state -> Bool in
-      guard let place = state.streams.firstIndex(where: { $0.viewNumber == viewNumber && $0.goesOn(number, offset) })
+      guard
+        let place = state.streams.firstIndex(where: {
+          $0.viewNumber == viewNumber && $0.goesOn(number, offset, UInt64(count))
+        })
       else {
         state.nextID += 1
         state.streams.insert(
@@ -161,9 +165,10 @@ final class ReadAhead: Sendable {
 
 extension ReadAhead.Stream {
   /// Whether a read is the next one of this reader.
-  fileprivate func goesOn(_ number: UInt64, _ offset: UInt64) -> Bool {
+  fileprivate func goesOn(_ number: UInt64, _ offset: UInt64, _ count: UInt64) -> Bool {
     if number == read.number {
-      return offset <= read.offset + ReadAhead.disorderMax && read.offset <= offset + ReadAhead.disorderMax
+      let disorder = count >= ReadAhead.kernelReadAheadMin ? count * ReadAhead.disorderMax : 0
+      return offset <= read.offset + disorder && read.offset <= offset + disorder
     }
     return offset == 0 && number > read.number && number - read.number <= ReadAhead.gapMax
   }
