@@ -78,6 +78,12 @@ package struct BytesSlice: Sendable {
     return try body(raw)
   }
 
+  /// The same bytes in memory of their own.
+  package func copy() -> BytesSlice {
+    let bytes = withBytes { Bytes($0) }
+    return BytesSlice(bytes, offset: 0, count: count)
+  }
+
   /// A part of it.
   package func part(_ range: Range<Int>) -> BytesSlice {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "part outside of its slice")

@@ -182,6 +182,14 @@ package enum ContentList: Sendable, Equatable {
   /// Lists of the level below `level`, which is 1 or more.
   case lists(level: Int, [ContentListReference])
 
+  /// About how many bytes of memory it takes.
+  package var memory: Int {
+    switch self {
+    case .pieces(let pieces): pieces.count * MemoryLayout<ContentPiece>.stride
+    case .lists(_, let lists): lists.count * MemoryLayout<ContentListReference>.stride
+    }
+  }
+
   package func encode() -> [UInt8] {
     var out = ByteWriter()
     out.u8(TreeObjectType.contentList.rawValue)

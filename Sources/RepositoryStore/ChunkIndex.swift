@@ -107,6 +107,17 @@ package final class ChunkIndex: Sendable {
     view.withLock { view in for pack in packs { view.avoided.insert(pack) } }
   }
 
+  /// Segments read from the repository again, past what the local cache has of them; nil when one is not there.
+  func reread(_ ids: [ObjectID]) throws -> [IndexSegment]? {
+    cache.remove(ids)
+    var out: [IndexSegment] = []
+    for id in ids {
+      guard let segment = try cache.segment(id) else { return nil }
+      out.append(segment)
+    }
+    return out
+  }
+
   /// Forgets the local cache and reads the index from the repository again.
   package func rebuildCache() throws {
     cache.clear()

@@ -4,7 +4,7 @@ package import RepositoryFormat
 internal import Synchronization
 
 /// Objects as files below a directory. An object is written under `tmp/`, synced, then linked to its name: a name
-/// never shows less than the whole object, and never changes what it shows.
+/// never shows less than the whole object, and never changes what it shows. Leases alone are not synced.
 package final class DirectoryStore: ObjectStore {
   package let location: String
   private let openPacks = Mutex(OpenFiles())

@@ -94,6 +94,11 @@ package struct IndexCache: Sendable {
     }
   }
 
+  /// Throws some of it away.
+  package func remove(_ ids: [ObjectID]) {
+    for id in ids { try? FileSystem.removeFile(Array((directory + "/" + id.hex).utf8), at: nil) }
+  }
+
   /// Throws everything away: the next look makes it anew.
   package func clear() { keepOnly([]) }
 }

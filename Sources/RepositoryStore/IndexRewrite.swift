@@ -10,8 +10,10 @@ extension Repository {
   ) throws {
     var builder = IndexSegmentBuilder()
     builder.condemned = condemned.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    // Two writers may have joined the same segments at once: each pack is taken over once.
+    var taken: Set<ObjectID> = []
     for segment in segments {
-      do { try builder.add(segment, keep: keep) } catch {
+      do { try builder.add(segment) { keep($0) && taken.insert($0).inserted } } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       builder.replaced.append(segment.id)
@@ -31,18 +33,31 @@ extension Repository {
 
   /// Each run adds a segment; this joins eight of like size whenever there are so many, so that their number grows
   /// with the logarithm of the repository. Runs of other writers at the same time do no harm: at worst two segments
-  /// say the same.
+  /// say the same until these are joined in turn.
   package func mergeIndexSegments() throws {
     try index.refresh()
-    while true {
-      let levels = Dictionary(grouping: index.current.segments) { Self.level($0.chunkCount) }
-      guard
-        let group = levels.sorted(by: { $0.key < $1.key }).map(\.value).first(where: {
-          $0.count >= Self.mergeCount && $0.reduce(0) { $0 + $1.chunkCount } <= Self.mergedChunksMax
-        })
-      else { return }
-      try replaceIndexSegments(group, condemned: try condemned(in: group)) { _ in true }
+    while let group = Self.mergeable(index.current.segments) {
+      // The local copies have no sums of their own: what goes into the repository for good is read from there again,
+      // where its seals and its name are checked.
+      guard let fresh = try index.reread(group.map(\.id)) else { return }
+      try replaceIndexSegments(fresh, condemned: try condemned(in: fresh)) { _ in true }
     }
+  }
+
+  /// Segments of one level that should become one: the smallest ones, as many as may be in one.
+  private static func mergeable(_ segments: [IndexSegment]) -> [IndexSegment]? {
+    let levels = Dictionary(grouping: segments) { level($0.chunkCount) }
+    for (_, members) in levels.sorted(by: { $0.key < $1.key }) where members.count >= mergeCount {
+      var group: [IndexSegment] = []
+      var chunks = 0
+      for segment in members.sorted(by: { ($0.chunkCount, $0.id) < ($1.chunkCount, $1.id) }) {
+        chunks += segment.chunkCount
+        guard chunks <= mergedChunksMax else { break }
+        group.append(segment)
+      }
+      if group.count >= mergeCount { return group }
+    }
+    return nil
   }
 
   /// Segments up to 4,096 chunks are one level; from there on a level is eight times the one below.

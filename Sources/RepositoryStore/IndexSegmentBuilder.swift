@@ -80,7 +80,10 @@ package struct IndexSegmentBuilder {
     }
     for place in 0..<segment.chunkCount {
       let chunk = segment.chunk(place)
-      guard chunk.block < newBlock.count, let block = newBlock[chunk.block] else { continue }
+      guard chunk.block < newBlock.count else {
+        throw FormatError("an index segment names a block that it does not list")
+      }
+      guard let block = newBlock[chunk.block] else { continue }
       chunks.append(
         Chunk(prefix: segment.prefix(place), block: block, offset: chunk.offset, length: chunk.length))
     }

@@ -141,6 +141,7 @@ package enum Leases {
     var out: [String: Found] = [:]
     for name in names.sorted() {
       guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
+      if isLeftover(bytes) { continue }
       let record: LeaseRecord
       do { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
         if error.kind == .needsOtherKey { throw YesterError.damaged("The lease \(name)", error) }
@@ -153,6 +154,9 @@ package enum Leases {
     }
     return out.values.sorted { $0.record.since < $1.record.since }
   }
+
+  /// What a power failure leaves of a lease that had not reached the disk: a name with nothing in it.
+  private static func isLeftover(_ bytes: [UInt8]) -> Bool { bytes.allSatisfy { $0 == 0 } }
 
   /// Only a process of this machine can be known to be gone, and only where process numbers mean the same; any other
   /// lease is taken at its word.
@@ -169,6 +173,13 @@ package enum Leases {
   /// Removes the leases of processes that are gone.
   package static func removeDead(_ repository: Repository) throws {
     for found in try list(repository) where found.isDead { try repository.store.delete(.lease(found.name)) }
+    var leftovers: [String] = []
+    try repository.store.list(.leases) { name, _ in
+      if let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax), isLeftover(bytes) {
+        leftovers.append(name)
+      }
+    }
+    for name in leftovers { try repository.store.delete(.lease(name)) }
   }
 }
 

@@ -50,7 +50,7 @@ package protocol ObjectStore: Sendable {
   @discardableResult
   func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
 
-  /// As `put`, for what a power failure may take away: leases, whose holders it ends as well.
+  /// As `put`, for what a power failure may take away again as a whole: leases.
   @discardableResult
   func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
 

@@ -92,7 +92,9 @@ package struct FileContentReader: Sendable {
       let from = max(offset, start)
       let until = min(end, start + piece.length)
       if let chunk = piece.chunk {
-        parts.append(try self.chunk(chunk, length: piece.length).part(Int(from - start)..<Int(until - start)))
+        let part = try self.chunk(chunk, length: piece.length).part(Int(from - start)..<Int(until - start))
+        // A part keeps its whole block. So many blocks of an honest file are never needed at once.
+        parts.append(parts.count < Self.blocksMax ? part : part.copy())
       } else {
         var left = Int(until - from)
         while left > 0 {
@@ -105,6 +107,9 @@ package struct FileContentReader: Sendable {
     }
     return parts
   }
+
+  /// Blocks that one answer may keep in memory.
+  private static let blocksMax = 8
 
   /// What holes are answered with.
   private static let zeros = Bytes([UInt8](repeating: 0, count: 64 << 10))

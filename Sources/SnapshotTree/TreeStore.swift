@@ -89,7 +89,7 @@ package final class TreeStore: Sendable {
     defer { withExtendedLifetime(slice) {} }
     do throws(FormatError) {
       let list = try ContentList(decoding: slice.raw, covering: length)
-      cache.insert(id, .list(list, covering: length), cost: slice.count * 2)
+      cache.insert(id, .list(list, covering: length), cost: slice.count + list.memory)
       return list
     } catch { throw damaged(id, error) }
   }

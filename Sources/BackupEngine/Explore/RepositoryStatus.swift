@@ -31,7 +31,7 @@ package struct RepositoryStatus: Sendable {
 
   package init(_ repository: Repository) throws {
     self.repository = repository
-    catalog = try repository.readCatalog()
+    catalog = try repository.readCatalog(trustingCache: false)
     hosts = Set(catalog.snapshots.map(\.record.host)).count
     let view = repository.index.current
     segments = view.segments.count

@@ -62,8 +62,8 @@ package final class Namespace: FileSystemModel {
     health = MountHealth(log)
     lease = try Lease.take(repository, .mount, isRequired: false)
     tree = TreeStore(reader: repository.reader)
-    readAhead = ReadAhead(cacheSize: repository.reader.cache.limit)
     let catalog = try repository.readCatalog()
+    readAhead = ReadAhead(cacheSize: repository.reader.cache.limit)
     state = Mutex(State(catalog: catalog))
     reportDamage(catalog, since: nil)
     state.withLock { state in

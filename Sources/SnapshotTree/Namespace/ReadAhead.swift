@@ -1,5 +1,6 @@
 internal import Platform
 internal import RepositoryFormat
+internal import Synchronization
 
 /// Opens what a reader is about to ask for, on threads of its own: one processor decodes while another copies.
 ///
@@ -68,6 +69,8 @@ final class ReadAhead: Sendable {
 
   private let window: UInt64
   private let state = Monitor(State())
+  private let isEnding = Atomic(false)
+  private let threads = Mutex<[Worker]>([])
 
   /// `cacheSize` is that of the cache of blocks, in bytes: a part of it is used.
   init(cacheSize: Int) {
@@ -75,11 +78,17 @@ final class ReadAhead: Sendable {
     // With one processor decoding ahead would only keep the reader from running.
     guard System.processorCount > 1 else { return }
     for number in 0..<min(System.processorCount, Self.threadsMax) {
-      _ = Worker("yester-ahead-\(number)") { [self] in work() }
+      let thread = Worker("yester-ahead-\(number)") { [self] in work() }
+      threads.withLock { $0.append(thread) }
     }
   }
 
-  func close() { state.update { $0.isEnding = true } }
+  /// Ends the threads and waits for them: what they use must not be torn down under them.
+  func close() {
+    isEnding.store(true, ordering: .relaxed)
+    state.update { $0.isEnding = true }
+    for thread in threads.withLock({ $0 }) { thread.join() }
+  }
 
   // MARK: What readers do
 
@@ -114,7 +123,9 @@ final class ReadAhead: Sendable {
         guard let place = state.streams.firstIndex(where: { $0.id == stream.id }) else { return }
         state.streams[place].take(plan)
       }
-      for (chunk, length) in plan.chunks where (try? stream.view.content.chunk(chunk, length: length)) == nil { break }
+      for (chunk, length) in plan.chunks where !isEnding.load(ordering: .relaxed) {
+        guard (try? stream.view.content.chunk(chunk, length: length)) != nil else { break }
+      }
     }
   }
 
@@ -159,6 +170,8 @@ final class ReadAhead: Sendable {
         plan.at = Position(number: plan.at.number + 1, offset: 0)
       }
     } catch { plan.isAtEnd = true }
+    // Nobody who goes on beyond so many entries without data would be known again.
+    if plan.bytes == 0 { plan.isAtEnd = true }
     return plan
   }
 }
@@ -180,6 +193,7 @@ extension ReadAhead.Stream {
     if opened <= read {
       opened = read
       distance = 0
+      isAtEnd = false
     }
   }
 

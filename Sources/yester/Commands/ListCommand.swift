@@ -20,7 +20,7 @@ struct ListCommand: ParsableCommand {
 
   func run() throws {
     let repository = try access.open()
-    let catalog = try SnapshotCatalog(repository, trustingCache: true)
+    let catalog = try SnapshotCatalog(repository)
     let snapshots = catalog.snapshots.filter {
       (host == nil || $0.record.host == host) && (plan == nil || $0.record.plan == plan)
     }
