@@ -276,14 +276,14 @@ package enum Reclaim {
         for place in 0..<segment.packCount { known.insert(try segment.pack(place).id) }
       }
       let orphans = stored.filter { !known.contains($0.0) }
-      guard !orphans.isEmpty else { return }
       // A backup that came and went meanwhile may have replaced segments while they were being listed, and a list is
       // not made in one moment: what is deleted must be unknown to an index at rest.
-      guard try repository.store.ids(.index) == segments,
-        try Leases.list(repository).allSatisfy({
+      let isAtRest =
+        try repository.store.ids(.index) == segments
+        && Leases.list(repository).allSatisfy {
           $0.isDead || $0.isOwn || $0.record.purpose == .mount || $0.record.purpose == .read
-        })
-      else { return }
+        }
+      guard isAtRest else { return }
       for (id, size) in orphans {
         try repository.store.delete(.pack(id))
         result.packsDeleted += 1
