@@ -73,12 +73,18 @@ struct MountWalk {
       if readsGenerated { _ = accepted { try readVirtual(node, offset, count) } }
       return
     }
-    checkRead(size: info.size, at: offset, count: count) { try mount.read(node, at: offset, into: $0) }
+    checkRead(size: info.size, at: offset, count: count) { buffer in
+      var done = 0
+      for part in try mount.read(node, at: offset, count: buffer.count) {
+        part.withBytes { UnsafeMutableRawBufferPointer(rebasing: buffer[done...]).copyMemory(from: $0) }
+        done += part.count
+      }
+      return done
+    }
   }
 
   private func readVirtual(_ node: UInt64, _ offset: UInt64, _ count: Int) throws {
-    var buffer = [UInt8](repeating: 0, count: count)
-    _ = try buffer.withUnsafeMutableBytes { try mount.read(node, at: offset, into: $0) }
+    _ = try mount.read(node, at: offset, count: count)
   }
 
   mutating func ask(_ bytes: [UInt8]) {

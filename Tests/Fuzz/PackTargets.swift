@@ -47,9 +47,11 @@ let packTargets: [Target] = [
       number: 3, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plainLength),
       compression: compression)
     let plain = Bytes(capacity: plainLength)
+    let scratch = Bytes(capacity: sealed.count)
+    defer { withExtendedLifetime((plain, scratch)) {} }
     try sealed.withUnsafeBytes {
       let sealed = $0
-      try codecs.use { try $0.open(sealed, key: key, place, into: plain.whole.rebased(plainLength)) }
+      try codecs.use { try $0.open(sealed, key: key, place, into: plain.whole.rebased(plainLength), by: scratch.base) }
     }
   },
   Target("index-segment", seeds: { try random { try indexSegment(&$0) } }) { input in
