@@ -137,7 +137,7 @@ class Yester(Peer):
         self.programs = pathlib.Path(programs).resolve()
         self.program = self.programs / "yester"
         if not os.access(self.program, os.X_OK):
-            self.missing = f"there is no {self.program}; build it with `swift build -c release`"
+            self.missing = f"there is no {self.program}; build it with `swift build -c release --static-swift-stdlib`"
 
     def environment(self, folder):
         return {"YESTER_REPOSITORY": str(folder / "repository"), "YESTER_KEY_FILE": str(folder / "key"),
