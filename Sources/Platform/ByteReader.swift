@@ -106,7 +106,7 @@ package struct ByteReader {
   }
 }
 
-extension Array where Element == UInt8 {
+extension ArraySlice<UInt8> {
   /// Runs `body` with a reader over these bytes.
   package func read<Value>(
     _ body: (inout ByteReader) throws(FormatError) -> Value
@@ -117,4 +117,11 @@ extension Array where Element == UInt8 {
     }
     return try result.get()
   }
+}
+
+extension [UInt8] {
+  /// Runs `body` with a reader over these bytes.
+  package func read<Value>(
+    _ body: (inout ByteReader) throws(FormatError) -> Value
+  ) throws(FormatError) -> Value { try self[...].read(body) }
 }

@@ -42,6 +42,7 @@ package struct ByteWriter: Sendable {
     varint(value.count)
     raw(value)
   }
+  package mutating func string(_ value: ArraySlice<UInt8>) { value.withUnsafeBytes { string($0) } }
   package mutating func string(_ value: UnsafeRawBufferPointer) {
     varint(value.count)
     raw(value)

@@ -2,22 +2,24 @@ package import Platform
 
 /// A list of tagged fields, the body of records, notes and leases (docs/format.md, section 8.1).
 package struct RecordFields: Sendable {
-  private var values: [UInt64: [UInt8]] = [:]
+  /// In the order of their tags. What was decoded stays where it lay.
+  private var values: [(tag: UInt64, bytes: ArraySlice<UInt8>)] = []
 
   package init() {}
 
   /// Unknown tags below 64 are refused: they would change the meaning of the rest.
   package init(decoding bytes: [UInt8], known: ClosedRange<UInt64>) throws(FormatError) {
     values = try bytes.read { (reader) throws(FormatError) in
-      var values: [UInt64: [UInt8]] = [:]
+      var values: [(tag: UInt64, bytes: ArraySlice<UInt8>)] = []
+      values.reserveCapacity(min(known.count, reader.remaining / 2))
       var last: UInt64?
       while !reader.isAtEnd {
         let tag = try reader.varint()
         if let last, tag <= last { throw FormatError("its fields are out of order") }
         last = tag
-        let value = Array(try reader.string(limit: Limits.recordSizeMax))
+        let length = try reader.string(limit: Limits.recordSizeMax).count
         if known.contains(tag) {
-          values[tag] = value
+          values.append((tag, bytes[(reader.position - length)..<reader.position]))
         } else if tag < 64 {
           throw FormatError("it has a field that needs a newer yester", .needsNewerVersion)
         }
@@ -28,29 +30,44 @@ package struct RecordFields: Sendable {
 
   package func encode() -> [UInt8] {
     var out = ByteWriter()
-    for (tag, value) in values.sorted(by: { $0.key < $1.key }) where !value.isEmpty {
+    for (tag, bytes) in values where !bytes.isEmpty {
       out.varint(tag)
-      out.string(value)
+      out.string(bytes)
     }
     return out.bytes
   }
 
+  /// The place of a tag, or the one where it belongs.
+  private func place(of tag: UInt64) -> (index: Int, isPresent: Bool) {
+    let index = values.firstIndex { $0.tag >= tag } ?? values.count
+    return (index, index < values.count && values[index].tag == tag)
+  }
+
+  private func value(_ tag: UInt64) -> ArraySlice<UInt8>? {
+    let (index, isPresent) = place(of: tag)
+    return isPresent ? values[index].bytes : nil
+  }
+
   package subscript(tag: UInt64) -> [UInt8]? {
-    get { values[tag] }
-    set { values[tag] = newValue }
+    get { value(tag).map { Array($0) } }
+    set {
+      let (index, isPresent) = place(of: tag)
+      if isPresent { values.remove(at: index) }
+      if let newValue { values.insert((tag, newValue[...]), at: index) }
+    }
   }
 
   package mutating func set(_ tag: UInt64, _ build: (inout ByteWriter) -> Void) {
     var out = ByteWriter()
     build(&out)
-    values[tag] = out.bytes
+    self[tag] = out.bytes
   }
 
   /// Runs `body` over the field's bytes, all of which it must read; nil when the field is absent.
   package func parse<Value>(
     _ tag: UInt64, _ body: (inout ByteReader) throws(FormatError) -> Value
   ) throws(FormatError) -> Value? {
-    guard let value = values[tag] else { return nil }
+    guard let value = value(tag) else { return nil }
     return try value.read { (reader) throws(FormatError) in
       let result = try body(&reader)
       try reader.requireEnd()
@@ -59,7 +76,7 @@ package struct RecordFields: Sendable {
   }
 
   package func text(_ tag: UInt64) throws(FormatError) -> String {
-    guard let value = values[tag] else { return "" }
+    guard let value = value(tag) else { return "" }
     guard value.count <= Limits.textSizeMax else { throw FormatError("a text in it is too long") }
     return String(decoding: value, as: UTF8.self)
   }
@@ -92,9 +109,9 @@ package struct RecordFields: Sendable {
     } ?? []
   }
 
-  package mutating func set(_ tag: UInt64, text: String) { values[tag] = Array(text.utf8.prefix(Limits.textSizeMax)) }
+  package mutating func set(_ tag: UInt64, text: String) { self[tag] = Array(text.utf8.prefix(Limits.textSizeMax)) }
   package mutating func set(_ tag: UInt64, number: UInt64) { set(tag) { $0.varint(number) } }
-  package mutating func set(_ tag: UInt64, id: ObjectID?) { values[tag] = id?.bytes }
+  package mutating func set(_ tag: UInt64, id: ObjectID?) { self[tag] = id?.bytes }
   package mutating func set(_ tag: UInt64, time: Timestamp?) { if let time { set(tag) { $0.time(time) } } }
   package mutating func set(_ tag: UInt64, strings: [[UInt8]]) {
     set(tag) {

@@ -47,18 +47,27 @@ package struct SnapshotCounts: Sendable, Equatable {
 
   package init() {}
 
-  private static var fields: [WritableKeyPath<SnapshotCounts, UInt64>] {
-    [
-      \.entries, \.files, \.directories, \.links, \.others, \.bytes, \.added, \.modified, \.deleted, \.unchanged,
-      \.unreadable, \.bytesRead, \.bytesNew, \.bytesStored,
-    ]
-  }
-
   func encode(to out: inout ByteWriter) {
-    for field in Self.fields { out.varint(self[keyPath: field]) }
+    for number in [
+      entries, files, directories, links, others, bytes, added, modified, deleted, unchanged, unreadable, bytesRead,
+      bytesNew, bytesStored,
+    ] { out.varint(number) }
   }
   init(_ reader: inout ByteReader) throws(FormatError) {
-    for field in Self.fields { self[keyPath: field] = try reader.varint() }
+    entries = try reader.varint()
+    files = try reader.varint()
+    directories = try reader.varint()
+    links = try reader.varint()
+    others = try reader.varint()
+    bytes = try reader.varint()
+    added = try reader.varint()
+    modified = try reader.varint()
+    deleted = try reader.varint()
+    unchanged = try reader.varint()
+    unreadable = try reader.varint()
+    bytesRead = try reader.varint()
+    bytesNew = try reader.varint()
+    bytesStored = try reader.varint()
   }
 }
 

@@ -1,3 +1,4 @@
+internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
 
@@ -9,6 +10,8 @@ struct HostView: Sendable {
   /// Days in order, each with the snapshots that make it up: the last one of each plan, newest first.
   private(set) var days: [(name: String, members: [CatalogedSnapshot])] = []
   private(set) var latest: String?
+  /// The names in the host's directory, sorted.
+  private(set) var names: [[UInt8]] = []
   private var snapshotPlaces: [String: Int] = [:]
   private var dayPlaces: [String: Int] = [:]
 
@@ -36,6 +39,8 @@ struct HostView: Sendable {
       (day, (members[day] ?? [:]).values.sorted { ($0.record.start, $0.id) > ($1.record.start, $1.id) })
     }
     for (place, day) in days.enumerated() { dayPlaces[day.name] = place }
+    let all = [".yester"] + (latest == nil ? [] : ["latest"]) + days.map(\.name) + snapshots.map(\.name)
+    names = all.map { Array($0.utf8) }.sorted { $0.precedes($1) }
   }
 
   func snapshot(named name: String) -> CatalogedSnapshot? { snapshotPlaces[name].map { snapshots[$0].snapshot } }

@@ -49,26 +49,28 @@ extension Namespace {
       }
       return
     }
-    for (place, name) in try childNames(of: node).sorted(by: { $0.precedes($1) }).enumerated().dropFirst(start) {
+    let names = try childNames(of: node)
+    for place in min(start, names.count)..<names.count {
+      let name = names[place]
       guard let child = try child(name, of: node) else { continue }
       guard body(name, child, place + 1) else { return }
     }
   }
 
+  /// Sorted.
   private func childNames(of node: VirtualNode) throws -> [[UInt8]] {
+    if case .host(let host) = node { return hostView(host)?.names ?? [] }
+    return try unsortedChildNames(of: node).sorted { $0.precedes($1) }
+  }
+
+  private func unsortedChildNames(of node: VirtualNode) throws -> [[UInt8]] {
     switch node {
     case .top: return state.withLock { $0.hosts.keys.map { Array($0.utf8) } }
-    case .host(let host):
-      let view = hostView(host)
-      let days = view?.days.map(\.name) ?? []
-      let snapshots = view?.snapshots.map(\.name) ?? []
-      let all = [".yester"] + (view?.latest == nil ? [] : ["latest"]) + days + snapshots
-      return all.map { Array($0.utf8) }
     case .yester:
       return ["versions", "checksums", "backup_metadata.json", "stats", "health"].map { Array($0.utf8) }
     case .checksums(let host): return checksumNames(host).map { Array("\($0).sha256".utf8) }
     case .versions(let host, let path): return try versionNames(of: path, host)
-    case .union, .latest, .checksumFile, .metadata, .stats, .health: throw Errno.notDirectory
+    case .host, .union, .latest, .checksumFile, .metadata, .stats, .health: throw Errno.notDirectory
     }
   }
 
