@@ -103,7 +103,9 @@ package final class Mount: Sendable {
     if let present = MountTable.entry(at: path), present.device == device {
       MountPoint.detach(path, force: !isQuiet)
     }
-    guard isQuiet, notifier.stop(milliseconds: Self.graceMilliseconds) else { return .stuck }
+    guard isQuiet, adapter.refresher.stop(milliseconds: Self.graceMilliseconds),
+      notifier.stop(milliseconds: Self.graceMilliseconds)
+    else { return .stuck }
     // Closes the device, with which the kernel gives up what is left of the mount.
     fuse_session_destroy(session.raw)
     Unmanaged.passUnretained(adapter).release()

@@ -1,17 +1,18 @@
 internal import Platform
 internal import SnapshotTree
-internal import Synchronization
 
 /// Looks for new and removed snapshots, when somebody asks.
 ///
 /// There is no timer: requests about what may change (the root, for which the kernel asks again after a second) lead
 /// to a refresh when the last one is old. So a mount nobody looks at does nothing, and one that is looked at shows
-/// the answer of after the refresh, not before. The kernel is told later, by a thread of its own: a notification
-/// waits for the directory's lock, which the client holds whose request is being handled.
+/// the answer of after the refresh, not before, unless the store is slow to answer. The kernel is told later, by a
+/// thread of its own: a notification waits for the directory's lock, which the client holds whose request is being
+/// handled.
 final class Refresher: Sendable {
   private struct State {
-    var last: Int64 = 0
+    var last: Int64
     var isRunning = false
+    var isEnding = false
     /// Counts the refreshes that brought a change.
     var epoch: UInt64 = 0
     /// When the last of them was.
@@ -20,41 +21,53 @@ final class Refresher: Sendable {
 
   /// With the second for which the kernel believes an answer, changes are seen after 1.8 s at the latest.
   private static let intervalNanoseconds: Int64 = 800_000_000
+  /// What a request waits for a refresh. A store that hangs must not take the mount with it.
+  private static let patienceMilliseconds = 250
 
   private let model: any FileSystemModel
   private let notifier: Notifier
-  private let state = Mutex(State(last: System.bootClock))
+  private let state = Monitor(State(last: System.bootClock))
 
   init(model: any FileSystemModel, notifier: Notifier) {
     self.model = model
     self.notifier = notifier
   }
 
-  /// Refreshes when it is time; true when something has changed. While one thread is at it, others go on with what
-  /// is known: a slow store must not hold up everybody.
+  /// Refreshes when it is time; true when something has changed. While a refresh goes on, all others are answered
+  /// with what is known.
   func refreshIfDue() -> Bool {
     let now = System.bootClock
-    let isMine = state.withLock { state -> Bool in
-      guard !state.isRunning, now - state.last >= Self.intervalNanoseconds else { return false }
+    let before = state.withLock { state -> UInt64? in
+      guard !state.isRunning, !state.isEnding, now - state.last >= Self.intervalNanoseconds else { return nil }
       state.isRunning = true
-      return true
+      return state.epoch
     }
-    guard isMine else { return false }
+    guard let before else { return false }
+    _ = Worker("yfs-refresh") { [self] in refresh() }
+    let after = state.wait(milliseconds: Self.patienceMilliseconds) { $0.isRunning ? nil : $0.epoch }
+    return after.map { $0 != before } ?? false
+  }
+
+  private func refresh() {
     var names: [[UInt8]] = []
     do throws(Errno) { names = try model.refresh() } catch {
       DriverLog.write(.warning, "the list of snapshots could not be read again: \(error)")
     }
-    let hasChanged = !names.isEmpty
-    state.withLock { state in
+    // Before it counts as done: afterwards the mount may end at any moment.
+    if !names.isEmpty { notifier.forget(names) }
+    state.update { state in
       state.isRunning = false
       state.last = System.bootClock
-      if hasChanged {
-        state.epoch += 1
-        state.changed = Timestamp.now()
-      }
+      guard !names.isEmpty else { return }
+      state.epoch += 1
+      state.changed = Timestamp.now()
     }
-    if hasChanged { notifier.forget(names) }
-    return hasChanged
+  }
+
+  /// No refresh begins any more; false when one is still under way after `milliseconds`.
+  func stop(milliseconds: Int) -> Bool {
+    state.withLock { $0.isEnding = true }
+    return state.wait(milliseconds: milliseconds) { $0.isRunning ? nil : true } ?? false
   }
 
   /// The number of changes so far, and when the last was.
