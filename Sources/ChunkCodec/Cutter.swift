@@ -5,14 +5,14 @@ internal import RepositoryFormat
 /// 2016), so that an insertion moves no cut beyond its neighbourhood. The gear table comes from a secret: the sizes
 /// of chunks tell an outsider nothing about known files.
 package struct Cutter: Sendable {
-  package static let sizeMin = 256 << 10
-  package static let sizeAverage = 1 << 20
-  package static let sizeMax = 4 << 20
+  package static let sizeMin = 128 << 10
+  package static let sizeAverage = 512 << 10
+  package static let sizeMax = 2 << 20
   /// Files up to here are one chunk.
   package static let wholeFileMax = 512 << 10
 
-  private static let hardMask: UInt64 = 0xFFFF_FC00_0000_0000
-  private static let easyMask: UInt64 = 0xFFFF_C000_0000_0000
+  private static let hardMask: UInt64 = 0xFFFF_F800_0000_0000
+  private static let easyMask: UInt64 = 0xFFFF_8000_0000_0000
   private let gear: [UInt64]
 
   package init(seed: [UInt8]) {
@@ -20,14 +20,21 @@ package struct Cutter: Sendable {
     gear = (0...255).map { byte in [UInt8(byte)].withUnsafeBytes { hash.hash($0).w0.byteSwapped } }
   }
 
-  /// The length of the first chunk of `data`. `data` must hold `sizeMax` bytes, or all that is left.
-  package func cut(_ data: UnsafeRawBufferPointer) -> Int {
-    guard data.count > Self.sizeMin else { return data.count }
-    return gear.withUnsafeBufferPointer { gear in
+  /// How far the bytes of a chunk were looked at.
+  package struct Scan: Sendable {
+    fileprivate var position = Cutter.sizeMin
+    fileprivate var hash: UInt64 = 0
+    package init() {}
+  }
+
+  /// The length of the chunk that begins with `data`, of which more may follow; nil while its end is not there yet.
+  /// Each call looks only at what has come since the one before.
+  package func end(of data: UnsafeRawBufferPointer, _ scan: inout Scan) -> Int? {
+    gear.withUnsafeBufferPointer { gear in
       let end = min(data.count, Self.sizeMax)
       let middle = min(end, Self.sizeAverage)
-      var hash: UInt64 = 0
-      var at = Self.sizeMin
+      var hash = scan.hash
+      var at = scan.position
       while at < middle {
         hash = (hash &<< 1) &+ gear[Int(data[at])]
         at &+= 1
@@ -38,7 +45,15 @@ package struct Cutter: Sendable {
         at &+= 1
         if hash & Self.easyMask == 0 { return at }
       }
-      return end
+      scan.hash = hash
+      scan.position = at
+      return at == Self.sizeMax ? at : nil
     }
+  }
+
+  /// The length of the first chunk of `data`, which holds `sizeMax` bytes or all that is left.
+  package func cut(_ data: UnsafeRawBufferPointer) -> Int {
+    var scan = Scan()
+    return end(of: data, &scan) ?? data.count
   }
 }

@@ -64,18 +64,20 @@ package final class BlockCodec {
   private lazy var packed = Bytes(capacity: Limits.blockSizeMax + 65536)
   private lazy var check = Bytes(capacity: Limits.blockSizeMax)
 
-  package init(level: Int = 3) { zstd = Zstd(level: level) }
+  /// `level` as for `Zstd`.
+  package init(level: Int? = nil) { zstd = Zstd(level: level) }
 
-  /// Compresses `plain` if that saves at least a 32nd, seals it, and proves that it can be opened again.
+  /// Compresses `plain` if that saves at least a 32nd, seals it, and proves that it can be opened again. `memory` gives
+  /// a buffer for so many bytes.
   package func seal(
-    _ plain: UnsafeRawBufferPointer, key: PackKey, number: UInt32
-  ) throws(FormatError) -> (sealed: Bytes, Compression) {
+    _ plain: UnsafeRawBufferPointer, key: PackKey, number: UInt32, memory: (Int) -> Bytes = { Bytes(capacity: $0) }
+  ) throws(FormatError) -> (bytes: Bytes, compression: Compression) {
     precondition(plain.count <= Limits.blockSizeMax, "a block is larger than blocks may be")
     let room = plain.count - plain.count / 32
     let size = room > 64 ? zstd.compress(plain, into: packed.base, room: room) : nil
     let compression: Compression = size == nil ? .none : .zstd
     let content = size.map { UnsafeRawBufferPointer(start: packed.base, count: $0) } ?? plain
-    let sealed = Bytes(capacity: content.count + AESGCM.tagSize)
+    let sealed = memory(content.count + AESGCM.tagSize)
     cipher.seal(
       content, key: key.dataKey, nonce: .block(number),
       authenticating: key.blockExtra(compression: compression, plainLength: plain.count), into: sealed.base)
@@ -88,14 +90,16 @@ package final class BlockCodec {
   private func prove(
     _ sealed: Bytes, holds plain: UnsafeRawBufferPointer, _ key: PackKey, _ number: UInt32, _ compression: Compression
   ) throws(FormatError) {
-    check.count = plain.count
-    let out = UnsafeMutableRawBufferPointer(start: check.base, count: plain.count)
-    try open(
-      sealed.filled, key: key,
-      BlockPlace(
-        number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
-        compression: compression), into: out, by: packed.base)
-    guard check.filled.equals(plain) else {
+    let place = BlockPlace(
+      number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
+      compression: compression)
+    let isSame = try check.withRoom(plain.count) { out throws(FormatError) in
+      try sealed.withFilled { bytes throws(FormatError) in
+        try open(bytes, key: key, place, into: out, by: packed.base)
+      }
+      return UnsafeRawBufferPointer(out).equals(plain)
+    }
+    guard isSame else {
       throw FormatError("a block came out different from what went in: this machine's memory may be faulty")
     }
   }

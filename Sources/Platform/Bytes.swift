@@ -41,7 +41,24 @@ package final class Bytes: @unchecked Sendable {
     if let pool { pool.giveBack(base, capacity: capacity) } else { base.deallocate() }
   }
 
-  package var filled: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+  /// What it holds. Only a call keeps the memory for as long as it is used: an object goes with its last mention, and
+  /// the memory with it, or to somebody else.
+  package func withFilled<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(self) {} }
+    return try body(UnsafeRawBufferPointer(start: base, count: count))
+  }
+
+  /// The first `count` bytes, to be written.
+  package func withRoom<Result, Failure: Error>(
+    _ count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    precondition(count <= capacity, "no room in the buffer")
+    defer { withExtendedLifetime(self) {} }
+    return try body(UnsafeMutableRawBufferPointer(start: base, count: count))
+  }
+
   package var whole: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: capacity) }
   package var free: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: base + count, count: capacity - count)

@@ -27,6 +27,13 @@ package enum System {
   /// Nanoseconds since the machine started, its sleep included.
   package static var bootClock: Int64 { yl_clock_boottime() }
 
+  /// Waits; a signal does not cut it short.
+  package static func sleep(nanoseconds: Int64) {
+    var wanted = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    var left = timespec()
+    while nanosleep(&wanted, &left) != 0 && errno == EINTR { wanted = left }
+  }
+
   package static func environment(_ name: String) -> String? {
     guard let value = getenv(name) else { return nil }
     return String(cString: value)

@@ -108,10 +108,12 @@ package final class ChunkReader: Sendable {
     let plain = buffer(Int(place.plainLength))
     plain.count = Int(place.plainLength)
     do {
-      // Opened where it lies: the pointers are good while both buffers are.
-      try withExtendedLifetime((sealed, plain)) { () throws(FormatError) in
-        try codecs.use { codec throws(FormatError) in
-          try codec.open(sealed.filled, key: key, place, into: plain.whole.rebased(plain.count), by: sealed.base)
+      try codecs.use { codec throws(FormatError) in
+        try sealed.withFilled { bytes throws(FormatError) in
+          try plain.withRoom(plain.count) { out throws(FormatError) in
+            // Opened where it lies.
+            try codec.open(bytes, key: key, place, into: out, by: sealed.base)
+          }
         }
       }
     } catch {

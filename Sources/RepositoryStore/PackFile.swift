@@ -1,5 +1,5 @@
 package import ChunkCodec
-internal import Platform
+package import Platform
 package import RepositoryFormat
 
 /// A stored pack as its own directory describes it, independent of the index.
@@ -7,6 +7,20 @@ package struct PackFile: Sendable {
   package struct Block: Sendable {
     package let place: BlockPlace
     package let chunks: [PackDirectory.Chunk]
+
+    /// Calls `body` with each chunk of the opened block and its bytes, which are good during the call.
+    package func forEachChunk(
+      in plain: Bytes, _ body: (PackDirectory.Chunk, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+      try plain.withFilled { bytes in
+        var offset = 0
+        for chunk in chunks {
+          let end = offset + Int(chunk.length)
+          try body(chunk, UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
+          offset = end
+        }
+      }
+    }
   }
   package let id: ObjectID
   package let size: UInt64

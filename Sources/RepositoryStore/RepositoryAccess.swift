@@ -36,8 +36,10 @@ package struct RepositoryAccess: Sendable {
     return path
   }
 
-  package func open(cacheSize: Int = 64 << 20) throws -> Repository {
-    let store = try store()
+  /// `uploadLimit` is in bytes a second.
+  package func open(cacheSize: Int = 64 << 20, uploadLimit: Int? = nil) throws -> Repository {
+    let directory = try store()
+    let store: any ObjectStore = uploadLimit.map { LimitedStore(directory, bytesPerSecond: $0) } ?? directory
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
     return try Repository.open(store, secret: secret(), cacheSize: cacheSize)

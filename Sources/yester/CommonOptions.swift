@@ -29,7 +29,8 @@ struct AccessOptions: ParsableArguments {
     return access
   }
 
-  func open() throws -> Repository { try access.open() }
+  /// `uploadLimit` is in bytes a second.
+  func open(uploadLimit: Int? = nil) throws -> Repository { try access.open(uploadLimit: uploadLimit) }
 }
 
 /// How results are shown.

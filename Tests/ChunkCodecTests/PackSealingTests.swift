@@ -37,7 +37,8 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
       if plain[0] == 7 && size > 1000 { #expect(compression == .zstd && sealed.count < size / 100) }
       #expect(sealed.count <= plain.count + AESGCM.tagSize)
       let place = place(9, sealed.count, plain.count, compression)
-      #expect(try open(codec, Array(sealed.filled), key, place) == plain, "seed \(SeededGenerator.seed)")
+      #expect(
+        try open(codec, Array(sealed.withFilled { Array($0) }), key, place) == plain, "seed \(SeededGenerator.seed)")
     }
   }
 
@@ -56,7 +57,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (key, _) = try PackKey.make(.data, Keys.full)
     let (bytes, used) = try plain.withUnsafeBytes { try codec.seal($0, key: key, number: 1) }
     #expect(used == compression)
-    let sealed = Array(bytes.filled)
+    let sealed = bytes.withFilled { Array($0) }
     func read(_ bytes: [UInt8]) throws { _ = try open(codec, bytes, key, place(1, bytes.count, plain.count, used)) }
     try read(sealed)
     #expect(placesThatMayChange(in: sealed) { try read($0) } == [])
@@ -68,7 +69,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (key, header) = try PackKey.make(.data, Keys.full)
     let (otherKey, _) = try PackKey.make(.data, Keys.full)
     let (bytes, used) = try plain.withUnsafeBytes { try codec.seal($0, key: key, number: 1) }
-    let sealed = Array(bytes.filled)
+    let sealed = bytes.withFilled { Array($0) }
     #expect(throws: Never.self) { try open(codec, sealed, key, place(1, sealed.count, 500, .zstd)) }
     for bad in [
       place(0, sealed.count, 500, used), place(2, sealed.count, 500, used), place(1, sealed.count, 499, used),
@@ -106,7 +107,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
       var out = [UInt8](repeating: 0, count: size)
       try bytes.withUnsafeBytes { raw in try out.withUnsafeMutableBytes { try zstd.decompress(raw, into: $0) } }
     }
-    let frame = Array(packed.filled)
+    let frame = packed.withFilled { Array($0) }
     try read(frame, 5000)
     for size in [4999, 5001, 1] { #expect(throws: FormatError.self) { try read(frame, size) } }
     #expect(throws: FormatError.self) { try read(Array(frame.dropLast()), 5000) }

@@ -2,6 +2,7 @@ internal import ChunkCodec
 internal import Platform
 package import RepositoryFormat
 package import RepositoryStore
+internal import Synchronization
 
 /// Makes a snapshot: walk, read, cut, store, index, record.
 package enum Backup {
@@ -109,52 +110,56 @@ package enum Backup {
 
   /// The parts of one run and how they hang together.
   private final class Work {
-    private let repository: Repository
-    private let options: BackupOptions
     private let plan: SourcePlan
-    private let progress: RunProgress
     private let chunks: ChunkWriter?
-    private let sink: Sink
+    private let recorder: LocalListings.Recorder?
+    private let links: LinkTable
     private let walk: TreeWalk
-    private let counter: ReadCounter
-    private let problems: ProblemCounter
+    private let builder: TreeBuilder
+    private let bytesRead = Counter()
+    private let problems = Counter()
 
     init(
       _ repository: Repository, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
       _ progress: RunProgress, _ report: @escaping (PathProblem) -> Void
     ) throws {
-      self.repository = repository
-      self.options = options
       self.plan = plan
-      self.progress = progress
-      var settings = ChunkWriter.Settings()
-      settings.level = options.compressionLevel
-      chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
-      sink = Sink(chunks, options.isDryRun ? nil : Self.recorder(repository, options))
+      let chunks = options.isDryRun ? nil : ChunkWriter(repository, Self.settings(options))
+      self.chunks = chunks
+      let recorder = options.isDryRun ? nil : Self.recorder(repository, options)
+      self.recorder = recorder
       let keySet = repository.keyring.current
-      let writer = TreeWriter(sink, keySet: keySet)
-      let counter = ReadCounter()
-      let problems = ProblemCounter()
-      self.counter = counter
-      self.problems = problems
-      let ingest =
-        options.isDryRun
-        ? nil
-        : FileIngest(
-          writer, chunkerSeed: keySet.record.chunkerSeed, isStopped: { progress.stop.isRaised },
-          didRead: {
-            counter.bytes += UInt64($0)
-            progress.add(bytes: UInt64($0))
-          })
+      let links = LinkTable(nextGroup: base?.snapshot.record.nextLinkGroup ?? 1)
+      self.links = links
+      let bytesRead = bytesRead
+      let problems = problems
+      let reads = chunks.map { chunks in
+        FileReads(chunks, recorder) {
+          let ingest = FileIngest(
+            keySet, isStopped: { progress.stop.isRaised },
+            didRead: {
+              bytesRead.add(UInt64($0))
+              progress.add(bytes: UInt64($0))
+            })
+          return SourceReader(ingest, links)
+        }
+      }
+      builder = TreeBuilder(TreeWriter(ChunkNamer(keySet), Sink(chunks, recorder)), reads, links, progress: progress) {
+        if $0.kind == .unreadable || $0.kind == .changed { problems.add(1) }
+        report($0)
+      }
       walk = TreeWalk(
-        options, writer: writer, ingest: ingest, base: base, index: repository.index, progress: progress,
-        report: {
-          if $0.kind == .unreadable || $0.kind == .changed { problems.count += 1 }
-          report($0)
-        })
+        options, builder: builder, reads: reads, base: base, index: repository.index, links: links, progress: progress)
     }
 
-    var problemCount: Int { problems.count }
+    private static func settings(_ options: BackupOptions) -> ChunkWriter.Settings {
+      var settings = ChunkWriter.Settings()
+      settings.level = options.compressionLevel
+      if let workers = options.readConcurrency { settings.workers = workers }
+      return settings
+    }
+
+    var problemCount: Int { Int(problems.value) }
 
     /// A write-only key keeps a copy of the listings for the next run; without a place for it, that run reads all.
     private static func recorder(_ repository: Repository, _ options: BackupOptions) -> LocalListings.Recorder? {
@@ -173,24 +178,28 @@ package enum Backup {
         throw YesterError.system("Reading", "/", error)
       }
       try chunks?.flush()
-      try? sink.recorder?.commit()
+      try? recorder?.commit()
       var record = SnapshotRecord(root: root)
-      record.counts = walk.counts
-      record.counts.bytesRead = counter.bytes
+      record.counts = builder.counts
+      record.counts.bytesRead = bytesRead.value
       record.counts.bytesNew = chunks?.totals.newBytes ?? 0
       record.counts.bytesStored = chunks?.totals.storedBytes ?? 0
-      record.nextLinkGroup = walk.nextLinkGroup
+      record.nextLinkGroup = links.nextGroup
       return record
     }
   }
 
-  private final class ReadCounter { var bytes: UInt64 = 0 }
-  private final class ProblemCounter { var count = 0 }
+  /// A number that several threads add to.
+  private final class Counter: Sendable {
+    private let sum = Atomic<UInt64>(0)
+    var value: UInt64 { sum.load(ordering: .relaxed) }
+    func add(_ more: UInt64) { sum.add(more, ordering: .relaxed) }
+  }
 
-  /// Hands chunks to the repository, and listings to the local copy as well.
+  /// Hands listings to the repository, and to the local copy as well.
   private final class Sink: ChunkSink {
     private let chunks: ChunkWriter?
-    let recorder: LocalListings.Recorder?
+    private let recorder: LocalListings.Recorder?
     init(_ chunks: ChunkWriter?, _ recorder: LocalListings.Recorder?) {
       self.chunks = chunks
       self.recorder = recorder

@@ -29,7 +29,11 @@ package struct BackupOptions: Sendable {
   package var comparesChangeTime = true
   package var comparesInode = true
 
-  package var compressionLevel = 3
+  /// zstd's, from 1 to 19; nil for the best bargain.
+  package var compressionLevel: Int?
+  /// Files read and blocks sealed at the same time; nil for as many as there are processors.
+  package var readConcurrency: Int?
+  package static let readConcurrencyMax = 64
   /// Somebody watches the progress: it is worth a second look at the sources to know how much there is.
   package var showsProgress = false
   /// Only say what would be done.

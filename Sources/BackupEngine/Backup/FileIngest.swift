@@ -1,56 +1,74 @@
 internal import ChunkCodec
-package import Platform
-package import RepositoryFormat
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
 
-/// Reads one file, cuts it and stores its chunks. One thread at a time; its buffers are used again for each file.
-package final class FileIngest {
+/// Reads files, cuts them and stores their chunks. One thread at a time; its buffers are used again for each file.
+final class FileIngest {
   /// Holes beyond this make the SHA-256 of the whole too expensive: it would take longer than the backup.
-  package static let hashedHolesMax: UInt64 = 1 << 30
+  static let hashedHolesMax: UInt64 = 1 << 30
+  /// What is read at once of a large file: what a processor's second cache holds beside all else.
+  private static let readSize = 256 << 10
   private static let inlinePiecesMax = 64
   private static let listPiecesMax = 4096
 
-  private let writer: TreeWriter
+  private let namer: ChunkNamer
   private let cutter: Cutter
   private let fileHash = SHA256()
-  private let buffer = Bytes(capacity: 2 * Cutter.sizeMax)
-  private let zeros = Bytes(capacity: 1 << 20)
-  private let isStopped: () -> Bool
-  private let didRead: (Int) -> Void
+  private lazy var buffer = Bytes(capacity: Cutter.sizeMax + Self.readSize)
+  private lazy var zeros = Self.makeZeros()
+  private let isStopped: @Sendable () -> Bool
+  private let didRead: @Sendable (Int) -> Void
 
-  package init(
-    _ writer: TreeWriter, chunkerSeed: [UInt8], isStopped: @escaping () -> Bool, didRead: @escaping (Int) -> Void
-  ) {
-    self.writer = writer
+  init(_ keySet: KeySet, isStopped: @escaping @Sendable () -> Bool, didRead: @escaping @Sendable (Int) -> Void) {
+    namer = ChunkNamer(keySet)
+    cutter = Cutter(seed: keySet.record.chunkerSeed)
     self.isStopped = isStopped
     self.didRead = didRead
-    cutter = Cutter(seed: chunkerSeed)
-    zeros.whole.initializeMemory(as: UInt8.self, repeating: 0)
-    zeros.count = zeros.capacity
   }
 
-  package struct Result {
-    package let size: UInt64
-    package let content: FileContent
+  private static func makeZeros() -> Bytes {
+    let zeros = Bytes(capacity: 1 << 20)
+    zeros.whole.initializeMemory(as: UInt8.self, repeating: 0)
+    zeros.count = zeros.capacity
+    return zeros
+  }
+
+  struct Result {
+    let size: UInt64
+    let content: FileContent
+    /// One call has read all of it, as far as its size was known before.
+    let isOneRead: Bool
+  }
+
+  /// Where a file's chunks go: data to the lane, content lists to the sink.
+  struct Target {
+    let lane: ChunkLane
+    let sink: any ChunkSink
   }
 
   /// Stores what the file holds now, up to `size` bytes. `blocks` (of 512 bytes) tells whether it may have holes.
-  package func store(_ file: Descriptor, size: UInt64, blocks: UInt64) throws -> Result {
-    if size == 0 { return Result(size: 0, content: .empty) }
+  func store(_ file: Descriptor, size: UInt64, blocks: UInt64, to target: Target) throws -> Result {
+    if size == 0 { return Result(size: 0, content: .empty, isOneRead: true) }
     let mayHaveHoles = blocks < (size + 511) / 512
-    if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size)) }
-    return try storePieces(file, size, mayHaveHoles: mayHaveHoles)
+    if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size), target.lane) }
+    return try storePieces(file, size, mayHaveHoles: mayHaveHoles, target)
   }
 
-  private func storeWhole(_ file: Descriptor, _ size: Int) throws -> Result {
-    let got = try file.read(into: UnsafeMutableRawBufferPointer(start: buffer.base, count: size), at: 0)
+  private func storeWhole(_ file: Descriptor, _ size: Int, _ lane: ChunkLane) throws -> Result {
+    let room = try lane.room(size)
+    let got = try file.readFirst(into: room)
     didRead(got)
-    if got == 0 { return Result(size: 0, content: .empty) }
-    let (_, digest) = try writer.store(data: UnsafeRawBufferPointer(start: buffer.base, count: got))
-    return Result(size: UInt64(got), content: .single(digest))
+    if got == 0 { return Result(size: 0, content: .empty, isOneRead: false) }
+    let (id, digest) = namer.name(UnsafeRawBufferPointer(rebasing: room[..<got]), .data)
+    try lane.keep(id, count: got)
+    return Result(size: UInt64(got), content: .single(digest), isOneRead: got == size)
   }
 
-  private func storePieces(_ file: Descriptor, _ size: UInt64, mayHaveHoles: Bool) throws -> Result {
-    var list = PieceList(writer)
+  private func storePieces(
+    _ file: Descriptor, _ size: UInt64, mayHaveHoles: Bool, _ target: Target
+  ) throws -> Result {
+    var list = PieceList(TreeWriter(namer, target.sink))
     var offset: UInt64 = 0
     var holes: UInt64 = 0
     var isHashed = true
@@ -67,11 +85,12 @@ package final class FileIngest {
         if offset == size { break }
       }
       let end = mayHaveHoles ? min(size, UInt64(try file.nextHole(from: Int64(offset)))) : size
-      let reached = try storeData(file, offset, end, isHashed: isHashed, &list)
+      let reached = try storeData(file, offset, end, isHashed: isHashed, target.lane, &list)
       offset = reached
       if reached < end { break }  // The file is shorter than it was.
     }
-    return Result(size: offset, content: offset == 0 ? .empty : try list.finish(isHashed ? fileHash.finish() : nil))
+    let content = offset == 0 ? .empty : try list.finish(isHashed ? fileHash.finish() : nil)
+    return Result(size: offset, content: content, isOneRead: false)
   }
 
   private func hashZeros(_ count: UInt64) {
@@ -83,45 +102,54 @@ package final class FileIngest {
     }
   }
 
-  /// Cuts the stretch from `start` to `end`; how far it got.
+  /// Cuts the stretch from `start` to `end`; how far it got. What was read is hashed and looked through at once, while
+  /// it is in the processor's cache.
   private func storeData(
-    _ file: Descriptor, _ start: UInt64, _ end: UInt64, isHashed: Bool, _ list: inout PieceList
+    _ file: Descriptor, _ start: UInt64, _ end: UInt64, isHashed: Bool, _ lane: ChunkLane,
+    _ list: inout PieceList
   ) throws -> UInt64 {
     var readTo = start
+    /// Bytes of the chunk at hand, at the beginning of the buffer.
     var filled = 0
-    var used = 0
-    while true {
-      if filled - used < Cutter.sizeMax && readTo < end {
-        buffer.base.copyMemory(from: buffer.base + used, byteCount: filled - used)
-        filled -= used
-        used = 0
-        let room = Int(min(UInt64(buffer.capacity - filled), end - readTo))
-        let part = UnsafeMutableRawBufferPointer(start: buffer.base + filled, count: room)
-        let got = try file.read(into: part, at: Int64(readTo))
-        if isHashed { fileHash.update(UnsafeRawBufferPointer(start: part.baseAddress, count: got)) }
-        didRead(got)
-        readTo += UInt64(got)
+    var scan = Cutter.Scan()
+    namer.start()
+    while readTo < end {
+      if isStopped() { throw Stopped() }
+      let room = Int(min(UInt64(Self.readSize), end - readTo))
+      let got = try buffer.withRoom(filled + room) { memory in
+        let piece = UnsafeMutableRawBufferPointer(rebasing: memory[filled...])
+        let got = try file.read(into: piece, at: Int64(readTo))
+        if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
+        var from = filled
         filled += got
-        if got < room { return try cutRest(readTo, used: used, filled: filled, &list) }
-        if isStopped() { throw Stopped() }
+        while let length = cutter.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled]), &scan) {
+          namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<length]))
+          try add(UnsafeRawBufferPointer(rebasing: memory[..<length]), lane, &list)
+          // The rest begins the next chunk.
+          memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[length..<filled]))
+          filled -= length
+          from = 0
+          scan = Cutter.Scan()
+          namer.start()
+        }
+        namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<filled]))
+        return got
       }
-      if used == filled { return readTo }
-      used += try cutOne(used, filled, &list)
+      didRead(got)
+      readTo += UInt64(got)
+      if got < room { break }  // The file is shorter than it was.
     }
-  }
-
-  private func cutRest(_ readTo: UInt64, used: Int, filled: Int, _ list: inout PieceList) throws -> UInt64 {
-    var used = used
-    while used < filled { used += try cutOne(used, filled, &list) }
+    if filled > 0 {
+      try buffer.withRoom(filled) { try add(UnsafeRawBufferPointer($0), lane, &list) }
+    }
     return readTo
   }
 
-  private func cutOne(_ used: Int, _ filled: Int, _ list: inout PieceList) throws -> Int {
-    let rest = UnsafeRawBufferPointer(start: buffer.base + used, count: filled - used)
-    let length = cutter.cut(rest)
-    let (id, _) = try writer.store(data: UnsafeRawBufferPointer(rebasing: rest[..<length]))
-    try list.append(ContentPiece(length: UInt64(length), chunk: id))
-    return length
+  /// Stores the chunk whose bytes `namer` has had.
+  private func add(_ chunk: UnsafeRawBufferPointer, _ lane: ChunkLane, _ list: inout PieceList) throws {
+    let id = namer.finish(.data)
+    try lane.add(id, kind: .data, chunk)
+    try list.append(ContentPiece(length: UInt64(chunk.count), chunk: id))
   }
 
   /// Pieces on their way into an entry or, when there are many, into lists.

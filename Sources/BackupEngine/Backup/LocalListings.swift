@@ -4,6 +4,7 @@ internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
 internal import SnapshotTree
+internal import Synchronization
 
 /// A sealed copy of a writer's own last listings, in the local cache: how a write-only key, which cannot read the
 /// repository, finds out what changed.
@@ -25,15 +26,18 @@ enum LocalListings {
     KeyDerivation.hkdf(keyring.payload.listKey, salt: salt, "yester local listings 1")
   }
 
-  /// Writes a new copy; it takes the place of the old one when it is whole.
-  final class Recorder {
+  /// Writes a new copy; it takes the place of the old one when it is whole. For any thread.
+  final class Recorder: Sendable {
+    private struct State: ~Copyable {
+      let cipher = AESGCM()
+      var buffered = ByteWriter(capacity: 1 << 20)
+      var seen: Set<ObjectID> = []
+    }
     private let file: Descriptor
     private let temporary: String
     private let path: String
     private let key: [UInt8]
-    private let cipher = AESGCM()
-    private var buffered = ByteWriter(capacity: 1 << 20)
-    private var seen: Set<ObjectID> = []
+    private let state: Mutex<State>
 
     init(_ repository: Repository, path: String) throws(Errno) {
       self.path = path
@@ -42,27 +46,31 @@ enum LocalListings {
       file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
       let salt = System.random(32)
       key = LocalListings.key(repository.keyring, salt: salt)
-      buffered.raw(magic)
-      buffered.raw(salt)
+      var start = State()
+      start.buffered.raw(magic)
+      start.buffered.raw(salt)
+      state = Mutex(start)
     }
 
     func add(_ id: ObjectID, _ bytes: UnsafeRawBufferPointer) throws(Errno) {
-      guard seen.insert(id).inserted else { return }
-      let nonce = Nonce(4, UInt64(seen.count))
-      let sealed = cipher.seal(Array(bytes), key: key, nonce: nonce, authenticating: id.bytes)
-      buffered.id(id)
-      buffered.u32(UInt32(sealed.count))
-      buffered.raw(sealed)
-      if buffered.count > 1 << 20 { try flush() }
+      try state.withLock { (state) throws(Errno) in
+        guard state.seen.insert(id).inserted else { return }
+        let nonce = Nonce(4, UInt64(state.seen.count))
+        let sealed = state.cipher.seal(Array(bytes), key: key, nonce: nonce, authenticating: id.bytes)
+        state.buffered.id(id)
+        state.buffered.u32(UInt32(sealed.count))
+        state.buffered.raw(sealed)
+        if state.buffered.count > 1 << 20 { try flush(&state) }
+      }
     }
 
-    private func flush() throws(Errno) {
-      try file.write(buffered.bytes)
-      buffered.removeAll()
+    private func flush(_ state: inout State) throws(Errno) {
+      try file.write(state.buffered.bytes)
+      state.buffered.removeAll()
     }
 
     func commit() throws(Errno) {
-      try flush()
+      try state.withLock { (state) throws(Errno) in try flush(&state) }
       try file.sync()
       try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(path.utf8), at: nil)
     }

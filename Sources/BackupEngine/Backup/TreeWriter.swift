@@ -3,37 +3,49 @@ internal import Platform
 package import RepositoryFormat
 internal import RepositoryStore
 
-/// Where the objects of a new tree go. One thread at a time.
+/// Where the chunks of a new tree go. One thread at a time.
 package protocol ChunkSink: AnyObject {
   /// Stores a chunk unless it is there already.
   func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws
 }
 
-/// Gives ids to what is written and hands it on. One thread at a time.
-package final class TreeWriter {
-  private let sink: any ChunkSink
+/// Gives chunks their ids. One thread at a time.
+package final class ChunkNamer {
   private let hash = SHA256()
   private let identifier: KeyedHash
 
-  package init(_ sink: any ChunkSink, keySet: KeySet) {
+  package init(_ keySet: KeySet) { identifier = KeyedHash(key: keySet.record.idKey) }
+
+  /// Begins a chunk whose bytes come in pieces.
+  package func start() { hash.start() }
+  package func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
+
+  /// The id of the chunk whose bytes were given.
+  package func finish(_ kind: ChunkKind) -> ObjectID { identifier.chunkID(hash.finish(), kind: kind) }
+
+  /// The id of a chunk, and the SHA-256 of its content.
+  package func name(_ bytes: UnsafeRawBufferPointer, _ kind: ChunkKind) -> (id: ObjectID, digest: Digest) {
+    let digest = hash.hash(bytes)
+    return (identifier.chunkID(digest, kind: kind), digest)
+  }
+}
+
+/// Stores objects of the tree. One thread at a time.
+package struct TreeWriter {
+  private let namer: ChunkNamer
+  private let sink: any ChunkSink
+
+  package init(_ namer: ChunkNamer, _ sink: any ChunkSink) {
+    self.namer = namer
     self.sink = sink
-    identifier = KeyedHash(key: keySet.record.idKey)
   }
 
   package func store(tree bytes: [UInt8]) throws -> ObjectID {
     try bytes.withUnsafeBytes { raw in
-      let id = identifier.chunkID(hash.hash(raw), kind: .tree)
+      let id = namer.name(raw, .tree).id
       try sink.add(id, kind: .tree, raw)
       return id
     }
-  }
-
-  /// Stores a piece of a file; also returns the SHA-256 of it.
-  package func store(data bytes: UnsafeRawBufferPointer) throws -> (id: ObjectID, digest: Digest) {
-    let digest = hash.hash(bytes)
-    let id = identifier.chunkID(digest, kind: .data)
-    try sink.add(id, kind: .data, bytes)
-    return (id, digest)
   }
 }
 

@@ -32,7 +32,7 @@ package final class LiveComparison {
   private let stop: CancellationFlag
   private let content: LiveContent
   private let excludes: ExcludeRules
-  private let forbidden: Set<TreeWalk.FileIdentity>
+  private let forbidden: Set<FileIdentity>
   private let mounts = MountTable()
   private let onProblem: (PathProblem) -> Void
   private var counts = DifferenceCounts()
@@ -54,7 +54,7 @@ package final class LiveComparison {
     excludes = (try? ExcludeRules(lines: snapshot.record.excludes)) ?? ExcludeRules()
     self.forbidden = Set(
       forbidden.compactMap { path in
-        (try? FileStatus(of: path)).map { TreeWalk.FileIdentity(device: $0.device, inode: $0.inode) }
+        (try? FileStatus(of: path)).map { FileIdentity($0) }
       }
     )
   }
@@ -157,7 +157,7 @@ package final class LiveComparison {
   private func isOutside(_ status: FileStatus) -> Bool {
     status.isDirectory
       && (mounts.virtualType(status.device) != nil
-        || forbidden.contains(TreeWalk.FileIdentity(device: status.device, inode: status.inode)))
+        || forbidden.contains(FileIdentity(status)))
   }
 
   /// A name that both have.

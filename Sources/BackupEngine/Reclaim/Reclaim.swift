@@ -178,11 +178,8 @@ package enum Reclaim {
         try progress.throwIfStopped()
         guard block.chunks.contains(where: { usage.isUsed($0.id) }) else { continue }
         let plain = try repository.reader.load(pack, block.place, file.key.key)
-        var offset = 0
-        for chunk in block.chunks {
-          let bytes = UnsafeRawBufferPointer(rebasing: plain.filled[offset..<(offset + Int(chunk.length))])
-          offset += Int(chunk.length)
-          guard usage.isUsed(chunk.id) else { continue }
+        try block.forEachChunk(in: plain) { chunk, bytes in
+          guard usage.isUsed(chunk.id) else { return }
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
             throw YesterError.damaged("The pack \(pack.short)", FormatError("a chunk in it is not what its id says"))
           }

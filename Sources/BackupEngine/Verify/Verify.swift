@@ -322,10 +322,7 @@ extension Verify.Result {
       if progress.stop.isRaised { return out }
       do {
         let plain = try repository.reader.load(pack, block.place, file.key.key)
-        var offset = 0
-        for chunk in block.chunks {
-          let bytes = UnsafeRawBufferPointer(rebasing: plain.filled[offset..<(offset + Int(chunk.length))])
-          offset += Int(chunk.length)
+        try block.forEachChunk(in: plain) { chunk, bytes in
           out.chunks += 1
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
             throw YesterError(

@@ -44,8 +44,21 @@ struct BackupCommand: ParsableCommand {
   @Flag(help: "Do not look at the inode number when deciding whether a file is unchanged.")
   var ignoreInode = false
 
-  @Option(help: ArgumentHelp("How hard to compress, 1 (fast) to 19 (small).", valueName: "level"))
-  var compression = 3
+  @Option(
+    help: ArgumentHelp(
+      "How hard to compress, 1 (fast) to 19 (small) (default: between 2 and 3, the best bargain).", valueName: "level"))
+  var compression: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How many files to read at the same time, compressing as many blocks (default: one for each processor).",
+      valueName: "number"))
+  var readConcurrency: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write at most so many KiB a second to the repository (default: as many as it takes).", valueName: "KiB"))
+  var limitUpload: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -58,12 +71,18 @@ struct BackupCommand: ParsableCommand {
   enum VerifyMethod: String, ExpressibleByArgument, CaseIterable { case mount }
 
   func validate() throws {
-    guard Zstd.levels.contains(compression) else { throw ValidationError("--compression takes 1 to 19.") }
+    guard compression.map(Zstd.levels.contains) ?? true else { throw ValidationError("--compression takes 1 to 19.") }
+    guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
+      throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
+    }
+    guard limitUpload.map((1...1 << 30).contains) ?? true else {
+      throw ValidationError("--limit-upload takes 1 or more (KiB a second).")
+    }
     guard verify == nil || !dryRun else { throw ValidationError("A dry run makes nothing that could be verified.") }
   }
 
   func run() throws {
-    let repository = try access.open()
+    let repository = try access.open(uploadLimit: limitUpload.map { $0 << 10 })
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
     options.sources = paths
@@ -71,6 +90,7 @@ struct BackupCommand: ParsableCommand {
     options.comparesChangeTime = !ignoreCtime
     options.comparesInode = !ignoreInode
     options.compressionLevel = compression
+    options.readConcurrency = readConcurrency
     options.isDryRun = dryRun
     options.program = Version.text
     options.showsProgress = !output.quiet && (output.json || Descriptor.terminalColumns(2) > 0)

@@ -1,0 +1,97 @@
+internal import ChunkCodec
+internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+
+/// Files that one worker reads one after the other.
+final class FileBatch: Sendable {
+  private struct State {
+    var results: [FileResult] = []
+    var end: Result<Void, any Error>?
+  }
+  let requests: [FileRequest]
+  private let state = Monitor(State())
+
+  init(_ requests: [FileRequest]) { self.requests = requests }
+
+  /// Reads them all; an error ends it for all that are left.
+  func run(_ read: (FileRequest) throws -> FileResult) {
+    var results: [FileResult] = []
+    results.reserveCapacity(requests.count)
+    do {
+      for request in requests { results.append(try read(request)) }
+      state.update { [results] in $0 = State(results: results, end: .success(())) }
+    } catch { state.update { [results] in $0 = State(results: results, end: .failure(error)) } }
+  }
+
+  var isDone: Bool { state.withLock { $0.end != nil } }
+
+  /// What reading one of them gave. Waits for it; throws what ended the reading.
+  func result(_ place: Int) throws -> FileResult {
+    try state.wait { state -> Result<FileResult, any Error>? in
+      if place < state.results.count { return .success(state.results[place]) }
+      return state.end.map { end in end.map { preconditionFailure("a batch that ended well has all results") } }
+    }.get()
+  }
+}
+
+/// Has the writer's workers read files, some at a time: files that stand together are stored together.
+final class FileReads {
+  private static let batchMax = 16
+
+  private let chunks: ChunkWriter
+  private let recorder: LocalListings.Recorder?
+  private let readers: Pool<SourceReader>
+  private var waiting: [FileRequest] = []
+  private var batch: PendingBatch = PendingBatch()
+
+  /// Stands for a batch that is still being gathered.
+  final class PendingBatch {
+    fileprivate(set) var batch: FileBatch?
+  }
+
+  init(
+    _ chunks: ChunkWriter, _ recorder: LocalListings.Recorder?, readers: @escaping @Sendable () -> SourceReader
+  ) {
+    self.chunks = chunks
+    self.recorder = recorder
+    self.readers = Pool(readers)
+  }
+
+  /// Takes on a file; where its result will be.
+  func add(_ request: FileRequest) throws -> (batch: PendingBatch, place: Int) {
+    waiting.append(request)
+    let place = (batch, waiting.count - 1)
+    if waiting.count == Self.batchMax { try flush() }
+    return place
+  }
+
+  /// Hands over what was gathered.
+  func flush() throws {
+    guard !waiting.isEmpty else { return }
+    let files = FileBatch(waiting)
+    batch.batch = files
+    batch = PendingBatch()
+    waiting.removeAll(keepingCapacity: true)
+    let readers = readers
+    let recorder = recorder
+    try chunks.submit { lane in
+      let target = FileIngest.Target(lane: lane, sink: LaneSink(lane, recorder))
+      readers.use { reader in files.run { try reader.read($0, to: target) } }
+    }
+  }
+}
+
+/// Hands chunks to a worker's lane, and listings to the local copy as well.
+private final class LaneSink: ChunkSink {
+  private let lane: ChunkLane
+  private let recorder: LocalListings.Recorder?
+  init(_ lane: ChunkLane, _ recorder: LocalListings.Recorder?) {
+    self.lane = lane
+    self.recorder = recorder
+  }
+  func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws {
+    try lane.add(id, kind: kind, bytes)
+    if kind == .tree { try recorder?.add(id, bytes) }
+  }
+}

@@ -1,0 +1,67 @@
+internal import Glibc
+internal import Platform
+
+/// The names in a directory, sorted: one block of bytes and where each begins, so that a million of them
+/// cost little.
+struct NameList {
+  private var bytes: [UInt8] = []
+  private var starts: [UInt32] = []
+  private var types: [UInt8] = []
+  private var order: [UInt32] = []
+
+  init() {}
+
+  init(_ directory: Descriptor) throws(Errno) {
+    var bytes: [UInt8] = []
+    var starts: [UInt32] = [0]
+    var types: [UInt8] = []
+    try Directory.forEachName(directory) { name, type in
+      bytes.append(contentsOf: name)
+      types.append(type)
+      starts.append(UInt32(bytes.count))
+    }
+    self.bytes = bytes
+    self.starts = starts
+    self.types = types
+    var order = (0..<UInt32(starts.count - 1)).map { $0 }
+    bytes.withUnsafeBytes { raw in
+      func name(_ place: UInt32) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(place)])..<Int(starts[Int(place) + 1])])
+      }
+      order.sort { name($0).precedes(name($1)) }
+    }
+    self.order = order
+  }
+
+  init(_ names: [[UInt8]]) {
+    starts = [0]
+    for name in names.sorted(by: { $0.precedes($1) }) {
+      bytes.append(contentsOf: name)
+      starts.append(UInt32(bytes.count))
+      types.append(UInt8(DT_UNKNOWN))
+      order.append(UInt32(order.count))
+    }
+  }
+
+  var count: Int { order.count }
+
+  subscript(place: Int) -> [UInt8] {
+    let at = Int(order[place])
+    return Array(bytes[Int(starts[at])..<Int(starts[at + 1])])
+  }
+
+  /// A `DT_` value; `DT_UNKNOWN` where the file system does not say.
+  func type(_ place: Int) -> UInt8 { types[Int(order[place])] }
+
+  func contains(_ name: [UInt8]) -> Bool {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      let here = self[middle]
+      if here == name { return true }
+      if here.precedes(name) { low = middle + 1 } else { high = middle }
+    }
+    return false
+  }
+}

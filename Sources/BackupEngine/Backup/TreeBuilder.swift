@@ -1,0 +1,177 @@
+internal import Platform
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// Builds the new tree, from the bottom up, from what a walk meets. The walk goes on while files are read by others:
+/// its steps wait here, and are taken in their order. One thread.
+final class TreeBuilder {
+  enum Step {
+    /// A directory, without its listing. What follows is in it, until it is left.
+    case enter(Entry, base: SnapshotNode?)
+    /// `isIncomplete`: something was left out.
+    case leave(isIncomplete: Bool)
+    /// Anything else.
+    case entry(Entry, base: SnapshotNode?)
+    /// One more name of a file that the link table has.
+    case link(FileIdentity, name: [UInt8], base: SnapshotNode?)
+    /// A file that somebody reads.
+    case file(FileReads.PendingBatch, place: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
+    /// The same when it has been read already.
+    case result(FileResult, name: [UInt8], path: [UInt8], base: SnapshotNode?)
+    /// Something of the base that was met again and could not be stored.
+    case lost(base: SnapshotNode)
+    /// Of something in the directory that was entered last.
+    case problem(PathProblem)
+  }
+  private struct Frame {
+    var entry: Entry
+    let base: SnapshotNode?
+    var listing = ListingBuilder()
+    /// Entries of the base's directory that were met again, with all below them.
+    var matched: UInt64 = 0
+  }
+
+  /// Steps that wait for a file; some hundred bytes each.
+  private static let stepsMax = 4096
+
+  private let writer: TreeWriter
+  private let reads: FileReads?
+  private let links: LinkTable
+  private let progress: RunProgress
+  private let report: (PathProblem) -> Void
+  private var steps: [Step] = []
+  private var next = 0
+  private var stack: [Frame] = []
+  private var root: Entry?
+  private(set) var counts = SnapshotCounts()
+
+  init(
+    _ writer: TreeWriter, _ reads: FileReads?, _ links: LinkTable, progress: RunProgress,
+    report: @escaping (PathProblem) -> Void
+  ) {
+    self.writer = writer
+    self.reads = reads
+    self.links = links
+    self.progress = progress
+    self.report = report
+  }
+
+  func take(_ step: Step) throws {
+    steps.append(step)
+    try advance(leaving: Self.stepsMax)
+  }
+
+  /// The root's entry, when the walk has left it.
+  func finish() throws -> Entry {
+    try reads?.flush()
+    try advance(leaving: 0)
+    guard let root else { preconditionFailure("the walk has left the root") }
+    return root
+  }
+
+  /// Takes the steps that wait for nothing, and waits for others while more than `leaving` are there.
+  private func advance(leaving: Int) throws {
+    while next < steps.count {
+      if case .file(let pending, _, _, _, _) = steps[next], !(pending.batch?.isDone ?? false) {
+        if steps.count - next <= leaving { break }
+        if pending.batch == nil { try reads?.flush() }
+      }
+      let step = steps[next]
+      next += 1
+      try perform(step)
+    }
+    if next == steps.count || next >= Self.stepsMax {
+      steps.removeFirst(next)
+      next = 0
+    }
+  }
+
+  private func perform(_ step: Step) throws {
+    switch step {
+    case .enter(let entry, let base):
+      match(base)
+      stack.append(Frame(entry: entry, base: base))
+    case .leave(let isIncomplete): try leave(isIncomplete)
+    case .entry(let entry, let base):
+      match(base)
+      try store(entry, base)
+    case .link(let file, let name, let base):
+      match(base)
+      if let entry = links.meet(file, name: name, base: base?.entry) { try store(entry, base) }
+    case .file(let pending, let place, let name, let path, let base):
+      match(base)
+      guard let batch = pending.batch else { preconditionFailure("the batch was handed over before") }
+      try finish(try batch.result(place), name, path, base)
+    case .result(let result, let name, let path, let base):
+      match(base)
+      try finish(result, name, path, base)
+    case .lost(let base): match(base)
+    case .problem(let problem): note(problem)
+    }
+  }
+
+  private func match(_ base: SnapshotNode?) {
+    if let base, !stack.isEmpty { stack[stack.count - 1].matched += 1 + base.entry.below }
+  }
+
+  private func finish(_ result: FileResult, _ name: [UInt8], _ path: [UInt8], _ base: SnapshotNode?) throws {
+    for problem in result.problems { note(problem) }
+    switch result.outcome {
+    case .entry(let entry): try store(entry, base)
+    case .linked(let file):
+      guard let entry = links.meet(file, name: name, base: base?.entry) else {
+        return note(PathProblem(.unreadable, path, "it cannot be read, as under another of its names"))
+      }
+      try store(entry, base)
+    case .none: break
+    }
+  }
+
+  /// Reports a problem; where something is missing now, the directory says so.
+  func note(_ problem: PathProblem) {
+    if problem.kind == .unreadable {
+      if !stack.isEmpty { stack[stack.count - 1].entry.isIncomplete = true }
+      counts.unreadable += 1
+    }
+    report(problem)
+  }
+
+  private func leave(_ isIncomplete: Bool) throws {
+    var frame = stack.removeLast()
+    let (listing, below) = try frame.listing.finish(writer)
+    frame.entry.body = .directory(below: below, listing: listing)
+    if isIncomplete { frame.entry.isIncomplete = true }
+    if let base = frame.base, base.entry.isDirectory { counts.deleted += base.entry.below - frame.matched }
+    count(frame.entry, frame.base)
+    counts.directories += 1
+    if stack.isEmpty { root = frame.entry } else { try stack[stack.count - 1].listing.append(frame.entry, writer) }
+  }
+
+  private func store(_ entry: Entry, _ base: SnapshotNode?) throws {
+    if let base, base.entry.isDirectory { counts.deleted += base.entry.below }
+    count(entry, base)
+    switch entry.body {
+    case .file(let size, _):
+      counts.files += 1
+      counts.bytes += size
+    case .symbolicLink: counts.links += 1
+    case .directory: break
+    default: counts.others += 1
+    }
+    try stack[stack.count - 1].listing.append(entry, writer)
+  }
+
+  private func count(_ entry: Entry, _ base: SnapshotNode?) {
+    counts.entries += 1
+    progress.add(entries: 1)
+    guard let old = base?.entry, old.type == entry.type else {
+      counts.added += 1
+      if base != nil { counts.deleted += 1 }
+      return
+    }
+    var comparable = entry
+    // A directory's listing differs with anything below it; what counts is the directory itself.
+    if entry.isDirectory { comparable.body = old.body }
+    if comparable == old { counts.unchanged += 1 } else { counts.modified += 1 }
+  }
+}
