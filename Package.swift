@@ -31,13 +31,16 @@ let package = Package(
 
     // MARK: Platform
     .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: settings),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: settings),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: settings),
+
+    // What several targets of tests use. No program and no library may import it.
+    .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport", swiftSettings: settings),
 
     // MARK: RepositoryFormat
     .target(name: "RepositoryFormat", dependencies: ["Platform"], swiftSettings: settings),
     .testTarget(
       name: "RepositoryFormatTests",
-      dependencies: ["RepositoryFormat", "Platform"],
+      dependencies: ["Platform", "RepositoryFormat", "TestSupport"],
       swiftSettings: settings
     ),
 
@@ -49,7 +52,7 @@ let package = Package(
     ),
     .testTarget(
       name: "ChunkCodecTests",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat"],
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "TestSupport"],
       swiftSettings: settings
     ),
 
@@ -61,7 +64,7 @@ let package = Package(
     ),
     .testTarget(
       name: "RepositoryStoreTests",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore"],
+      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "TestSupport"],
       swiftSettings: settings
     ),
 
@@ -69,6 +72,13 @@ let package = Package(
     .target(
       name: "SnapshotTree",
       dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore"],
+      swiftSettings: settings
+    ),
+    .testTarget(
+      name: "SnapshotTreeTests",
+      dependencies: [
+        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree", "TestSupport",
+      ],
       swiftSettings: settings
     ),
 
@@ -82,6 +92,7 @@ let package = Package(
       name: "BackupEngineTests",
       dependencies: [
         "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+        "TestSupport",
       ],
       swiftSettings: settings
     ),
@@ -125,6 +136,7 @@ if Context.environment["YESTER_FUZZ"] != nil {
       name: "Fuzz",
       dependencies: [
         "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+        "TestSupport",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus"],

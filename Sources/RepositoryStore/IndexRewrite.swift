@@ -27,16 +27,16 @@ extension Repository {
   }
 
   private static let mergeCount = 8
-  /// Chunks of a segment that merging makes at most: they are sorted in memory, 40 bytes each.
-  private static let mergedChunksMax = 2_000_000
   private static let smallSegment = 4096
 
   /// Each run adds a segment; this joins eight of like size whenever there are so many, so that their number grows
   /// with the logarithm of the repository. Runs of other writers at the same time do no harm: at worst two segments
   /// say the same until these are joined in turn.
-  package func mergeIndexSegments() throws {
+  ///
+  /// `chunksMax` are the chunks of a segment that merging makes at most: they are sorted in memory, 40 bytes each.
+  package func mergeIndexSegments(chunksMax: Int = 2_000_000) throws {
     try index.refresh()
-    while let group = Self.mergeable(index.current.segments) {
+    while let group = Self.mergeable(index.current.segments, chunksMax) {
       // The local copies have no sums of their own: what goes into the repository for good is read from there again,
       // where its seals and its name are checked.
       guard let fresh = try index.reread(group.map(\.id)) else { return }
@@ -45,14 +45,14 @@ extension Repository {
   }
 
   /// Segments of one level that should become one: the smallest ones, as many as may be in one.
-  private static func mergeable(_ segments: [IndexSegment]) -> [IndexSegment]? {
+  private static func mergeable(_ segments: [IndexSegment], _ chunksMax: Int) -> [IndexSegment]? {
     let levels = Dictionary(grouping: segments) { level($0.chunkCount) }
     for (_, members) in levels.sorted(by: { $0.key < $1.key }) where members.count >= mergeCount {
       var group: [IndexSegment] = []
       var chunks = 0
       for segment in members.sorted(by: { ($0.chunkCount, $0.id) < ($1.chunkCount, $1.id) }) {
         chunks += segment.chunkCount
-        guard chunks <= mergedChunksMax else { break }
+        guard chunks <= chunksMax else { break }
         group.append(segment)
       }
       if group.count >= mergeCount { return group }

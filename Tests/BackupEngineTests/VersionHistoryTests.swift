@@ -1,12 +1,12 @@
+import BackupEngine
 import ChunkCodec
 import Glibc
 import Platform
 import RepositoryFormat
 import RepositoryStore
 import SnapshotTree
+import TestSupport
 import Testing
-
-@testable import BackupEngine
 
 /// Versions, comparison and search, held against walking every snapshot and comparing entry by entry.
 @Suite struct VersionHistoryTests {
@@ -39,14 +39,7 @@ import Testing
       }
     }
 
-    deinit {
-      for path in [folder, repository.cacheDirectory] {
-        guard let slash = path.lastIndex(of: "/"),
-          let above = try? Descriptor.open(String(path[..<slash]), Descriptor.directoryFlags)
-        else { continue }
-        try? LiveTree.remove(Array(path[path.index(after: slash)...].utf8), at: above)
-      }
-    }
+    deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
 
     func path(_ relative: String) -> [UInt8] { Array("\(folder)/tree/\(relative)".utf8) }
 

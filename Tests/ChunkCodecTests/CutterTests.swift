@@ -1,5 +1,6 @@
 import ChunkCodec
 import RepositoryFormat
+import TestSupport
 import Testing
 
 @Suite struct CutterTests {

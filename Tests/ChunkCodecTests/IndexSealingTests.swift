@@ -1,6 +1,7 @@
 import ChunkCodec
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 private let frame = IndexLayout.frameSize

@@ -7,6 +7,7 @@ Run all of them with
 They need root, /dev/fuse and a few tools, and fail loudly where one is missing.
 """
 
+import errno
 import hashlib
 import os
 import pathlib
@@ -19,6 +20,9 @@ import unittest
 
 from machine import (COMPARE, DONE, MIB, mounts_below, require_machine, run, run_measured, start, TEST_LIMIT, TIMEOUT,
                      YESTER)
+
+
+BLOCK = 1 << 16
 
 
 def make_tree(top, seed=1, files=40, size=8000, big=0):
@@ -169,6 +173,31 @@ class EndToEndTest(unittest.TestCase):
         target = self.temp / to
         self.yester("restore", f"{snapshot}:{path or self.source}", "--to", target, **options)
         return target
+
+    def read_block(self, descriptor, offset):
+        """A read that runs into damage may first give what lies before it."""
+        data = b""
+        while len(data) < BLOCK and (more := os.pread(descriptor, BLOCK - len(data), offset + len(data))):
+            data += more
+        return data
+
+    def bad_blocks(self, file, wanted):
+        """Which blocks of 64 KiB of a mounted file cannot be read; all others have to be right."""
+        bad, descriptor = [], os.open(file, os.O_RDONLY)
+        try:
+            # Each block by a request of its own, and none from the page cache.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+            for offset in range(0, len(wanted), BLOCK):
+                try:
+                    self.assertTrue(self.read_block(descriptor, offset) == wanted[offset:offset + BLOCK],
+                                    f"wrong data at {offset}")
+                except OSError as error:
+                    self.assertEqual(error.errno, errno.EIO)
+                    bad.append(offset)
+        finally:
+            os.close(descriptor)
+        return bad
 
     # Objects of the repository
 

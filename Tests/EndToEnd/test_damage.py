@@ -1,14 +1,11 @@
 """Damaged packs, and what still works then: verify names the paths, reads fail for that range alone, a backup heals."""
 
-import errno
 import os
 import random
 import unittest
 
 from machine import DAMAGED, DONE, FAILED, MIB, run
-from support import EndToEndTest, make_tree
-
-BLOCK = 1 << 16
+from support import BLOCK, EndToEndTest, make_tree
 
 
 class DamagedPacks(EndToEndTest):
@@ -30,29 +27,9 @@ class DamagedPacks(EndToEndTest):
         self.assertEqual((len(self.victims), len(self.bystanders)), (1, 1))
         self.pack = self.victims[0]
 
-    def read_block(self, descriptor, offset):
-        """A read that runs into damage may first give what lies before it."""
-        data = b""
-        while len(data) < BLOCK and (more := os.pread(descriptor, BLOCK - len(data), offset + len(data))):
-            data += more
-        return data
-
     def errors_of(self, file):
-        """Which blocks of 64 KiB cannot be read, and whether the others are right."""
-        wanted = (self.source / file.name).read_bytes()
-        bad = []
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            for offset in range(0, len(wanted), BLOCK):
-                try:
-                    self.assertTrue(self.read_block(descriptor, offset) == wanted[offset:offset + BLOCK],
-                                    f"wrong data at {offset}")
-                except OSError as error:
-                    self.assertEqual(error.errno, errno.EIO)
-                    bad.append(offset)
-        finally:
-            os.close(descriptor)
-        return bad
+        """Which blocks cannot be read of a file that is mounted under its own name."""
+        return self.bad_blocks(file, (self.source / file.name).read_bytes())
 
     def assert_named(self, *words, level="data"):
         ran = self.verify("--level", level, status=DAMAGED)

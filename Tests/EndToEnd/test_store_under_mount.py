@@ -8,9 +8,7 @@ import time
 import unittest
 
 from machine import MIB, run, start, wait_until, YESTERFS
-from support import EndToEndTest, make_tree
-
-BLOCK = 1 << 16
+from support import BLOCK, EndToEndTest, make_tree
 
 
 class MountedStore(EndToEndTest):
@@ -30,25 +28,6 @@ class MountedStore(EndToEndTest):
 
     def health(self, point):
         return json.loads((point / ".yester" / "health").read_text())
-
-    def bad_blocks(self, file, wanted):
-        """Which blocks cannot be read; all others have to be right."""
-        bad, descriptor = [], os.open(file, os.O_RDONLY)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-            for offset in range(0, len(wanted), BLOCK):
-                try:
-                    got = os.pread(descriptor, BLOCK, offset)
-                    while got and len(got) < len(wanted[offset:offset + BLOCK]):
-                        got += os.pread(descriptor, BLOCK - len(got), offset + len(got))
-                    self.assertTrue(got == wanted[offset:offset + BLOCK], f"wrong data at {offset}")
-                except OSError as error:
-                    self.assertEqual(error.errno, errno.EIO)
-                    bad.append(offset)
-        finally:
-            os.close(descriptor)
-        return bad
 
     def forget(self):
         run(["sync", "-f", self.temp])

@@ -1,6 +1,7 @@
 // Tree objects: leaves with their entries, branches, content lists.
 internal import Platform
 internal import RepositoryFormat
+internal import TestSupport
 
 let listingTargets: [Target] = [
   Target("leaf", seeds: { random { leafBytes($0.entries($0.below(6))) } + random { leafBytes([$0.root()]) } }) {

@@ -2,6 +2,7 @@
 internal import Glibc
 internal import Platform
 internal import RepositoryFormat
+internal import TestSupport
 
 @testable internal import ChunkCodec
 @testable internal import RepositoryStore
@@ -123,7 +124,7 @@ private func packDirectory(_ random: inout SeededGenerator) -> [UInt8] {
     var out = ByteWriter()
     out.u32(UInt32(plain.count))
     out.u8(isPacked ? 1 : 0)
-    if isPacked { out.raw(packed.filled) } else { out.raw(plain) }
+    if isPacked { packed.withFilled { out.raw($0) } } else { out.raw(plain) }
     return out.bytes
   }
 }

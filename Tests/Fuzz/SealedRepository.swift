@@ -95,7 +95,7 @@ struct SealedRepository {
     ]
     let end = key.sealDirectory(directory)
     let pack =
-      header + Array(sealed.filled) + end
+      header + sealed.withFilled { Array($0) } + end
       + PackLayout.trailer(
         directoryOffset: UInt64(header.count + sealed.count), directoryLength: UInt32(end.count))
     let id = SHA256.hash(pack)

@@ -1,6 +1,7 @@
 // Every truncation and every changed byte of every object must throw or give a value: a trap would end the program.
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 /// An encoded object, and a reader that also uses what it has read.

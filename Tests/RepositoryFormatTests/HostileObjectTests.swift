@@ -1,6 +1,7 @@
 // Objects that somebody made to do harm, and objects of other versions and repositories.
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 private func message(_ body: () throws -> Void) -> String {

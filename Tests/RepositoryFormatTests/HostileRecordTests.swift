@@ -1,6 +1,7 @@
 // Records with fields that do harm. They are signed, but a writer may be hostile as well.
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 @Suite struct HostileRecordTests {

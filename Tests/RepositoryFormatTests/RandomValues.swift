@@ -1,6 +1,7 @@
 // Random values of every record, made from a seed that failures print.
 import Platform
 import RepositoryFormat
+import TestSupport
 
 extension SeededGenerator {
   mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
@@ -8,7 +9,6 @@ extension SeededGenerator {
   mutating func sequence() -> UInt64 { number() % (Limits.sequenceMax + 1) }
   /// Of any magnitude.
   mutating func number() -> UInt64 { next() >> (next() % 64) }
-  mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
   mutating func id() -> ObjectID { bytes(32).withUnsafeBytes { ObjectID($0) } }
   mutating func keySetID() -> KeySetID { KeySetID(bytes(8)) }
 

@@ -1,6 +1,7 @@
 // Whatever is written comes back the same, for values of all kinds.
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")

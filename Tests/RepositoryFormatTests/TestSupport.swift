@@ -1,23 +1,8 @@
 // What the tests of this module share.
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
-
-/// SplitMix64 (Steele et al., OOPSLA 2014). `YESTER_TEST_SEED` repeats a run.
-struct SeededGenerator: RandomNumberGenerator {
-  static let seed = System.environment("YESTER_TEST_SEED").flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
-  private var state: UInt64
-
-  init(seed: UInt64 = SeededGenerator.seed) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
 
 let testRepository = RepositoryID((0..<16).map { UInt8($0) })
 

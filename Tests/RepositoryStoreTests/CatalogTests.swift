@@ -4,47 +4,7 @@ import RepositoryFormat
 import RepositoryStore
 import Testing
 
-private func record(_ day: Int) -> SnapshotRecord {
-  let time = Timestamp(seconds: Int64(day) * 86_400)
-  let root = Entry(
-    name: [],
-    permissions: 0o755,
-    owner: Owner(user: 0, group: 0),
-    modified: time,
-    changed: time,
-    born: nil,
-    linkCount: 2,
-    sourceInode: 2,
-    body: .directory(below: 0, listing: .zero)
-  )
-  var record = SnapshotRecord(root: root)
-  record.name = "202611" + pad(day) + "_0930"
-  record.start = time
-  record.end = time
-  return record
-}
-
 extension Repository {
-  fileprivate func addSnapshot(_ day: Int) throws -> ObjectID {
-    var record = record(day)
-    return try store(&record, after: SnapshotCatalog(self))
-  }
-
-  fileprivate func addNote(
-    _ kind: NoteRecord.Kind,
-    _ snapshots: [ObjectID],
-    day: Int = 0,
-    until: Timestamp? = nil
-  ) throws {
-    let catalog = try SnapshotCatalog(self)
-    let subjects = catalog.snapshots.filter { snapshots.contains($0.id) }.map {
-      NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
-    }
-    var note = NoteRecord(kind: kind, time: Timestamp(seconds: Int64(day)), subjects: subjects)
-    note.until = until
-    try store(note, after: catalog)
-  }
-
   fileprivate func remove(_ snapshots: [ObjectID]) throws {
     try addNote(.removed, snapshots)
     for id in snapshots { try store.delete(.snapshot(id)) }
@@ -128,7 +88,9 @@ extension Repository {
     // Records of another repository: as it is, and with this repository's id, made by somebody who has seen it.
     let other = try TestRepository().open()
     let stranger = try Keyring.generate(repository: repository.config.id)
-    for bytes in [try RecordSealing.seal(record(3), other.keyring), try RecordSealing.seal(record(3), stranger)] {
+    for bytes in [
+      try RecordSealing.seal(snapshotRecord(3), other.keyring), try RecordSealing.seal(snapshotRecord(3), stranger),
+    ] {
       let id = SHA256.hash(bytes)
       store["snapshots/\(id)"] = bytes
       #expect(try refused() == [id])

@@ -2,6 +2,7 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
 
 private func settings(interval: Int = 1000, bytes: UInt64 = 1 << 30, workers: Int = 3) -> ChunkWriter.Settings {

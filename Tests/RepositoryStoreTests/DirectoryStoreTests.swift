@@ -1,6 +1,7 @@
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
 
 private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32).withUnsafeBytes { ObjectID($0) } }

@@ -4,6 +4,7 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
 
 private let smallSettings: ChunkWriter.Settings = {
@@ -12,7 +13,6 @@ private let smallSettings: ChunkWriter.Settings = {
   settings.packSize = 3000
   settings.dataBlockSize = 1000
   settings.treeBlockSize = 500
-  settings.ownBlockSize = 700
   settings.indexIntervalChunks = 8
   settings.level = 1
   return settings

@@ -2,6 +2,7 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
 
 @Suite struct IndexCacheTests {

@@ -2,32 +2,8 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
-
-/// A pack that is not there, for segments that only say where things are.
-private func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedPack {
-  var offset: UInt32 = 128
-  var blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])] = []
-  for start in stride(from: 0, to: ids.count, by: perBlock) {
-    let chunks = ids[start..<min(ids.count, start + perBlock)].enumerated().map {
-      PackDirectory.Chunk(id: $1, length: UInt32($0 + 1))
-    }
-    let plain = chunks.reduce(0) { $0 + $1.length }
-    blocks.append(
-      (
-        BlockPlace(
-          number: UInt32(blocks.count),
-          offset: offset,
-          sealedLength: plain + 16,
-          plainLength: plain,
-          compression: .none
-        ), chunks
-      )
-    )
-    offset += plain + 16
-  }
-  return IndexedPack(pack: IndexLayout.Pack(id: pack, size: UInt64(offset), kind: .data), blocks: blocks)
-}
 
 @Suite struct IndexSegmentTests {
   @Test func findsWhatADictionaryFinds() throws {

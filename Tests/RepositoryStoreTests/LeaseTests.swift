@@ -2,6 +2,7 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
 
 private func names(_ test: TestRepository) throws -> [String] {

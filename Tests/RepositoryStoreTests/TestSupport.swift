@@ -1,30 +1,11 @@
-// What the tests of this module share: temporary directories, a repository to work in, and chunks.
+// What the tests of this module share: a repository to work in, and what to put into it.
 import ChunkCodec
 import Glibc
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 import Testing
-
-/// Runs `body` with a new directory under /tmp, and removes it with all that is in it, whatever happens.
-func withTemporaryDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
-  let path = "/tmp/yester-test-" + Hex.encode(System.random(8))
-  try Directory.makeAll(path)
-  defer { removeTree(path) }
-  return try body(path)
-}
-
-func removeTree(_ path: String) { removeTree(Array(path.utf8)) }
-
-private func removeTree(_ path: [UInt8]) {
-  if (try? FileStatus(of: path))?.isDirectory == true {
-    let names = (try? Directory.names(Descriptor.open(path, Descriptor.directoryFlags))) ?? []
-    for name in names { removeTree(path + [UInt8(ascii: "/")] + name) }
-    try? FileSystem.removeDirectory(path, at: nil)
-  } else {
-    try? FileSystem.removeFile(path, at: nil)
-  }
-}
 
 func writeFile(_ path: String, _ bytes: [UInt8]) throws {
   try Descriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600).write(bytes)
@@ -36,25 +17,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   for worker in workers { worker.join() }
 }
 
-/// SplitMix64 (Steele et al., OOPSLA 2014). `YESTER_TEST_SEED` repeats a run.
-struct SeededGenerator: RandomNumberGenerator {
-  static let seed = System.environment("YESTER_TEST_SEED").flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
-  private var state: UInt64
-
-  init(seed: UInt64 = SeededGenerator.seed) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func bytes(_ count: Int) -> [UInt8] {
-    var words = (0..<((count + 7) / 8)).map { _ in next().littleEndian }
-    return words.withUnsafeMutableBytes { Array($0.prefix(count)) }
-  }
+extension SeededGenerator {
   mutating func id() -> ObjectID { bytes(32).withUnsafeBytes { ObjectID($0) } }
 }
 
@@ -82,19 +45,24 @@ final class TestRepository: Sendable {
 
   deinit { removeTree(testCache + "/" + id.description) }
 
-  /// `other` is a store to go through, over the same objects.
-  func open(_ other: (any ObjectStore)? = nil, cacheSize: Int = 64 << 20) throws -> Repository {
-    try Repository.open(other ?? store, secret: secret, cacheSize: cacheSize)
+  /// `other` is a store to go through, over the same objects; `secret` that of another slot.
+  func open(
+    _ other: (any ObjectStore)? = nil, by secret: Secret? = nil, cacheSize: Int = 64 << 20
+  ) throws -> Repository {
+    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize)
   }
 
-  /// Adds a slot with a writer of its own, and opens the repository by it.
-  func addWriter(_ role: KeyRole) throws -> Repository {
+  /// Adds a slot with a writer of its own; what opens it.
+  func addSlot(_ role: KeyRole) throws -> Secret {
     let secret = Secret.keyFile(System.random(32))
     let keyring = try #require(try open().keyring.deriving(role))
     let slot = try KeySlot.seal(keyring, with: secret, label: "more", created: .now())
     try store.put(.slot(SHA256.hash(slot)), slot)
-    return try Repository.open(store, secret: secret)
+    return secret
   }
+
+  /// Adds a slot with a writer of its own, and opens the repository by it.
+  func addWriter(_ role: KeyRole) throws -> Repository { try open(by: addSlot(role)) }
 }
 
 /// A chunk to be stored, with the id that it has under a repository's keys.
@@ -130,6 +98,75 @@ extension ChunkWriter {
     for chunk in chunks { try writer.add(chunk) }
     try writer.flush()
   }
+}
+
+/// What there is to know of a snapshot of some day, without a tree.
+func snapshotRecord(_ day: Int) -> SnapshotRecord {
+  let time = Timestamp(seconds: Int64(day) * 86_400)
+  let root = Entry(
+    name: [],
+    permissions: 0o755,
+    owner: Owner(user: 0, group: 0),
+    modified: time,
+    changed: time,
+    born: nil,
+    linkCount: 2,
+    sourceInode: 2,
+    body: .directory(below: 0, listing: .zero)
+  )
+  var record = SnapshotRecord(root: root)
+  record.name = "202611" + pad(day) + "_0930"
+  record.start = time
+  record.end = time
+  return record
+}
+
+extension Repository {
+  @discardableResult
+  func addSnapshot(_ day: Int) throws -> ObjectID {
+    var record = snapshotRecord(day)
+    return try store(&record, after: SnapshotCatalog(self))
+  }
+
+  func addNote(
+    _ kind: NoteRecord.Kind,
+    _ snapshots: [ObjectID],
+    day: Int = 0,
+    until: Timestamp? = nil
+  ) throws {
+    let catalog = try SnapshotCatalog(self)
+    let subjects = catalog.snapshots.filter { snapshots.contains($0.id) }.map {
+      NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
+    }
+    var note = NoteRecord(kind: kind, time: Timestamp(seconds: Int64(day)), subjects: subjects)
+    note.until = until
+    try store(note, after: catalog)
+  }
+}
+
+/// A pack that is not there, for segments that only say where things are.
+func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedPack {
+  var offset: UInt32 = 128
+  var blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])] = []
+  for start in stride(from: 0, to: ids.count, by: perBlock) {
+    let chunks = ids[start..<min(ids.count, start + perBlock)].enumerated().map {
+      PackDirectory.Chunk(id: $1, length: UInt32($0 + 1))
+    }
+    let plain = chunks.reduce(0) { $0 + $1.length }
+    blocks.append(
+      (
+        BlockPlace(
+          number: UInt32(blocks.count),
+          offset: offset,
+          sealedLength: plain + 16,
+          plainLength: plain,
+          compression: .none
+        ), chunks
+      )
+    )
+    offset += plain + 16
+  }
+  return IndexedPack(pack: IndexLayout.Pack(id: pack, size: UInt64(offset), kind: .data), blocks: blocks)
 }
 
 /// The code of the `YesterError` that `body` throws.

@@ -1,42 +1,9 @@
 // Trees that only somebody with a key can have made: what once ended the driver, or kept it busy for ever.
-import ChunkCodec
-import Glibc
 import Platform
 import RepositoryFormat
 import RepositoryStore
 import SnapshotTree
 import Testing
-
-@testable import BackupEngine
-
-/// Chunks by their place, without keys.
-private final class Chunks: ChunkSource {
-  private let chunks = Monitor<[ObjectID: [UInt8]]>([:])
-
-  func add(_ bytes: [UInt8]) -> ObjectID {
-    let id = SHA256.hash(bytes)
-    chunks.withLock { $0[id] = bytes }
-    return id
-  }
-  func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
-    guard let found = chunks.withLock({ $0[id] }) else { throw YesterError(.damaged, "There is no such chunk") }
-    return BytesSlice(Bytes(found), offset: 0, count: found.count)
-  }
-  func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? { digest }
-}
-
-private func entry(_ name: String, _ body: EntryBody) -> Entry {
-  let time = Timestamp(seconds: 1)
-  return Entry(
-    name: Array(name.utf8), permissions: 0o755, owner: Owner(user: 0, group: 0), modified: time, changed: time,
-    born: nil, linkCount: 1, sourceInode: 1, body: body)
-}
-
-private func leaf(_ entries: [Entry]) -> [UInt8] {
-  var builder = LeafBuilder()
-  for entry in entries { builder.append(entry) }
-  return builder.finish()
-}
 
 @Suite struct HostileTreeTests {
   private let chunks = Chunks()
@@ -119,75 +86,5 @@ extension HostileTreeTests {
       }) != nil
     #expect(isRead == (name == "c"))
     #expect(names == (isRead ? [[0x61], [0x63]] : [[0x61]]))
-  }
-}
-
-@Suite struct HostileMountTests {
-  /// A mount of records without trees to speak of.
-  private func withMount(
-    _ host: String?, of records: [SnapshotRecord], _ body: (Namespace) throws -> Void
-  ) throws {
-    let folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
-    let store = try DirectoryStore.create(folder)
-    let secret = Secret.keyFile(System.random(32))
-    _ = try Repository.create(in: store, secret: secret, label: "test")
-    let repository = try Repository.open(store, secret: secret)
-    defer {
-      for path in [folder, repository.cacheDirectory] {
-        guard let slash = path.lastIndex(of: "/"),
-          let above = try? Descriptor.open(String(path[..<slash]), Descriptor.directoryFlags)
-        else { continue }
-        try? LiveTree.remove(Array(path[path.index(after: slash)...].utf8), at: above)
-      }
-    }
-    for record in records {
-      let bytes = try RecordSealing.seal(record, repository.keyring)
-      _ = try store.put(.snapshot(SHA256.hash(bytes)), bytes)
-    }
-    let mount = try Namespace(repository, Namespace.Options(host: host)) { _ in }
-    defer { mount.close() }
-    try body(mount)
-  }
-
-  private func record(_ name: String, host: String, below: UInt64) -> SnapshotRecord {
-    var record = SnapshotRecord(root: entry("", .directory(below: below, listing: .zero)))
-    record.name = name
-    record.host = host
-    record.counts.entries = .max
-    return record
-  }
-
-  /// What records count adds up to no more than 64 bits hold, and says nothing of how long a list of files will be.
-  @Test func recordsMayCountAnything() throws {
-    let records = ["20261119_0215", "20261120_0215"].map { record($0, host: "ada", below: Limits.snapshotEntriesMax) }
-    try withMount("ada", of: records) { mount in
-      let own = try Array(".yester".utf8).withUnsafeBytes { try mount.lookUp($0, in: 1) }
-      let info = try Array("backup_metadata.json".utf8).withUnsafeBytes { try mount.lookUp($0, in: own.node) }
-      #expect(info.size > 0)
-      _ = mount.totals()
-    }
-  }
-
-  @Test func onlyNamesBecomeDirectories() throws {
-    let hosts = ["ada", "..", ".", "a/b", "", String(repeating: "h", count: 256)]
-    try withMount(nil, of: hosts.map { record("20261120_0215", host: $0, below: 0) }) { mount in
-      var names: [String] = []
-      try mount.list(1, from: 0) { name, _, _ in
-        names.append(String(decoding: name, as: UTF8.self))
-        return true
-      }
-      #expect(names == ["ada"])
-    }
-  }
-
-  /// Two snapshots of one name are told apart by a number, for which the longest name has no room.
-  @Test func longNamesStayNames() throws {
-    let name = "20261120_0215_" + String(repeating: "n", count: 241)
-    try withMount("ada", of: [0, 1].map { record(name, host: "ada", below: $0) }) { mount in
-      try mount.list(1, from: 0) { name, _, _ in
-        #expect(isValidName(name))
-        return true
-      }
-    }
   }
 }

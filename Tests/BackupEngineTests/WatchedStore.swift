@@ -1,0 +1,1 @@
+../RepositoryStoreTests/WatchedStore.swift

@@ -1,0 +1,54 @@
+// Records that only somebody with a key can have made.
+import Platform
+import RepositoryFormat
+import SnapshotTree
+import Testing
+
+@Suite struct HostileMountTests {
+  /// A mount of records without trees to speak of.
+  private func withMount(_ host: String?, of records: [SnapshotRecord], _ body: (Namespace) throws -> Void) throws {
+    let test = try TestRepository()
+    for record in records { try test.add(record) }
+    try test.withMount(host, body)
+  }
+
+  private func record(_ name: String, host: String, below: UInt64) -> SnapshotRecord {
+    var record = SnapshotRecord(root: entry("", .directory(below: below, listing: .zero)))
+    record.name = name
+    record.host = host
+    record.counts.entries = .max
+    return record
+  }
+
+  /// What records count adds up to no more than 64 bits hold, and says nothing of how long a list of files will be.
+  @Test func recordsMayCountAnything() throws {
+    let records = ["20261119_0215", "20261120_0215"].map { record($0, host: "ada", below: Limits.snapshotEntriesMax) }
+    try withMount("ada", of: records) { (mount) throws in
+      #expect(try mount.node(".yester/backup_metadata.json").size > 0)
+      _ = mount.totals()
+    }
+  }
+
+  @Test func onlyNamesBecomeDirectories() throws {
+    let hosts = ["ada", "..", ".", "a/b", "", String(repeating: "h", count: 256)]
+    try withMount(nil, of: hosts.map { record("20261120_0215", host: $0, below: 0) }) { mount in
+      var names: [String] = []
+      try mount.list(1, from: 0) { name, _, _ in
+        names.append(String(decoding: name, as: UTF8.self))
+        return true
+      }
+      #expect(names == ["ada"])
+    }
+  }
+
+  /// Two snapshots of one name are told apart by a number, for which the longest name has no room.
+  @Test func longNamesStayNames() throws {
+    let name = "20261120_0215_" + String(repeating: "n", count: 241)
+    try withMount("ada", of: [0, 1].map { record(name, host: "ada", below: $0) }) { mount in
+      try mount.list(1, from: 0) { name, _, _ in
+        #expect(isValidName(name))
+        return true
+      }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+../RepositoryStoreTests/MemoryStore.swift
