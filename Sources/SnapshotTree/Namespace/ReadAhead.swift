@@ -24,6 +24,8 @@ final class ReadAhead: Sendable {
     var read: Position
     /// Behind what was opened last.
     var opened: Position
+    /// The file that was opened last, in whole or in part.
+    var openedFile: UInt64
     /// Bytes that were opened and not read yet, about.
     var distance: UInt64 = 0
     /// Reads in order so far.
@@ -34,6 +36,7 @@ final class ReadAhead: Sendable {
 
     mutating func take(_ plan: Plan) {
       opened = max(opened, plan.at)
+      openedFile = max(openedFile, plan.file)
       distance += plan.bytes
       isAtEnd = plan.isAtEnd
       isPlanning = false
@@ -44,6 +47,8 @@ final class ReadAhead: Sendable {
   fileprivate struct Plan {
     /// Behind the last of them.
     var at: Position
+    /// The last file with content on the way.
+    var file: UInt64
     var chunks: [(id: ObjectID, length: UInt64)] = []
     var bytes: UInt64 = 0
     var isAtEnd = false
@@ -103,7 +108,8 @@ final class ReadAhead: Sendable {
       else {
         state.nextID += 1
         state.streams.insert(
-          Stream(id: state.nextID, view: view, viewNumber: viewNumber, read: end, opened: end), at: 0)
+          Stream(
+            id: state.nextID, view: view, viewNumber: viewNumber, read: end, opened: end, openedFile: number), at: 0)
         if state.streams.count > Self.streamsMax { state.streams.removeLast() }
         return false
       }
@@ -147,15 +153,19 @@ final class ReadAhead: Sendable {
 
   /// What comes next in a stream: a large chunk, or small ones that together are about a block.
   private func plan(_ stream: Stream) -> Plan {
-    var plan = Plan(at: stream.opened)
+    var plan = Plan(at: stream.opened, file: stream.openedFile)
     do {
       let reader = stream.view.reader
       for _ in 0..<Self.gapMax where plan.bytes < Self.planSize {
-        guard plan.at.number < reader.entryCount, let node = try reader.node(plan.at.number) else {
+        // Nobody who goes on beyond so many entries without data would be known again.
+        guard plan.at.number - plan.file <= Self.gapMax, plan.at.number < reader.entryCount,
+          let node = try reader.node(plan.at.number)
+        else {
           plan.isAtEnd = true
           break
         }
         if case .file(let size, let content) = node.entry.body, plan.at.offset < size {
+          plan.file = plan.at.number
           var end = size
           try stream.view.content.forEachPiece(of: content, size: size, from: plan.at.offset, once: true) {
             guard let chunk = $1.chunk else { return true }
@@ -170,7 +180,7 @@ final class ReadAhead: Sendable {
         plan.at = Position(number: plan.at.number + 1, offset: 0)
       }
     } catch { plan.isAtEnd = true }
-    // Nobody who goes on beyond so many entries without data would be known again.
+    // Nothing but holes: there is no end of looking for what to open.
     if plan.bytes == 0 { plan.isAtEnd = true }
     return plan
   }
@@ -192,6 +202,7 @@ extension ReadAhead.Stream {
     distance -= min(distance, count)
     if opened <= read {
       opened = read
+      openedFile = read.number
       distance = 0
       isAtEnd = false
     }
