@@ -173,22 +173,21 @@ final class BlockWriter: Sendable {
   }
 
   private func perform(_ job: StoreJob, _ storing: Storing) {
+    // What failed is known before anybody hears that it is done.
     do {
+      try throwFailure()
       switch job {
       case .pack(let pack):
-        try throwFailure()
         try storing.store(pack)
-        let isIndexDue = claims.withLock { claims in
+        let isWanted = claims.withLock { claims in
           defer { claims.wantsIndex = false }
           return claims.wantsIndex
         }
-        if isIndexDue || storing.isIndexDue { try storeIndex(storing) }
-      case .index(let isDone):
-        defer { isDone.update { $0 = true } }
-        try throwFailure()
-        try storeIndex(storing)
+        if isWanted || storing.isIndexDue { try storeIndex(storing) }
+      case .index: try storeIndex(storing)
       }
     } catch { fail(error) }
+    if case .index(let isDone) = job { isDone.update { $0 = true } }
   }
 
   private func storeIndex(_ storing: Storing) throws {
@@ -239,8 +238,7 @@ private final class Storing: @unchecked Sendable {
     _ = try builder.store(in: repository.store, repository.keyring)
     try repository.index.refresh()
     segments += 1
-    // A run of many hours must not leave thousands. When this fails, the end of the run tries again.
-    if segments.isMultiple(of: 16) { try? repository.mergeIndexSegments() }
+    if segments.isMultiple(of: settings.mergeInterval) { try? repository.mergeIndexSegments() }
     defer {
       packs = []
       bytesSinceIndex = 0

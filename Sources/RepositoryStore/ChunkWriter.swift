@@ -20,6 +20,9 @@ package final class ChunkWriter {
     /// something to build on: earlier in the beginning, when there is little to lose but all of it would be.
     package var indexIntervalChunks = 150_000
     package var indexIntervalBytes: UInt64 = 1 << 30
+    /// Segments after which a run of many hours merges what it has stored of the index. Where that fails, the next time
+    /// will do.
+    package var mergeInterval = 16
     package init() {}
   }
   package struct Totals: Sendable {

@@ -39,10 +39,32 @@ import Testing
     #expect(SHA256.hash(Self.data).hex == "8da24389c74c1565f05ecf0e790b8d6b5eb6cbd9deb583606d07c537fde8e341")
     #expect(
       cut(Self.data) == [
-        1_361_824, 330_620, 1_170_975, 1_096_157, 1_107_138, 602_719, 689_877, 1_549_192, 1_081_562, 1_067_176,
-        1_317_035, 360_466, 848_171,
+        586_727, 775_097, 330_620, 689_653, 579_411, 555_621, 565_826, 545_082, 705_742, 335_654, 534_805, 155_072,
+        595_837, 451_302, 502_053, 699_020, 687_863, 613_972, 821_433, 643_485, 360_466, 655_880, 192_291,
       ]
     )
+  }
+
+  /// However the bytes come, the cuts are the same.
+  @Test(arguments: [1000, 65_536, 262_144, 5 << 20])
+  func cutsDoNotDependOnTheReading(piece: Int) {
+    let cutter = Cutter(seed: Self.seed)
+    var lengths: [Int] = []
+    var scan = Cutter.Scan()
+    var start = 0
+    var filled = 0
+    Self.data.withUnsafeBytes { raw in
+      while filled < raw.count {
+        filled = min(raw.count, filled + piece)
+        while let length = cutter.end(of: UnsafeRawBufferPointer(rebasing: raw[start..<filled]), &scan) {
+          lengths.append(length)
+          start += length
+          scan = Cutter.Scan()
+        }
+      }
+    }
+    if filled > start { lengths.append(filled - start) }
+    #expect(lengths == cut(Self.data))
   }
 
   @Test func lengthsAreWithinTheLimitsAndAddUp() {

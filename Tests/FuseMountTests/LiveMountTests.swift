@@ -88,8 +88,8 @@ internal import Testing
     _ = try mount.names()
     let before = mount.model.state.withLock { $0.refreshes }
     #expect(before >= 1)
-    // A request is counted when its client has its answer already.
-    usleep(100_000)
+    // A request is counted when its client has its answer already, and the kernel forgets what it is told to later.
+    usleep(500_000)
     let requests = mount.mount.requests
     usleep(2_000_000)
     #expect(mount.model.state.withLock { $0.refreshes } == before)

@@ -14,6 +14,8 @@ private let smallSettings: ChunkWriter.Settings = {
   settings.dataBlockSize = 1000
   settings.treeBlockSize = 500
   settings.indexIntervalChunks = 8
+  // Here every failure shall show.
+  settings.mergeInterval = .max
   settings.level = 1
   return settings
 }()
