@@ -144,3 +144,21 @@ if Context.environment["YESTER_FUZZ"] != nil {
     )
   )
 }
+
+// The benchmarks of the loop over bytes are built by `Scripts/bench bytes` alone, with a library that only they need.
+if Context.environment["YESTER_BENCH"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", exact: "1.38.1", traits: []))
+  package.targets.append(
+    .executableTarget(
+      name: "Benchmarks",
+      dependencies: [
+        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore",
+        .product(name: "Benchmark", package: "benchmark"),
+      ],
+      // The library looks for benchmarks in folders of a folder of this name.
+      path: "Tests/Benchmarks/Bytes",
+      swiftSettings: settings,
+      plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
+    )
+  )
+}

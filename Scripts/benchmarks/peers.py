@@ -1,7 +1,9 @@
-"""The programs that are measured beside each other, and how each of them makes a backup of a tree and mounts it."""
+"""The programs that are measured beside each other, and how each of them makes a backup of a tree, verifies it, brings
+it back and mounts it."""
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -9,11 +11,32 @@ import shutil
 import subprocess
 import time
 
-from .system import Failure, descendants, is_mounted, run, say, unmount
+from .system import Failure, descendants, is_mounted, measured, run, say, unmount
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "measured in public"
 MOUNT_SECONDS_MAX = 120
+# The name of the one backup of what is only read afterwards.
+BACKUP = "tree"
+
+
+@dataclasses.dataclass
+class Command:
+    """A program with its arguments, and what it needs of its surroundings."""
+    words: list
+    changes: dict = dataclasses.field(default_factory=dict)
+    # The folder that it runs in.
+    place: str | None = None
+
+    @property
+    def options(self):
+        return {"env": os.environ | self.changes, "cwd": self.place}
+
+    def run(self):
+        return run(self.words, **self.options)
+
+    def measure(self):
+        return measured(self.words, **self.options)
 
 
 @dataclasses.dataclass
@@ -34,15 +57,42 @@ class Peer:
     missing: str | None = None
     # Whether it reads a copy of its own that has to be made first.
     makes_backups = True
+    # Whether a backup builds on the one before; otherwise each one is a whole one.
+    is_incremental = True
 
     def version(self):
         return run([self.program, "--version"]).splitlines()[0]
 
+    # Backups. All that is stored lies in `folder / "repository"`; `name` is that of one backup.
+
+    def create(self, folder):
+        """Makes a repository without backups in the folder, which is empty."""
+        (folder / "repository").mkdir()
+
+    def backup_command(self, folder, tree, name):
+        raise NotImplementedError
+
+    def verify_command(self, folder):
+        """What opens and checks all data, or None."""
+        return None
+
+    def restore_command(self, folder, tree, name, target):
+        """Brings the last backup, which has this name, back into an empty directory."""
+        raise NotImplementedError
+
+    def restored(self, target, tree):
+        """Where in the target the tree then lies."""
+        return str(target)
+
     def prepare(self, folder, tree):
-        """Makes a repository or an image of the tree in the folder, which is empty."""
+        """Makes a backup of the tree in the folder, which is empty."""
+        self.create(folder)
+        self.backup_command(folder, tree, BACKUP).run()
+
+    # Mounts
 
     def mount_command(self, folder, tree, point):
-        """The command that stays in the foreground, and its environment."""
+        """The command that stays in the foreground."""
         raise NotImplementedError
 
     def place(self, tree):
@@ -61,17 +111,17 @@ class Peer:
     def mounted(self, folder, tree, point):
         """Mounts, and takes the mount away again whatever happens."""
         os.makedirs(point, exist_ok=True)
-        command, changes = self.mount_command(folder, tree, point)
+        command = self.mount_command(folder, tree, point)
         with open(folder / "mount.log", "wb") as log:
             begin = time.perf_counter()
             # A session of its own: Ctrl-C goes to the benchmark alone, which then unmounts.
-            process = subprocess.Popen(list(map(str, command)), env=os.environ | changes, stdin=subprocess.DEVNULL,
+            process = subprocess.Popen(list(map(str, command.words)), **command.options, stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=log, start_new_session=True)
         try:
             while not is_mounted(point):
                 if process.poll() is not None or time.perf_counter() - begin > MOUNT_SECONDS_MAX:
                     messages = (folder / "mount.log").read_text(errors="replace")
-                    raise Failure(f"{self.name} did not mount: {' '.join(map(str, command))}\n{messages[-2000:]}")
+                    raise Failure(f"{self.name} did not mount: {' '.join(map(str, command.words))}\n{messages[-2000:]}")
                 time.sleep(0.001)
             if not run(["ls", point]):
                 raise Failure(f"{self.name} mounted, but the mount is empty")
@@ -89,6 +139,9 @@ class NoFuse(Peer):
 
     def version(self):
         return "the source directory itself, without FUSE"
+
+    def prepare(self, folder, tree):
+        pass
 
     @contextlib.contextmanager
     def mounted(self, folder, tree, point):
@@ -114,12 +167,15 @@ class Limit(Peer):
             return
         run([compiler, "-O2", "-Wall", "-Wextra", "-o", self.program, self.source, *flags, "-lpthread"])
 
+    def prepare(self, folder, tree):
+        pass
+
     def version(self):
         return f"a file system in memory, libfuse {run(['pkg-config', '--modversion', 'fuse3']).strip()}"
 
     def mount_command(self, folder, tree, point):
         (folder / "requests").unlink(missing_ok=True)
-        return [self.program, "--stats", folder / "requests", tree, point], {}
+        return Command([self.program, "--stats", folder / "requests", tree, point])
 
     def place(self, tree):
         return ""
@@ -143,13 +199,23 @@ class Yester(Peer):
         return {"YESTER_REPOSITORY": str(folder / "repository"), "YESTER_KEY_FILE": str(folder / "key"),
                 "YESTER_CACHE_DIR": str(folder / "cache")}
 
-    def prepare(self, folder, tree):
-        environment = os.environ | self.environment(folder)
-        run([self.program, "init", "--key-file", folder / "key"], env=environment)
-        run([self.program, "backup", tree], env=environment)
+    def command(self, folder, *words):
+        return Command([self.program, *words], self.environment(folder))
+
+    def create(self, folder):
+        self.command(folder, "init", "--key-file", folder / "key").run()
+
+    def backup_command(self, folder, tree, name):
+        return self.command(folder, "backup", "--quiet", tree)
+
+    def verify_command(self, folder, level="data"):
+        return self.command(folder, "verify", "--quiet", "--level", level)
+
+    def restore_command(self, folder, tree, name, target):
+        return self.command(folder, "restore", "--quiet", f"latest:{tree}", "--to", target)
 
     def mount_command(self, folder, tree, point):
-        return [self.program, "mount", "--foreground", point], self.environment(folder)
+        return self.command(folder, "mount", "--foreground", point)
 
     def place(self, tree):
         return "latest/" + tree.lstrip("/")
@@ -177,14 +243,27 @@ class Restic(Peer):
         return {"RESTIC_REPOSITORY": str(folder / "repository"), "RESTIC_PASSWORD_FILE": str(folder / "password"),
                 "RESTIC_CACHE_DIR": str(folder / "cache")}
 
-    def prepare(self, folder, tree):
+    def command(self, folder, *words):
+        return Command(["restic", "--quiet", *words], self.environment(folder))
+
+    def create(self, folder):
         (folder / "password").write_text(PASSWORD + "\n")
-        environment = os.environ | self.environment(folder)
-        run(["restic", "init"], env=environment)
-        run(["restic", "backup", "--quiet", tree], env=environment)
+        self.command(folder, "init").run()
+
+    def backup_command(self, folder, tree, name):
+        return self.command(folder, "backup", tree)
+
+    def verify_command(self, folder):
+        return self.command(folder, "check", "--read-data")
+
+    def restore_command(self, folder, tree, name, target):
+        return self.command(folder, "restore", "latest", "--target", target)
+
+    def restored(self, target, tree):
+        return f"{target}{tree}"
 
     def mount_command(self, folder, tree, point):
-        return ["restic", "mount", "--no-lock", point], self.environment(folder)
+        return self.command(folder, "mount", "--no-lock", point)
 
     def place(self, tree):
         return "snapshots/latest/" + tree.lstrip("/")
@@ -202,17 +281,79 @@ class Borg(Peer):
         return {"BORG_PASSPHRASE": PASSWORD, "BORG_BASE_DIR": str(folder / "base"),
                 "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
 
-    def prepare(self, folder, tree):
-        environment = os.environ | self.environment(folder)
-        run(["borg", "init", "--encryption", "repokey-blake2", folder / "repository"], env=environment)
-        run(["borg", "create", "--compression", "lz4", f"{folder / 'repository'}::tree", tree], env=environment)
+    def command(self, folder, *words, place=None):
+        return Command(["borg", *words], self.environment(folder), place)
+
+    def create(self, folder):
+        self.command(folder, "init", "--encryption", "repokey-blake2", folder / "repository").run()
+
+    def backup_command(self, folder, tree, name):
+        return self.command(folder, "create", "--compression", "lz4", f"{folder / 'repository'}::{name}", tree)
+
+    def verify_command(self, folder):
+        return self.command(folder, "check", "--verify-data", folder / "repository")
+
+    def restore_command(self, folder, tree, name, target):
+        return self.command(folder, "extract", f"{folder / 'repository'}::{name}", place=target)
+
+    def restored(self, target, tree):
+        return f"{target}{tree}"
 
     def mount_command(self, folder, tree, point):
-        return ["borg", "mount", "--foreground", f"{folder / 'repository'}::tree", point], self.environment(folder)
+        return self.command(folder, "mount", "--foreground", f"{folder / 'repository'}::{BACKUP}", point)
 
 
-class Squashfuse(Peer):
-    """No backup program, but a fast reader of a compressed image with low-level FUSE."""
+class Tar(Peer):
+    """What one gets without any backup program: an archive, compressed and encrypted in a pipe."""
+    name = "tar"
+    is_incremental = False
+    encrypting = 'tar -C "$1" -cf - . | zstd -q -1 -T2 | openssl enc -aes-256-ctr -pbkdf2 -pass file:"$2" -out "$3"'
+    decrypting = 'openssl enc -d -aes-256-ctr -pbkdf2 -pass file:"$2" -in "$3" | zstd -q -d | tar -C "$1" -xpf -'
+
+    def __init__(self):
+        self.missing = missing_program("tar") or missing_program("zstd") or missing_program("openssl")
+
+    def version(self):
+        words = [run(["tar", "--version"]).splitlines()[0], "zstd " + run(["zstd", "-qV"]).strip().split()[-1],
+                 " ".join(run(["openssl", "version"]).split()[:2])]
+        return " | ".join(words)
+
+    def create(self, folder):
+        super().create(folder)
+        (folder / "password").write_text(PASSWORD + "\n")
+
+    def pipe(self, script, folder, tree, name):
+        return Command(["bash", "-o", "pipefail", "-c", script, "bench", tree, folder / "password",
+                        folder / "repository" / name])
+
+    def backup_command(self, folder, tree, name):
+        return self.pipe(self.encrypting, folder, tree, name)
+
+    def restore_command(self, folder, tree, name, target):
+        return self.pipe(self.decrypting, folder, target, name)
+
+
+class Squashfs(Peer):
+    """No backup program, but a compressed image; it is not encrypted."""
+    name = "squashfs"
+    is_incremental = False
+
+    def __init__(self):
+        self.missing = missing_program("mksquashfs") or missing_program("unsquashfs")
+
+    def version(self):
+        return run(["mksquashfs", "-version"]).splitlines()[0].split(" (")[0]
+
+    def backup_command(self, folder, tree, name):
+        return Command(["mksquashfs", tree, folder / "repository" / name, "-comp", "zstd", "-Xcompression-level", "1",
+                        "-no-progress", "-quiet"])
+
+    def restore_command(self, folder, tree, name, target):
+        return Command(["unsquashfs", "-force", "-no-progress", "-dest", target, folder / "repository" / name])
+
+
+class Squashfuse(Squashfs):
+    """A fast reader of such an image with low-level FUSE."""
     name = "squashfuse"
 
     def __init__(self):
@@ -224,11 +365,8 @@ class Squashfuse(Peer):
         ran = subprocess.run([self.program], capture_output=True, check=False)
         return (ran.stderr + ran.stdout).decode().splitlines()[0].split(" (c)")[0]
 
-    def prepare(self, folder, tree):
-        run(["mksquashfs", tree, folder / "image", "-comp", "zstd", "-Xcompression-level", "1", "-no-progress"])
-
     def mount_command(self, folder, tree, point):
-        return [self.program, "-f", folder / "image", point], {}
+        return Command([self.program, "-f", folder / "repository" / BACKUP, point])
 
     def place(self, tree):
         return ""
@@ -238,25 +376,74 @@ def missing_program(program):
     return None if shutil.which(program) else f"{program} is not installed"
 
 
-NAMES = ("yester", "restic", "borg", "squashfuse", "limit", "none")
+MAKERS = {"restic": Restic, "borg": Borg, "tar": Tar, "squashfs": Squashfs, "squashfuse": Squashfuse, "limit": Limit,
+          "none": NoFuse}
+# Those that can be compared, in the order of the table; yester comes first.
+MOUNTING = ("yester", "restic", "borg", "squashfuse", "limit", "none")
+WRITING = ("yester", "restic", "borg", "tar", "squashfs")
 
 
-def all_peers(work, only=None, also=()):
-    """The peers that can be measured here, in the order of the table; says which are left out, and why."""
-    makers = {"restic": Restic, "borg": Borg, "squashfuse": Squashfuse, "limit": lambda: Limit(work), "none": NoFuse}
-    builds = [("yester", os.environ.get("YESTER_BIN") or ROOT / ".build" / "release")]
+def builds(also=()):
+    """yester itself, and the other builds of it that --also names."""
+    found = [Yester("yester", os.environ.get("YESTER_BIN") or ROOT / ".build" / "release")]
     for pair in also:
         name, equals, programs = pair.partition("=")
-        if not (name and equals and programs) or name in makers or name == "yester":
+        if not (name and equals and programs) or name in MAKERS or name in [build.name for build in found]:
             raise Failure(f"--also wants NAME=FOLDER with a name of its own, not {pair}")
-        builds.append((name, programs))
-    wanted = only.split(",") if only else [name for name, _ in builds] + list(makers)
-    unknown = set(wanted) - {name for name, _ in builds} - set(makers)
+        found.append(Yester(name, programs))
+    return found
+
+
+def chosen_peers(names, options, work):
+    """Those of the peers named that can be measured here and are wanted; says which are left out, and why."""
+    found = builds(options.also)
+    others = [name for name in names if name != "yester"]
+    wanted = options.only.split(",") if options.only else [*names, *[build.name for build in found]]
+    unknown = set(wanted) - {build.name for build in found} - set(others)
     if unknown:
         raise Failure(f"there is no peer called {', '.join(sorted(unknown))}")
-    peers = [Yester(name, programs) for name, programs in builds if name in wanted or name != "yester"]
-    peers += [make() for name, make in makers.items() if name in wanted]
+    peers = [build for build in found if build.name in wanted or build.name != "yester"]
+    peers += [MAKERS[name](work) if name == "limit" else MAKERS[name]() for name in others if name in wanted]
+    return usable(peers)
+
+
+def usable(peers):
     for peer in peers:
         if peer.missing:
             say(f"{peer.name} is left out: {peer.missing}")
-    return [peer for peer in peers if not peer.missing]
+    found = [peer for peer in peers if not peer.missing]
+    if not found:
+        raise Failure("there is nothing to measure")
+    return found
+
+
+# Backups of trees
+
+def folder_of(work, peer, tree):
+    """Where a peer keeps what belongs to a tree."""
+    return work / f"{peer.name}-{hashlib.sha256(os.fsencode(tree)).hexdigest()[:8]}"
+
+
+def prepare(title, tree, peers, work, made):
+    """Makes the backups of a tree that are not there yet; appends to `made` the folders that it makes."""
+    for peer in peers:
+        folder = folder_of(work, peer, tree)
+        # Written at the end, so that nobody takes an unfinished backup for one.
+        finished = folder / "finished"
+        if finished.exists():
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        made.append(folder)
+        folder.mkdir(parents=True)
+        if peer.makes_backups:
+            say(f"{title}: making a backup with {peer.name}")
+        peer.prepare(folder, tree)
+        finished.touch()
+
+
+def give_up(made, work, is_kept):
+    """Removes the backups that were made, unless the next run is to find them."""
+    if is_kept:
+        say(f"The backups are kept in {work}.")
+    for folder in made if not is_kept else []:
+        shutil.rmtree(folder, ignore_errors=True)

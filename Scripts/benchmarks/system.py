@@ -1,12 +1,14 @@
 """What benchmarks ask of the system: programs, processes, mounts, and a description of the machine."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -50,7 +52,10 @@ def run(command, **options):
     with started(command, **options) as process:
         out, messages = (text.decode(errors="replace") for text in process.communicate())
     if process.returncode != 0:
-        raise Failure(f"{' '.join(map(str, command))} failed with status {process.returncode}:\n"
+        words = list(map(str, command))
+        if MEASURE in words:
+            words = words[words.index(MEASURE) + 2:]
+        raise Failure(f"{' '.join(words)} failed with status {process.returncode}:\n"
                       f"{(messages + out).strip()[-2000:]}")
     return out
 
@@ -60,10 +65,43 @@ def shell(script, *arguments, **options):
     return run(["bash", "-o", "pipefail", "-c", script, "bench", *arguments], **options)
 
 
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    seconds: float
+    # The most memory that one of the processes had at a time, in bytes.
+    peak: int
+
+
+# A small program in between: what wait4 tells of a child begins with the memory of the process that it was forked from.
+MEASURE = """
+import os, sys, time
+begin = time.perf_counter()
+process = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(process, 0)
+seconds = time.perf_counter() - begin
+with open(sys.argv[1], "w") as file:
+    file.write(f"{seconds} {usage.ru_maxrss * 1024}")
+os._exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+
+
+def measured(command, **options):
+    """Runs a program as `run` does, and tells how long it took and how much memory it had."""
+    with tempfile.NamedTemporaryFile("r") as usage:
+        run([sys.executable, "-S", "-E", "-c", MEASURE, usage.name, *command], **options)
+        seconds, peak = usage.read().split()
+    return Usage(float(seconds), int(peak))
+
+
 def seconds_of(action):
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
+
+
+def warm_up(*folders):
+    """Reads all files below the folders, so that they are in the page cache."""
+    shell('find "$@" -type f -print0 | xargs -0 -r cat > /dev/null', *folders)
 
 
 # Processes

@@ -4,7 +4,6 @@ A work is a function that gets where the tree is and a `Scene`, and gives its nu
 """
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 import random
@@ -14,32 +13,14 @@ import subprocess
 import tempfile
 import time
 
+from .report import Metric
 from .system import Failure, files_below, seconds_of, shell, started, totals
+from .trees import SEED
 
 MIB = 1 << 20
 RANDOM_READS = 2000
 RANDOM_READ_BYTES = 4096
 READERS = 4
-SEED = 20260101
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    label: str
-    unit: str
-    # A rate is better when it is higher, everything else when it is lower.
-    is_rate: bool = False
-
-    def best(self, values):
-        return max(values) if self.is_rate else min(values)
-
-    def show(self, value):
-        return f"{value:.2f}" if self.unit == "s" else f"{value:.0f}"
-
-    def show_all(self, found):
-        """The best, and the median where it is another number."""
-        best, median = self.show(found["best"]), self.show(found["median"])
-        return best if best == median else f"{best} ({median})"
 
 
 METRICS = {
