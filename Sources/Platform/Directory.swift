@@ -7,7 +7,8 @@ package enum Directory {
   package static func forEachName(
     _ directory: Descriptor, _ body: (UnsafeRawBufferPointer, UInt8) -> Void
   ) throws(Errno) {
-    let buffer = Bytes(capacity: 256 << 10)
+    // Larger ones would come fresh from the system each time, and save little.
+    let buffer = Bytes(capacity: 64 << 10)
     while true {
       let got = try Errno.check(yl_getdents(directory.raw, buffer.base, buffer.capacity))
       if got == 0 { return }

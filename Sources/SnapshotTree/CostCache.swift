@@ -40,13 +40,17 @@ package final class CostCache<Key: Hashable & Sendable, Value: Sendable>: Sendab
 
   private static func shrink(_ state: inout State, to target: Int) {
     // Two rounds of "second chance": first what was not used since the last time, then whatever comes.
-    for spared in [true, false] {
-      for (key, slot) in state.slots where state.cost > target {
-        if spared && slot.isUsed {
-          state.slots[key]?.isUsed = false
-        } else {
-          state.slots[key] = nil
+    for spared in [true, false] where state.cost > target {
+      // Taken out and filled anew: removing while going through them would copy them all first.
+      let slots = state.slots
+      state.slots = [:]
+      state.slots.reserveCapacity(slots.count)
+      for (key, var slot) in slots {
+        if state.cost > target && !(spared && slot.isUsed) {
           state.cost -= slot.cost
+        } else {
+          if state.cost > target { slot.isUsed = false }
+          state.slots[key] = slot
         }
       }
     }

@@ -68,13 +68,16 @@ package final class SnapshotReader: Sendable {
     throw damaged(FormatError("the tree is deeper than trees may be"))
   }
 
-  /// The child of a directory; nil when there is none of that name, or `directory` is none.
-  package func child(_ name: UnsafeRawBufferPointer, of directory: SnapshotNode) throws -> SnapshotNode? {
+  /// The child of a directory; nil when there is none of that name, or `directory` is none. It is remembered for
+  /// questions that come by its number, unless none will.
+  package func child(
+    _ name: UnsafeRawBufferPointer, of directory: SnapshotNode, isRemembered: Bool = true
+  ) throws -> SnapshotNode? {
     guard case .directory(let below, let listing) = directory.entry.body,
       let place = try tree.find(name, in: listing, below: below)
     else { return nil }
     let child = try node(place, in: directory.number)
-    keep(child)
+    if isRemembered { keep(child) }
     return child
   }
 

@@ -43,7 +43,7 @@ struct BaseTree {
   /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it.
   func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
     guard let directory else { return nil }
-    return try? name.withUnsafeBytes { try reader.child($0, of: directory) }
+    return try? name.withUnsafeBytes { try reader.child($0, of: directory, isRemembered: false) }
   }
 
   /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
