@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <termios.h>
@@ -108,6 +110,31 @@ int yl_removexattrat(int dirfd, const char *name, const char *attribute) {
   PROC_PATH(dirfd, name);
   return result(lremovexattr(path, attribute));
 }
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x00000080
+#endif
+long yl_pread_dontcache(int fd, void *buffer, size_t size, int64_t offset) {
+  struct iovec part = {buffer, size};
+  return longResult(preadv2(fd, &part, 1, offset, RWF_DONTCACHE));
+}
+int yl_is_cached(int fd, size_t size) {
+  enum { page = 4096, pagesMax = 4096 };
+  unsigned char states[pagesMax];
+  size_t pages = (size + page - 1) / page, present = 0;
+  if (pages == 0 || pages > pagesMax) return 1;
+  void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+  if (map == MAP_FAILED) return 1;
+  int known = mincore(map, size, states) == 0;
+  munmap(map, size);
+  if (!known) return 1;
+  for (size_t at = 0; at < pages; at++) present += states[at] & 1;
+  return present * 2 > pages;
+}
+
+int yl_fsetxattr(int fd, const char *attribute, const void *value, size_t size) {
+  return result(fsetxattr(fd, attribute, value, size, 0));
+}
+int yl_fremovexattr(int fd, const char *attribute) { return result(fremovexattr(fd, attribute)); }
 long yl_flistxattr(int fd, void *buffer, size_t size) { return longResult(flistxattr(fd, buffer, size)); }
 long yl_fgetxattr(int fd, const char *attribute, void *buffer, size_t size) {
   return longResult(fgetxattr(fd, attribute, buffer, size));

@@ -36,14 +36,6 @@ package final class Descriptor: Sendable {
     return done
   }
 
-  /// Fills as much of `buffer` as there is data for, from the beginning of a file that was not read yet.
-  package func readFirst(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
-    let got = try readSome(into: buffer)
-    if got == buffer.count || got == 0 { return got }
-    // Cut short by a signal, or the end.
-    return got + (try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[got...]), at: Int64(got)))
-  }
-
   /// One `read(2)` at the current position; 0 at the end.
   package func readSome(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
     while true {

@@ -39,6 +39,18 @@ package enum ExtendedAttributes {
       })
   }
 
+  /// The same of an open file.
+  package static func set(_ attribute: ExtendedAttribute, _ file: Descriptor) throws(Errno) {
+    try Errno.check(
+      attribute.name.withCPath { key in
+        attribute.value.withUnsafeBytes { yl_fsetxattr(file.raw, key, $0.baseAddress, $0.count) }
+      })
+  }
+
+  package static func remove(_ attribute: [UInt8], _ file: Descriptor) throws(Errno) {
+    try Errno.check(attribute.withCPath { yl_fremovexattr(file.raw, $0) })
+  }
+
   package static func remove(_ attribute: [UInt8], _ name: [UInt8], at directory: Descriptor?) throws(Errno) {
     let dirfd = directory?.raw ?? yl_at_fdcwd
     try Errno.check(name.withCPath { path in attribute.withCPath { yl_removexattrat(dirfd, path, $0) } })

@@ -81,6 +81,8 @@ extension Descriptor {
   package static let noAccessTime: CInt = yl_o_noatime
   package static let pathOnly: CInt = yl_o_path
 
+  package func setOwner(user: UInt32, group: UInt32) throws(Errno) { try posix(Glibc.fchown(raw, user, group)) }
+  package func setMode(_ mode: UInt32) throws(Errno) { try posix(Glibc.fchmod(raw, mode)) }
   package func setTimes(accessed: Timestamp, modified: Timestamp) throws(Errno) {
     try Errno.check(
       yl_futimens(

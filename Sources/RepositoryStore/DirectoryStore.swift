@@ -8,6 +8,7 @@ internal import Synchronization
 package final class DirectoryStore: ObjectStore {
   package let location: String
   private let openPacks = Mutex(OpenFiles())
+  private let written = Atomic<Int>(0)
 
   /// `path` is absolute, so that a later change of the working directory does no harm.
   package init(_ path: String) { location = path }
@@ -99,7 +100,15 @@ package final class DirectoryStore: ObjectStore {
     return try upload.commit(as: key)
   }
 
-  package func beginUpload() throws -> any ObjectUpload { try DirectoryUpload(location) }
+  package func beginUpload() throws -> any ObjectUpload {
+    try DirectoryUpload(location) { [self] count in
+      written.add(count, ordering: .relaxed).newValue <= Self.cachedMax
+    }
+  }
+
+  /// What one process writes and leaves in the page cache: a short run is read again soon, by a verification say, but a
+  /// long one would push out what others need.
+  private static let cachedMax = 1 << 30
 
   /// Without asking for each object's size, which is most of the cost of listing.
   package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
@@ -229,10 +238,15 @@ private final class DirectoryUpload: ObjectUpload {
   private let temporary: String
   private let file: Descriptor
   private let isDurable: Bool
+  private let staysCached: @Sendable (Int) -> Bool
 
-  /// Unless `isDurable`, nothing waits for the disk.
-  init(_ root: String, isDurable: Bool = true) throws {
+  /// Unless `isDurable`, nothing waits for the disk. `staysCached` says whether so many bytes may stay in the page
+  /// cache.
+  init(
+    _ root: String, isDurable: Bool = true, staysCached: @escaping @Sendable (Int) -> Bool = { _ in true }
+  ) throws {
     self.root = root
+    self.staysCached = staysCached
     self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
     do {
@@ -260,6 +274,7 @@ private final class DirectoryUpload: ObjectUpload {
     defer { cancel() }
     do {
       if isDurable { try file.sync() }
+      if !staysCached(Int(clamping: try file.status().size)) { file.adviseDontNeed(offset: 0, length: 0) }
       let target = root + "/" + key.path
       let folder = String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)])
       let isNew = try link(to: target, folder)

@@ -198,6 +198,19 @@ class Restore(EndToEndTest):
         self.restore()
         self.assert_same_tree(self.source, self.target)
 
+    def test_names_that_are_missing_become_links_of_those_that_are_there(self):
+        (self.source / "one").write_text("the same file")
+        for name in ("two", "dir0/three", "zz"):
+            os.link(self.source / "one", self.source / name)
+        self.backup()
+        for kept in ("one", "two", "dir0/three", "zz"):
+            to = self.temp / f"kept-{kept.replace('/', '-')}"
+            self.restore(to=to)
+            for name in {"one", "two", "dir0/three", "zz"} - {kept}:
+                (to / name).unlink()
+            self.restore(to=to)
+            self.assert_same_tree(self.source, to)
+
     def test_what_is_named_by_a_selector(self):
         made = self.snapshots()[0]
         for selector in ("latest", made["name"], made["name"][:8], made["id"], made["id"][:10]):

@@ -15,6 +15,7 @@ final class FileIngest {
   private let namer: ChunkNamer
   private let cutter: Cutter
   private let fileHash = SHA256()
+  private var pages = ConsiderateReader()
   private lazy var buffer = Bytes(capacity: Cutter.sizeMax + Self.readSize)
   private lazy var zeros = Self.makeZeros()
   private let isStopped: @Sendable () -> Bool
@@ -57,7 +58,7 @@ final class FileIngest {
 
   private func storeWhole(_ file: Descriptor, _ size: Int, _ lane: ChunkLane) throws -> Result {
     let room = try lane.room(size)
-    let got = try file.readFirst(into: room)
+    let got = try pages.read(file, into: room, at: 0)
     didRead(got)
     if got == 0 { return Result(size: 0, content: .empty, isOneRead: false) }
     let (id, digest) = namer.name(UnsafeRawBufferPointer(rebasing: room[..<got]), .data)
@@ -74,6 +75,8 @@ final class FileIngest {
     var isHashed = true
     fileHash.start()
     file.adviseSequential()
+    let isDropped = !pages.isSupported && !file.isCached(size: size)
+    defer { if isDropped { file.adviseDontNeed(offset: 0, length: 0) } }
     while offset < size {
       let start = mayHaveHoles ? min(size, try file.nextData(from: Int64(offset)).map { UInt64($0) } ?? size) : offset
       if start > offset {
@@ -118,7 +121,7 @@ final class FileIngest {
       let room = Int(min(UInt64(Self.readSize), end - readTo))
       let got = try buffer.withRoom(filled + room) { memory in
         let piece = UnsafeMutableRawBufferPointer(rebasing: memory[filled...])
-        let got = try file.read(into: piece, at: Int64(readTo))
+        let got = try pages.read(file, into: piece, at: Int64(readTo))
         if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
         var from = filled
         filled += got

@@ -177,9 +177,10 @@ final class TreeWalk {
     let baseChild = base?.child(name, of: stack[stack.count - 1].base)
     let plan = stack[stack.count - 1].plan?.children[name]
     // Of a file that is new there is nothing to know but what whoever reads it will see.
-    if type == UInt8(DT_REG), baseChild == nil, plan == nil, options.fileSizeMax == nil, reads != nil {
+    let isReadAnyway = baseChild == nil || base?.reusesContent == false
+    if type == UInt8(DT_REG), isReadAnyway, plan == nil, options.fileSizeMax == nil, reads != nil {
       if options.excludes.isExcluded(path: path, isDirectory: false) { return leaveOut() }
-      return try read(name, directory, nil)
+      return try read(name, directory, baseChild)
     }
 
     let status: FileStatus

@@ -33,17 +33,65 @@ final class EntryWriter {
   }
 
   private func makeFile(_ name: [UInt8], _ directory: Descriptor, _ size: UInt64, _ body: FileContent) throws {
-    let file = try Descriptor.open(
-      name, at: directory, O_WRONLY | O_CREAT | O_EXCL | Descriptor.noFollow, mode: 0o600)
+    try fill(try open(name, directory), size, body)
+  }
+
+  private func open(_ name: [UInt8], _ directory: Descriptor) throws(Errno) -> Descriptor {
+    try Descriptor.open(name, at: directory, O_WRONLY | O_CREAT | O_EXCL | Descriptor.noFollow, mode: 0o600)
+  }
+
+  private func fill(_ file: Descriptor, _ size: UInt64, _ body: FileContent) throws {
+    var end: UInt64 = 0
     try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
       try progress.throwIfStopped()
       guard let chunk = piece.chunk else { return true }
       let slice = try content.chunk(chunk, length: piece.length)
       try slice.withBytes { try file.write($0, at: Int64(offset)) }
       progress.add(bytes: piece.length)
+      end = offset + piece.length
       return true
     }
-    if try file.status().size != size { try file.truncate(to: Int64(size)) }
+    // Holes at the end are written by nobody.
+    if end != size { try file.truncate(to: Int64(size)) }
+  }
+
+  /// Makes a file with all that belongs to it. When that fails nothing of it is left: half a file under its full name
+  /// would pass for the whole.
+  func makeWhole(_ entry: Entry, _ name: [UInt8], at directory: Descriptor, path: [UInt8]) throws {
+    guard case .file(let size, let body) = entry.body else { preconditionFailure("only files are made as a whole") }
+    let file = try open(name, directory)
+    do {
+      try fill(file, size, body)
+      try setMetadata(entry, file, path: path)
+    } catch {
+      try? FileSystem.removeFile(name, at: directory)
+      throw error
+    }
+  }
+
+  /// As the other, of a file that was just made: what it has already is not set.
+  private func setMetadata(_ entry: Entry, _ file: Descriptor, path: [UInt8]) throws(Errno) {
+    let status = try file.status()
+    if status.user != entry.owner.user || status.group != entry.owner.group {
+      do throws(Errno) { try file.setOwner(user: entry.owner.user, group: entry.owner.group) } catch {
+        // An ordinary user restores files as his own.
+        if isRoot || error != .notPermitted { throw error }
+      }
+    }
+    let present = (try? ExtendedAttributes.read(file)) ?? []
+    for old in present where !entry.attributes.contains(where: { $0.name == old.name }) {
+      try? ExtendedAttributes.remove(old.name, file)
+    }
+    for attribute in entry.attributes where !present.contains(attribute) {
+      do throws(Errno) { try ExtendedAttributes.set(attribute, file) } catch { tell(error, of: attribute, path) }
+    }
+    try file.setMode(entry.permissions)
+    try file.setTimes(accessed: entry.modified, modified: entry.modified)
+  }
+
+  private func tell(_ error: Errno, of attribute: ExtendedAttribute, _ path: [UInt8]) {
+    let key = String(decoding: attribute.name, as: UTF8.self)
+    report(PathProblem(.metadata, path, "the attribute \(key) cannot be set: \(error)"))
   }
 
   /// Owner, attributes, mode and times, in the order in which they do not undo each other: changing the owner takes
@@ -67,8 +115,7 @@ final class EntryWriter {
     }
     for attribute in entry.attributes where !present.contains(attribute) {
       do throws(Errno) { try ExtendedAttributes.set(attribute, name, at: directory) } catch {
-        let key = String(decoding: attribute.name, as: UTF8.self)
-        report(PathProblem(.metadata, path, "the attribute \(key) cannot be set: \(error)"))
+        tell(error, of: attribute, path)
       }
     }
   }

@@ -5,7 +5,8 @@ internal import RepositoryFormat
 internal import RepositoryStore
 internal import SnapshotTree
 
-/// Carries a plan out, step by step and nothing else. One thread.
+/// Carries a plan out, step by step and nothing else. One thread, for which others make files; what has to come after
+/// these waits its turn.
 final class RestoreExecutor {
   private static let openDirectoriesMax = 256
 
@@ -14,9 +15,22 @@ final class RestoreExecutor {
   private let writer: EntryWriter
   private let progress: RunProgress
   private let report: (PathProblem) -> Void
+  private let making: FileMaking
+  /// What is under way and what waits for it, in order.
+  private var pending: [Pending] = []
+  /// Each may keep a directory open.
+  private static let pendingMax = 512
   /// Where the first member of each link group lies.
   private var links: [UInt64: [UInt8]] = [:]
   private(set) var failures = 0
+
+  private enum Pending {
+    case files(FileMakingBatch)
+    /// A directory whose content is there when this is reached.
+    case finish(Entry, name: [UInt8], above: Descriptor, path: [UInt8])
+    /// One more name of a file.
+    case link(SnapshotNode, name: [UInt8], directory: Descriptor, path: [UInt8])
+  }
 
   init(
     _ reader: SnapshotReader, onto destination: Descriptor, progress: RunProgress,
@@ -26,14 +40,65 @@ final class RestoreExecutor {
     self.progress = progress
     self.report = report
     live = LiveTree(destination)
-    writer = EntryWriter(
-      FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet), progress: progress, report: report)
+    let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
+    writer = EntryWriter(content, progress: progress, report: report)
+    making = FileMaking(content, progress: progress)
   }
 
   func run(_ plan: RestorePlan) throws {
+    // Whatever happens, nobody writes any more when this returns.
+    defer { making.close() }
+    links = plan.keptLinks
     for action in plan.actions {
       try progress.throwIfStopped()
+      if action.kind != .create { try settle() }
       try attempt(action.path) { try carryOut(action) }
+    }
+    try settle()
+  }
+
+  // MARK: What is under way
+
+  private func take(_ step: Pending) throws {
+    pending.append(step)
+    try advance(leaving: Self.pendingMax)
+  }
+
+  /// Waits for all that is under way.
+  private func settle() throws {
+    making.flush()
+    try advance(leaving: 0)
+  }
+
+  /// Does what waits for nothing, and waits while more than `leaving` steps are there.
+  private func advance(leaving: Int) throws {
+    var done = 0
+    defer { pending.removeFirst(done) }
+    while done < pending.count {
+      let step = pending[done]
+      if case .files(let batch) = step, !batch.isDone {
+        if pending.count - done <= leaving { return }
+        making.flush()
+      }
+      done += 1
+      try perform(step)
+    }
+  }
+
+  private func perform(_ step: Pending) throws {
+    switch step {
+    case .files(let batch):
+      let outcome = batch.wait()
+      for problem in outcome.problems { report(problem) }
+      for failure in outcome.failures {
+        let group = failure.task.entry.linkGroup
+        if let group, links[group] == failure.task.path { links[group] = nil }
+        try attempt(failure.task.path) { throw failure.error }
+      }
+    case .finish(let entry, let name, let above, let path):
+      try attempt(path) { try writer.setMetadata(entry, name, at: above, path: path) }
+    case .link(let node, let name, let directory, let path):
+      try attempt(path) { try makeLink(node, name, directory, path) }
     }
   }
 
@@ -87,6 +152,7 @@ final class RestoreExecutor {
       let before = failures
       let above = path.lastIndex(of: 0x2F).map { Array(path[...$0]) } ?? []
       try create(node, temporary, parent, above + temporary)
+      try settle()
       guard failures == before else {
         // What is there stays when what should take its place is not whole.
         try LiveTree.remove(temporary, at: parent)
@@ -146,7 +212,7 @@ final class RestoreExecutor {
         stack[stack.count - 1].directory = try Descriptor.open("..", at: directory, Descriptor.directoryFlags)
       }
       let above = stack.last?.directory ?? parent
-      try attempt(level.path) { try writer.setMetadata(level.node.entry, level.name, at: above, path: level.path) }
+      try take(.finish(level.node.entry, name: level.name, above: above, path: level.path))
     }
   }
 
@@ -158,17 +224,28 @@ final class RestoreExecutor {
     progress.add(entries: 1)
     progress.setPath(path)
     if let group = entry.linkGroup {
-      if let first = links[group] {
-        let (directory, firstName) = try LiveTree(live.root).parent(first)
-        return try {
-          try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent); return nil
-        }()
+      guard links[group] == nil else {
+        try take(.link(node, name: name, directory: parent, path: path))
+        return nil
       }
       links[group] = path
     }
+    if case .file = entry.body {
+      if let batch = making.add(FileTask(entry: entry, name: name, directory: parent, path: path)) {
+        try take(.files(batch))
+      }
+      return nil
+    }
+    return try makeOther(node, name, parent, path)
+  }
+
+  /// Anything but a file.
+  private func makeOther(
+    _ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]
+  ) throws -> Level? {
+    let entry = node.entry
     do { try writer.make(entry, name, at: parent) } catch {
       if let group = entry.linkGroup { links[group] = nil }
-      // Half a file under its full name would pass for the whole.
       if !entry.isDirectory, (error as? Errno) != .exists { try? FileSystem.removeFile(name, at: parent) }
       throw error
     }
@@ -178,5 +255,25 @@ final class RestoreExecutor {
     }
     try writer.setMetadata(entry, name, at: parent, path: path)
     return nil
+  }
+
+  /// One more name for a file that is there by now; the file itself where making it failed under its first name.
+  private func makeLink(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
+    guard let group = node.entry.linkGroup else { return }
+    if let first = links[group] {
+      let (directory, firstName) = try LiveTree(live.root).parent(first)
+      return try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent)
+    }
+    links[group] = path
+    do {
+      if case .file = node.entry.body {
+        try writer.makeWhole(node.entry, name, at: parent, path: path)
+      } else {
+        _ = try makeOther(node, name, parent, path)
+      }
+    } catch {
+      links[group] = nil
+      throw error
+    }
   }
 }

@@ -38,6 +38,8 @@ package struct RestorePlan: Sendable {
   /// Entries that are already as they should be.
   package internal(set) var unchanged: UInt64 = 0
   package internal(set) var problems: [PathProblem] = []
+  /// For link groups of which a member is there and stays: its path. Others become links to it.
+  var keptLinks: [UInt64: [UInt8]] = [:]
 
   package var creates: UInt64 { sum { $0.kind == .create } }
   package var replaces: UInt64 { UInt64(actions.count { if case .replace = $0.kind { true } else { false } }) }

@@ -98,6 +98,7 @@ final class RestorePlanner {
             kind: action.kind, path: action.path.isEmpty ? name : name + [0x2F] + action.path, number: action.number,
             entries: action.entries, bytes: action.bytes))
       }
+      for (group, path) in inner.keptLinks { plan.keptLinks[group] = name + [0x2F] + path }
       plan.unchanged += inner.unchanged
       plan.problems += inner.problems
     }
@@ -134,6 +135,7 @@ final class RestorePlanner {
       return nil
     }
     noteLink(entry, status.inode)
+    if let group = entry.linkGroup, plan.keptLinks[group] == nil { plan.keptLinks[group] = path }
     if try hasSameMetadata(entry, status, above.directory) {
       plan.unchanged += 1
     } else {

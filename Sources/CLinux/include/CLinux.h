@@ -38,6 +38,12 @@ long yl_listxattrat(int dirfd, const char *name, void *buffer, size_t size);
 long yl_getxattrat(int dirfd, const char *name, const char *attribute, void *buffer, size_t size);
 int yl_setxattrat(int dirfd, const char *name, const char *attribute, const void *value, size_t size);
 int yl_removexattrat(int dirfd, const char *name, const char *attribute);
+/* Reads as pread(2), and drops from the page cache what only this brought there. */
+long yl_pread_dontcache(int fd, void *buffer, size_t size, int64_t offset);
+/* Whether more than half of the first `size` bytes (16 MiB at most) is in the page cache; 1 when unknown. */
+int yl_is_cached(int fd, size_t size);
+int yl_fsetxattr(int fd, const char *attribute, const void *value, size_t size);
+int yl_fremovexattr(int fd, const char *attribute);
 long yl_flistxattr(int fd, void *buffer, size_t size);
 long yl_fgetxattr(int fd, const char *attribute, void *buffer, size_t size);
 // The name of a user or a group into `buffer`; its length, 0 when there is none, or a negative errno.
