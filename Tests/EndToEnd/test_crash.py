@@ -67,6 +67,25 @@ class Crash(EndToEndTest):
         self.assert_same_tree(self.source, self.restored())
         self.verify()
 
+    def test_what_a_killed_first_backup_has_stored_is_not_stored_again(self):
+        total, pack = 512 * MIB, 64 * MIB
+        for number in range(64):
+            self.add_data(f"part-{number:02}", total // 64)
+        for packs in (4, 6):
+            process = self.start_yester("backup", self.source)
+            wait_until(lambda: len(self.objects("packs")) >= packs or process.poll() is not None, 60, "no packs")
+            process.kill()
+            process.communicate(timeout=20)
+            self.assertEqual(process.returncode, -signal.SIGKILL, "the backup was too fast: the test proves nothing")
+        made = self.backup()["counts"]
+        self.assertGreaterEqual(made["bytes_read"], total)
+        # Of each of the two runs the last pack may have been on its way to the index.
+        self.assertLessEqual(made["bytes_stored"], total - (packs - 2) * pack + 4 * MIB)
+        again = self.backup()["counts"]
+        self.assertEqual((again["bytes_read"], again["bytes_stored"]), (0, 0))
+        self.verify()
+        self.assert_same_tree(self.source, self.restored())
+
     def interrupted(self, number):
         self.add_data("bulk", 200 * MIB)
         process = self.start_yester("backup", self.source)
