@@ -161,4 +161,10 @@ if Context.environment["YESTER_BENCH"] != nil {
       plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
     )
   )
+  package.targets.append(
+    .executableTarget(
+      name: "LargeIndex", dependencies: ["Platform", "RepositoryFormat", "RepositoryStore"],
+      path: "Tests/Benchmarks/LargeIndex", swiftSettings: settings
+    )
+  )
 }

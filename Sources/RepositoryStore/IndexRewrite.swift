@@ -33,8 +33,8 @@ extension Repository {
   /// with the logarithm of the repository. Runs of other writers at the same time do no harm: at worst two segments
   /// say the same until these are joined in turn.
   ///
-  /// `chunksMax` are the chunks of a segment that merging makes at most: they are sorted in memory, 40 bytes each.
-  package func mergeIndexSegments(chunksMax: Int = 2_000_000) throws {
+  /// `chunksMax` are the chunks of a segment that merging makes at most.
+  package func mergeIndexSegments(chunksMax: Int = 1_000_000_000) throws {
     try index.refresh()
     while let group = Self.mergeable(index.current.segments, chunksMax) {
       // The local copies have no sums of their own: what goes into the repository for good is read from there again,

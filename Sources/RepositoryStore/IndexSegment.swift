@@ -61,19 +61,23 @@ package final class IndexSegment: Sendable {
   }
 
   /// A block by its place in the list, with the place of its pack.
-  package func block(_ place: Int) throws(FormatError) -> (pack: Int, BlockPlace) {
+  package func block(_ place: Int) throws(FormatError) -> (pack: Int, BlockPlace) { try block(place, mapped) }
+
+  private func block(
+    _ place: Int, _ bytes: (_ offset: Int, _ count: Int) -> (UInt64, UInt64)
+  ) throws(FormatError) -> (pack: Int, BlockPlace) {
     guard place < head.blocks else { throw FormatError("an index segment names a block that it does not list") }
-    let at = head.blocksStart + place * IndexLayout.blockSize
-    let pack = Int(load(at, UInt32.self))
-    let lengths = load(at + 12, UInt32.self)
+    let (start, end) = bytes(head.blocksStart + place * IndexLayout.blockSize, IndexLayout.blockSize)
+    let pack = Int(UInt32(truncatingIfNeeded: start))
+    let lengths = UInt32(truncatingIfNeeded: end >> 32)
     guard pack < head.packs, let compression = Compression(rawValue: UInt8(lengths >> 28)),
       firstBlock(ofPack: pack) <= place
     else { throw FormatError("an index segment is damaged") }
     return (
       pack,
       BlockPlace(
-        number: UInt32(place) - firstBlock(ofPack: pack), offset: load(at + 4, UInt32.self),
-        sealedLength: load(at + 8, UInt32.self), plainLength: lengths & 0x0FFF_FFFF, compression: compression)
+        number: UInt32(place) - firstBlock(ofPack: pack), offset: UInt32(truncatingIfNeeded: start >> 32),
+        sealedLength: UInt32(truncatingIfNeeded: end), plainLength: lengths & 0x0FFF_FFFF, compression: compression)
     )
   }
 
@@ -99,8 +103,8 @@ package final class IndexSegment: Sendable {
   }
 
   package func location(_ place: Int) throws(FormatError) -> ChunkLocation {
-    let (block, offset, length) = chunk(place)
-    let (pack, blockPlace) = try self.block(block)
+    let (block, offset, length) = lookUpChunk(place)
+    let (pack, blockPlace) = try self.block(block, look)
     guard UInt64(offset) + UInt64(length) <= UInt64(blockPlace.plainLength) else {
       throw FormatError("an index segment places a chunk outside of its block")
     }
@@ -111,26 +115,115 @@ package final class IndexSegment: Sendable {
   /// from the value: a few guesses, then halving.
   package func find(_ id: ObjectID) -> Int? {
     let wanted = IndexPrefix(id)
+    if file.isLarge { return findByReading(wanted) }
     var low = 0
     var high = chunkCount
+    // Between which values the chunks from `low` to `high` lie.
+    var lowest: UInt64 = 0
+    var highest = UInt64.max
     var guesses = 0
     while low < high {
       let middle: Int
-      if high - low > 16 && guesses < 4 {
+      if high - low > 16 && guesses < 6 {
         guesses += 1
-        let first = prefix(low).w0
-        let last = prefix(high - 1).w0
-        guard wanted.w0 >= first, wanted.w0 <= last else { return nil }
-        let share = last == first ? 0 : Double(wanted.w0 - first) / Double(last - first)
-        middle = min(high - 1, max(low, low + Int(share * Double(high - 1 - low))))
+        guard wanted.w0 >= lowest, wanted.w0 <= highest else { return nil }
+        let share = highest == lowest ? 0 : Double(wanted.w0 - lowest) / Double(highest - lowest)
+        middle = min(high - 1, max(low, low + Int(share * Double(high - low))))
       } else {
         middle = (low + high) / 2
       }
       let here = prefix(middle)
       if here == wanted { return middle }
-      if here < wanted { low = middle + 1 } else { high = middle }
+      if here < wanted {
+        low = middle + 1
+        lowest = here.w0
+      } else {
+        high = middle
+        highest = here.w0
+      }
     }
     return nil
+  }
+
+  /// The same in a large segment: some chunks around the guess are read, and tell where to guess next.
+  private func findByReading(_ wanted: IndexPrefix) -> Int? {
+    let size = IndexLayout.chunkSize
+    var low = 0
+    var high = chunkCount
+    var lowest: UInt64 = 0
+    var highest = UInt64.max
+    return withUnsafeTemporaryAllocation(byteCount: Self.readChunks * size, alignment: 8) { buffer -> Int? in
+      func prefix(_ place: Int) -> IndexPrefix {
+        IndexPrefix(UnsafeRawBufferPointer(rebasing: buffer[(place * size)...]))
+      }
+      var guesses = 0
+      while low < high {
+        guard wanted.w0 >= lowest, wanted.w0 <= highest else { return nil }
+        // Ids that are not spread evenly, as no honest writer's are, are found by halving.
+        let share = highest == lowest || guesses >= 8 ? 0.5 : Double(wanted.w0 - lowest) / Double(highest - lowest)
+        guesses += 1
+        let guess = low + Int(share * Double(high - low))
+        let start = max(low, min(guess - Self.readChunks / 2, high - Self.readChunks))
+        let count = min(Self.readChunks, high - start)
+        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count * size)])
+        guard file.read(at: head.chunksStart + start * size, into: part) else { return nil }
+        let first = prefix(0)
+        let last = prefix(count - 1)
+        if wanted < first {
+          high = start
+          highest = first.w0
+        } else if last < wanted {
+          low = start + count
+          lowest = last.w0
+        } else {
+          var from = 0
+          var to = count
+          while from < to {
+            let middle = (from + to) / 2
+            let here = prefix(middle)
+            if here == wanted { return start + middle }
+            if here < wanted { from = middle + 1 } else { to = middle }
+          }
+          return nil
+        }
+      }
+      return nil
+    }
+  }
+
+  /// Chunks that are read at once: half a page.
+  private static let readChunks = 64
+
+  /// Gives back the memory that going through the segment has taken; its content stays in the page cache.
+  func releaseMemory() { file.releaseMemory() }
+
+  /// As `chunk`, for one that was looked up.
+  private func lookUpChunk(_ place: Int) -> (block: Int, offset: UInt32, length: UInt32) {
+    let at = head.chunksStart + place * IndexLayout.chunkSize + IndexLayout.prefixSize
+    let (start, end) = look(at, IndexLayout.chunkSize - IndexLayout.prefixSize)
+    return (
+      Int(UInt32(truncatingIfNeeded: start)), UInt32(truncatingIfNeeded: start >> 32), UInt32(truncatingIfNeeded: end)
+    )
+  }
+
+  /// Up to 16 bytes from an offset, as two little-endian numbers, for who goes through the segment.
+  private func mapped(_ offset: Int, _ count: Int) -> (UInt64, UInt64) {
+    var words = (UInt64(0), UInt64(0))
+    withUnsafeMutableBytes(of: &words) {
+      $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: file.bytes[offset..<(offset + count)]))
+    }
+    return (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1))
+  }
+
+  /// The same for who looks at single places. Where reading fails, all bits, which no segment
+  /// holds: a block that it does not list.
+  private func look(_ offset: Int, _ count: Int) -> (UInt64, UInt64) {
+    guard file.isLarge else { return mapped(offset, count) }
+    var words = (UInt64(0), UInt64(0))
+    let isRead = withUnsafeMutableBytes(of: &words) {
+      file.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
+    }
+    return isRead ? (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1)) : (UInt64.max, UInt64.max)
   }
 
   private func id(at offset: Int) -> ObjectID {
@@ -154,6 +247,12 @@ package struct IndexPrefix: Hashable, Comparable, Sendable {
     w0 = id.w0
     w1 = id.w1
     w2 = UInt32(truncatingIfNeeded: id.w2 >> 32)
+  }
+  /// From the first 20 bytes.
+  init(_ bytes: UnsafeRawBufferPointer) {
+    w0 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
+    w1 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    w2 = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
   }
   package static func < (a: IndexPrefix, b: IndexPrefix) -> Bool { (a.w0, a.w1, a.w2) < (b.w0, b.w1, b.w2) }
   package func hash(into hasher: inout Hasher) { hasher.combine(w0) }

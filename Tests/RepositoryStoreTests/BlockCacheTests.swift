@@ -211,7 +211,8 @@ extension BlockCache {
     let test = try TestRepository(in: store)
     var random = SeededGenerator()
     var settings = ChunkWriter.Settings()
-    settings.dataBlockSize = 100_000
+    // Each chunk is a block of its own: damage is one chunk's.
+    settings.dataBlockSize = 1
     settings.packSize = 400_000
     settings.level = 1
     let writer = try test.open()

@@ -1,0 +1,102 @@
+// Fills a repository's index with chunks that are nowhere, to see how a large one behaves:
+//
+//   LargeIndex REPOSITORY KEY-FILE CHUNKS LOOK-UPS
+//
+// Each pack that the index names is there, as a file of the right size with nothing in it. Then it merges the index as
+// backups do, and looks chunks up, those that are there and others.
+
+import Glibc
+import Platform
+import RepositoryFormat
+import RepositoryStore
+
+/// SplitMix64 (Steele et al., OOPSLA 2014).
+struct SplitMix64: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+  mutating func id() -> ObjectID {
+    let words = (next(), next(), next(), next())
+    return withUnsafeBytes(of: words) { ObjectID($0) }
+  }
+}
+
+let chunkSize: UInt32 = 16 << 10
+let chunksOfABlock = 64
+let blocksOfAPack = 128
+let packSize: UInt64 = 64 << 20
+let packsOfASegment = 244
+
+func pack(_ random: inout SplitMix64, _ count: Int) -> IndexedPack {
+  var directory = PackDirectory()
+  var left = count
+  while left > 0 {
+    let chunks = (0..<min(left, chunksOfABlock)).map { _ in PackDirectory.Chunk(id: random.id(), length: chunkSize) }
+    left -= chunks.count
+    directory.blocks.append(
+      PackDirectory.Block(
+        sealedLength: 400_000, plainLength: chunkSize * UInt32(chunks.count), compression: .zstd, chunks: chunks))
+  }
+  return IndexedPack(id: random.id(), size: packSize, kind: .data, directory: directory)
+}
+
+func seconds(_ body: () throws -> Void) rethrows -> Double {
+  let begin = System.bootClock
+  try body()
+  return Double(System.bootClock - begin) / 1e9
+}
+
+func run(_ arguments: [String]) throws {
+  guard arguments.count == 5, let count = Int(arguments[3]), let lookUps = Int(arguments[4]) else {
+    print("usage: LargeIndex REPOSITORY KEY-FILE CHUNKS LOOK-UPS")
+    return
+  }
+  var access = RepositoryAccess()
+  access.repository = arguments[1]
+  access.keyFile = arguments[2]
+  let repository = try access.open()
+  var random = SplitMix64(state: 1)
+  var sample: [ObjectID] = []
+  var made = 0
+  let filling = try seconds {
+    while made < count {
+      var builder = IndexSegmentBuilder()
+      for _ in 0..<packsOfASegment where made < count {
+        let pack = pack(&random, min(count - made, chunksOfABlock * blocksOfAPack))
+        made += pack.blocks.reduce(0) { $0 + $1.chunks.count }
+        if let first = pack.blocks.first?.chunks.first { sample.append(first.id) }
+        builder.add(pack)
+        let path = "\(arguments[1])/\(ObjectKey.pack(pack.pack.id))"
+        try Directory.makeAll(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try Descriptor.open(path, O_WRONLY | O_CREAT, mode: 0o600).truncate(to: Int64(packSize))
+      }
+      _ = try builder.store(in: repository.store, repository.keyring)
+    }
+  }
+  print("\(made) chunks in segments: \(filling) s")
+  print("merged: \(try seconds { try repository.mergeIndexSegments() }) s")
+  print("segments: \(repository.index.current.segments.map(\.chunkCount))")
+  sample.shuffle(using: &random)
+  var found = 0
+  for round in 1...3 {
+    let present = try seconds {
+      for place in 0..<lookUps where try repository.index.findReusable(sample[place % sample.count]) != nil {
+        found += 1
+      }
+    }
+    let missing = try seconds {
+      for _ in 0..<lookUps where try repository.index.findReusable(random.id()) != nil { found += 1 }
+    }
+    print(
+      "round \(round): \(present / Double(lookUps) * 1e6) µs for a chunk that is there, "
+        + "\(missing / Double(lookUps) * 1e6) µs for another")
+  }
+  print("found: \(found)")
+}
+
+do { try run(CommandLine.arguments) } catch { print("LargeIndex: \(error)") }
