@@ -195,7 +195,7 @@ package final class IndexSegment: Sendable {
   private static let readChunks = 64
 
   /// Gives back the memory that going through the segment has taken; its content stays in the page cache.
-  func releaseMemory() { file.releaseMemory() }
+  package func releaseMemory() { file.releaseMemory() }
 
   /// As `chunk`, for one that was looked up.
   private func lookUpChunk(_ place: Int) -> (block: Int, offset: UInt32, length: UInt32) {

@@ -100,6 +100,7 @@ final class UsageMap {
       var uses: [PackUse] = []
       for place in 0..<segment.packCount { uses.append(PackUse(pack: try segment.pack(place))) }
       for place in 0..<segment.chunkCount {
+        if place.isMultiple(of: 1 << 16) { segment.releaseMemory() }
         let chunk = segment.chunk(place)
         let pack = try segment.block(chunk.block).pack
         uses[pack].total += UInt64(chunk.length)
