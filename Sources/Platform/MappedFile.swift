@@ -12,7 +12,7 @@ package final class MappedFile: @unchecked Sendable {
   package let isLarge: Bool
   private let file: Descriptor
   /// Up to here a file may be in memory as a whole.
-  private static let smallMax = 16 << 20
+  private static let smallMax = 4 << 20
 
   package init(_ path: String) throws(Errno) {
     file = try Descriptor.open(path)

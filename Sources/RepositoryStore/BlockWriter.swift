@@ -112,6 +112,8 @@ final class BlockWriter: Sendable {
             chunks: block.chunks))
         if let finished { storeJobs.put(.pack(finished)) }
       } catch {
+        // Before others notice that the pack is gone, and call that the reason.
+        fail(error)
         pack.cancel()
         throw error
       }

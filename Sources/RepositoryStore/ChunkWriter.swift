@@ -18,7 +18,7 @@ package final class ChunkWriter {
     package var treeBlockSize = 128 << 10
     /// The index is stored after so many chunks, or so many bytes in packs, so that an interrupted run leaves
     /// something to build on: earlier in the beginning, when there is little to lose but all of it would be.
-    package var indexIntervalChunks = 150_000
+    package var indexIntervalChunks = 65_536
     package var indexIntervalBytes: UInt64 = 1 << 30
     /// Segments after which a run of many hours merges what it has stored of the index. Where that fails, the next time
     /// will do.

@@ -206,7 +206,7 @@ package enum Backup {
     }
     func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws {
       try chunks?.add(id, kind: kind, bytes)
-      if kind == .tree { try recorder?.add(id, bytes) }
+      if kind == .tree { recorder?.add(id, bytes) }
     }
   }
 }

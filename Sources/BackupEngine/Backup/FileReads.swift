@@ -6,22 +6,27 @@ internal import RepositoryStore
 /// Files that one worker reads one after the other.
 final class FileBatch: Sendable {
   private struct State {
+    /// Each keeps its directory open; none once the batch was read, though its results may wait for long.
+    var requests: [FileRequest]
     var results: [FileResult] = []
     var end: Result<Void, any Error>?
   }
-  let requests: [FileRequest]
-  private let state = Monitor(State())
+  private let state: Monitor<State>
 
-  init(_ requests: [FileRequest]) { self.requests = requests }
+  init(_ requests: [FileRequest]) { state = Monitor(State(requests: requests)) }
 
   /// Reads them all; an error ends it for all that are left.
   func run(_ read: (FileRequest) throws -> FileResult) {
+    let requests = state.withLock { state in
+      defer { state.requests = [] }
+      return state.requests
+    }
     var results: [FileResult] = []
     results.reserveCapacity(requests.count)
     do {
       for request in requests { results.append(try read(request)) }
-      state.update { [results] in $0 = State(results: results, end: .success(())) }
-    } catch { state.update { [results] in $0 = State(results: results, end: .failure(error)) } }
+      state.update { [results] in $0 = State(requests: [], results: results, end: .success(())) }
+    } catch { state.update { [results] in $0 = State(requests: [], results: results, end: .failure(error)) } }
   }
 
   var isDone: Bool { state.withLock { $0.end != nil } }
@@ -38,11 +43,14 @@ final class FileBatch: Sendable {
 /// Has the writer's workers read files, some at a time: files that stand together are stored together.
 final class FileReads {
   private static let batchMax = 16
+  /// Directories of a batch, which stay open until it was read.
+  private static let directoriesMax = 4
 
   private let chunks: ChunkWriter
   private let recorder: LocalListings.Recorder?
   private let readers: Pool<SourceReader>
   private var waiting: [FileRequest] = []
+  private var directories = 0
   private var batch: PendingBatch = PendingBatch()
 
   /// Stands for a batch that is still being gathered.
@@ -60,6 +68,10 @@ final class FileReads {
 
   /// Takes on a file; where its result will be.
   func add(_ request: FileRequest) throws -> (batch: PendingBatch, place: Int) {
+    if waiting.last?.directory !== request.directory {
+      if directories == Self.directoriesMax { try flush() }
+      directories += 1
+    }
     waiting.append(request)
     let place = (batch, waiting.count - 1)
     if waiting.count == Self.batchMax { try flush() }
@@ -73,6 +85,7 @@ final class FileReads {
     batch.batch = files
     batch = PendingBatch()
     waiting.removeAll(keepingCapacity: true)
+    directories = 0
     let readers = readers
     let recorder = recorder
     try chunks.submit { lane in
@@ -92,6 +105,6 @@ private final class LaneSink: ChunkSink {
   }
   func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws {
     try lane.add(id, kind: kind, bytes)
-    if kind == .tree { try recorder?.add(id, bytes) }
+    if kind == .tree { recorder?.add(id, bytes) }
   }
 }

@@ -32,6 +32,7 @@ enum LocalListings {
       let cipher = AESGCM()
       var buffered = ByteWriter(capacity: 1 << 20)
       var seen: Set<ObjectID> = []
+      var isBroken = false
     }
     private let file: Descriptor
     private let temporary: String
@@ -52,25 +53,30 @@ enum LocalListings {
       state = Mutex(start)
     }
 
-    func add(_ id: ObjectID, _ bytes: UnsafeRawBufferPointer) throws(Errno) {
-      try state.withLock { (state) throws(Errno) in
-        guard state.seen.insert(id).inserted else { return }
+    /// Without room for the copy there is none, and the next run reads all: no reason for this one to fail.
+    func add(_ id: ObjectID, _ bytes: UnsafeRawBufferPointer) {
+      state.withLock { state in
+        guard !state.isBroken, state.seen.insert(id).inserted else { return }
         let nonce = Nonce(4, UInt64(state.seen.count))
         let sealed = state.cipher.seal(Array(bytes), key: key, nonce: nonce, authenticating: id.bytes)
         state.buffered.id(id)
         state.buffered.u32(UInt32(sealed.count))
         state.buffered.raw(sealed)
-        if state.buffered.count > 1 << 20 { try flush(&state) }
+        if state.buffered.count > 1 << 20 { flush(&state) }
       }
     }
 
-    private func flush(_ state: inout State) throws(Errno) {
-      try file.write(state.buffered.bytes)
+    private func flush(_ state: inout State) {
+      if (try? file.write(state.buffered.bytes)) == nil { state.isBroken = true }
       state.buffered.removeAll()
     }
 
     func commit() throws(Errno) {
-      try state.withLock { (state) throws(Errno) in try flush(&state) }
+      let isWhole = state.withLock { state in
+        flush(&state)
+        return !state.isBroken
+      }
+      guard isWhole else { return }
       try file.sync()
       try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(path.utf8), at: nil)
     }

@@ -16,7 +16,7 @@ struct FileResult: Sendable {
   enum Outcome: Sendable {
     case entry(Entry)
     /// The file has several names; the link table has what is known of it, or soon will.
-    case linked(FileIdentity)
+    case linked(LinkReference)
     /// It is not there, or cannot be stored; the problems say why.
     case none
   }
@@ -63,14 +63,18 @@ final class SourceReader {
         result.outcome = .entry(try read(file, status, request, target, &result.problems))
         return result
       }
-      let identity = FileIdentity(status)
-      if links.claim(identity) {
+      let (reference, isMine) = links.claim(status)
+      result.outcome = .linked(reference)
+      if isMine {
         var entry: Entry?
-        defer { links.finish(identity, entry) }
+        defer { links.finish(reference, entry) }
         entry = try read(file, status, request, target, &result.problems)
       }
-      result.outcome = .linked(identity)
     } catch let error as Errno {
+      // Of the process, not of this file: others would fail in the same way, and be left out one by one.
+      if [EMFILE, ENFILE, ENOMEM].contains(error.rawValue) {
+        throw YesterError.system("Reading", printable(request.path), error)
+      }
       result.problems.append(PathProblem.of(error, doing: "reading it", request.path))
     }
     return result

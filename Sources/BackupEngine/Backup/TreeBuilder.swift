@@ -13,7 +13,7 @@ final class TreeBuilder {
     /// Anything else.
     case entry(Entry, base: SnapshotNode?)
     /// One more name of a file that the link table has.
-    case link(FileIdentity, name: [UInt8], base: SnapshotNode?)
+    case link(LinkReference, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// A file that somebody reads.
     case file(FileReads.PendingBatch, place: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// The same when it has been read already.
@@ -95,9 +95,9 @@ final class TreeBuilder {
     case .entry(let entry, let base):
       match(base)
       try store(entry, base)
-    case .link(let file, let name, let base):
+    case .link(let file, let name, let path, let base):
       match(base)
-      if let entry = links.meet(file, name: name, base: base?.entry) { try store(entry, base) }
+      try storeLink(file, name, path, base)
     case .file(let pending, let place, let name, let path, let base):
       match(base)
       guard let batch = pending.batch else { preconditionFailure("the batch was handed over before") }
@@ -118,13 +118,19 @@ final class TreeBuilder {
     for problem in result.problems { note(problem) }
     switch result.outcome {
     case .entry(let entry): try store(entry, base)
-    case .linked(let file):
-      guard let entry = links.meet(file, name: name, base: base?.entry) else {
-        return note(PathProblem(.unreadable, path, "it cannot be read, as under another of its names"))
-      }
-      try store(entry, base)
-    case .none: break
+    case .linked(let file): try storeLink(file, name, path, base, isReported: !result.problems.isEmpty)
+    case .none:
+      // Something is there, and the snapshot has not got it.
+      if result.problems.contains(where: { $0.kind == .changed }) { stack[stack.count - 1].entry.isIncomplete = true }
     }
+  }
+
+  /// `isReported`: why there may be nothing was said already.
+  private func storeLink(
+    _ file: LinkReference, _ name: [UInt8], _ path: [UInt8], _ base: SnapshotNode?, isReported: Bool = false
+  ) throws {
+    if let entry = links.meet(file, name: name, base: base?.entry) { return try store(entry, base) }
+    if !isReported { note(PathProblem(.unreadable, path, "it cannot be read, as under another of its names")) }
   }
 
   /// Reports a problem; where something is missing now, the directory says so.

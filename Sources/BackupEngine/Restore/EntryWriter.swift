@@ -62,20 +62,20 @@ final class EntryWriter {
     let file = try open(name, directory)
     do {
       try fill(file, size, body)
-      try setMetadata(entry, file, path: path)
     } catch {
       try? FileSystem.removeFile(name, at: directory)
       throw error
     }
+    // The content is what counts: whatever fails from here on, the file stays.
+    setMetadata(entry, file, path: path)
   }
 
   /// As the other, of a file that was just made: what it has already is not set.
-  private func setMetadata(_ entry: Entry, _ file: Descriptor, path: [UInt8]) throws(Errno) {
-    let status = try file.status()
-    if status.user != entry.owner.user || status.group != entry.owner.group {
-      do throws(Errno) { try file.setOwner(user: entry.owner.user, group: entry.owner.group) } catch {
-        // An ordinary user restores files as his own.
-        if isRoot || error != .notPermitted { throw error }
+  private func setMetadata(_ entry: Entry, _ file: Descriptor, path: [UInt8]) {
+    let status = try? file.status()
+    if status?.user != entry.owner.user || status?.group != entry.owner.group {
+      trying("owner", path) { () throws(Errno) in
+        try file.setOwner(user: entry.owner.user, group: entry.owner.group)
       }
     }
     let present = (try? ExtendedAttributes.read(file)) ?? []
@@ -85,8 +85,20 @@ final class EntryWriter {
     for attribute in entry.attributes where !present.contains(attribute) {
       do throws(Errno) { try ExtendedAttributes.set(attribute, file) } catch { tell(error, of: attribute, path) }
     }
-    try file.setMode(entry.permissions)
-    try file.setTimes(accessed: entry.modified, modified: entry.modified)
+    trying("permissions", path) { () throws(Errno) in try file.setMode(entry.permissions) }
+    trying("times", path) { () throws(Errno) in
+      try file.setTimes(accessed: entry.modified, modified: entry.modified)
+    }
+  }
+
+  /// File systems without owners or permissions refuse them, as do namespaces to which an owner is unknown. Everything
+  /// else about the entry is set all the same.
+  private func trying(_ what: String, _ path: [UInt8], _ set: () throws(Errno) -> Void) {
+    do throws(Errno) { try set() } catch {
+      // An ordinary user restores files as his own.
+      if !isRoot && what == "owner" && error == .notPermitted { return }
+      report(PathProblem(.metadata, path, "its \(what) cannot be set: \(error)"))
+    }
   }
 
   private func tell(_ error: Errno, of attribute: ExtendedAttribute, _ path: [UInt8]) {
@@ -97,15 +109,18 @@ final class EntryWriter {
   /// Owner, attributes, mode and times, in the order in which they do not undo each other: changing the owner takes
   /// set-uid and capabilities away, an ACL changes the mode, and everything changes times.
   func setMetadata(_ entry: Entry, _ name: [UInt8], at directory: Descriptor, path: [UInt8]) throws(Errno) {
-    do throws(Errno) {
+    trying("owner", path) { () throws(Errno) in
       try FileSystem.setOwner(name, at: directory, user: entry.owner.user, group: entry.owner.group)
-    } catch {
-      // An ordinary user restores files as his own.
-      if isRoot || error != .notPermitted { throw error }
     }
     try setAttributes(entry, name, directory, path)
-    if entry.type != .symbolicLink { try FileSystem.setMode(name, at: directory, entry.permissions) }
-    try FileSystem.setTimes(name, at: directory, accessed: entry.modified, modified: entry.modified)
+    if entry.type != .symbolicLink {
+      trying("permissions", path) { () throws(Errno) in
+        try FileSystem.setMode(name, at: directory, entry.permissions)
+      }
+    }
+    trying("times", path) { () throws(Errno) in
+      try FileSystem.setTimes(name, at: directory, accessed: entry.modified, modified: entry.modified)
+    }
   }
 
   private func setAttributes(_ entry: Entry, _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]) throws(Errno) {

@@ -59,11 +59,15 @@ final class FileMakingBatch: Sendable {
 final class FileMaking {
   private static let filesMax = 64
   private static let bytesMax: UInt64 = 1 << 20
+  /// Directories of a batch, which stay open until it is made.
+  private static let directoriesMax = 8
 
   private let queue: BoundedQueue<FileMakingBatch>
   private var threads: [Worker] = []
   private var batch: FileMakingBatch?
   private var bytes: UInt64 = 0
+  private var directories = 0
+  private var directory: Descriptor?
 
   init(_ content: FileContentReader, progress: RunProgress) {
     let count = System.processorCount
@@ -76,6 +80,11 @@ final class FileMaking {
 
   /// Takes a file on; the batch that it is in when it is the first of it.
   func add(_ task: FileTask) -> FileMakingBatch? {
+    if directory !== task.directory {
+      if directories == Self.directoriesMax { flush() }
+      directories += 1
+      directory = task.directory
+    }
     let isFirst = batch == nil
     let batch = batch ?? FileMakingBatch()
     self.batch = batch
@@ -89,6 +98,8 @@ final class FileMaking {
     guard let batch else { return }
     self.batch = nil
     bytes = 0
+    directories = 0
+    directory = nil
     queue.put(batch)
   }
 

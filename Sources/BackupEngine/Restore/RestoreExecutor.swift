@@ -19,7 +19,7 @@ final class RestoreExecutor {
   /// What is under way and what waits for it, in order.
   private var pending: [Pending] = []
   /// Each may keep a directory open.
-  private static let pendingMax = 512
+  private static let pendingMax = 128
   /// Where the first member of each link group lies.
   private var links: [UInt64: [UInt8]] = [:]
   private(set) var failures = 0
@@ -156,6 +156,7 @@ final class RestoreExecutor {
       guard failures == before else {
         // What is there stays when what should take its place is not whole.
         try LiveTree.remove(temporary, at: parent)
+        forgetLinks(under: above + temporary)
         return
       }
       defer { moveLinks(from: above + temporary, to: path) }
@@ -167,9 +168,16 @@ final class RestoreExecutor {
         try FileSystem.rename(temporary, at: parent, to: name, at: parent)
       }
     } catch {
+      // Nobody may make files any more in what is to go.
+      making.flush()
+      for case .files(let batch) in pending { _ = batch.wait() }
       try? LiveTree.remove(temporary, at: parent)
       throw error
     }
+  }
+
+  private func forgetLinks(under path: [UInt8]) {
+    for (group, first) in links where first.starts(with: path) { links[group] = nil }
   }
 
   /// What was made under one path lies under another now.
