@@ -164,7 +164,7 @@ if Context.environment["YESTER_BENCH"] != nil {
   package.targets.append(
     .executableTarget(
       name: "LargeIndex", dependencies: ["Platform", "RepositoryFormat", "RepositoryStore"],
-      path: "Tests/Benchmarks/LargeIndex", swiftSettings: settings
+      path: "Tests/LargeIndex", swiftSettings: settings
     )
   )
 }

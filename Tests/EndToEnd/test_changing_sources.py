@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 import unittest
 
 from machine import DONE, INCOMPLETE
@@ -230,6 +231,63 @@ class ChangingSources(EndToEndTest):
         self.assertEqual(len({one["name"] for one in self.snapshots()}), 3)
         self.verify()
         self.assert_same_tree(self.source, self.restored())
+
+
+class Inodes(EndToEndTest):
+    """Inode numbers and names of hard-linked files that change while a run, held up by its pace, is on the way."""
+
+    COUNT = 100
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+        for name in ("a", "m", "z"):
+            (self.source / name).mkdir(parents=True)
+        rng = random.Random("inodes")
+        for number in range(self.COUNT):
+            (self.source / "a" / f"x{number}").write_text(f"the old file {number}")
+        for number in range(160):
+            (self.source / "m" / f"{number:03}").write_bytes(rng.randbytes(100_000))
+
+    def during_a_backup(self, change, status=DONE):
+        """The walk has read the first directory and not listed the last when `change` is called."""
+        process = self.start_yester("backup", "--read-concurrency", "1", "--limit-upload", "4096", self.source)
+        time.sleep(1)
+        self.assertIsNone(process.poll(), "the backup was too fast: the test proves nothing")
+        change()
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, status, err)
+        return self.restored()
+
+    def test_a_number_that_is_used_again(self):
+        outside = self.temp / "outside"
+        outside.mkdir()
+        for number in range(self.COUNT):
+            os.link(self.source / "a" / f"x{number}", outside / f"x{number}")
+
+        def change():
+            for number in range(self.COUNT):
+                (self.source / "a" / f"x{number}").unlink()
+                (outside / f"x{number}").unlink()
+            for number in range(self.COUNT):
+                (self.source / "z" / f"y{number}").write_text(f"quite another file {number}")
+                os.link(self.source / "z" / f"y{number}", self.source / "z" / f"yy{number}")
+
+        restored = self.during_a_backup(change)
+        self.assertEqual(len(os.listdir(restored / "z")), 2 * self.COUNT, "the last directory was listed too early")
+        self.assert_same_tree(self.source / "z", restored / "z")
+
+    def test_a_name_that_moves_on(self):
+        for number in range(self.COUNT):
+            os.link(self.source / "a" / f"x{number}", self.source / "a" / f"xx{number}")
+
+        def change():
+            for number in range(self.COUNT):
+                (self.source / "a" / f"xx{number}").rename(self.source / "z" / f"xx{number}")
+
+        restored = self.during_a_backup(change)
+        for number in range(self.COUNT):
+            self.assertEqual((restored / "z" / f"xx{number}").read_text(), f"the old file {number}")
 
 
 if __name__ == "__main__":
