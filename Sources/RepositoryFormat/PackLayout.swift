@@ -162,6 +162,7 @@ package struct PackDirectory: Sendable {
     var sum: UInt64 = 0
     for _ in 0..<count {
       let chunk = Chunk(id: try reader.id(), length: try reader.u32())
+      guard chunk.length <= Limits.chunkSizeMax else { throw FormatError("a chunk is larger than chunks may be") }
       sum += UInt64(chunk.length)
       chunks.append(chunk)
     }

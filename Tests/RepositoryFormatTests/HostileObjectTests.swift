@@ -24,6 +24,15 @@ private func message(_ body: () throws -> Void) -> String {
     return try PackDirectory(decoding: directory.encode(), directoryOffset: end)
   }
 
+  /// Whoever rewrites packs hands each chunk to the writer, which takes none beyond the limit.
+  @Test func chunksBeyondTheirLimitAreRefused() throws {
+    let largest = UInt32(Limits.chunkSizeMax)
+    #expect(try read([block(100, largest, [largest])], end: PackLayout.headerSize + 100).blocks.count == 1)
+    #expect(throws: FormatError.self) {
+      try read([block(100, largest + 1, [largest + 1])], end: PackLayout.headerSize + 100)
+    }
+  }
+
   @Test func lengthsMustBeTrue() throws {
     #expect(try read([block(100, 80, [50, 30])], end: 228).blocks.count == 1)
     for end in [0, 127, 128, 227, 229, Int.max] {
