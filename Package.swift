@@ -152,7 +152,7 @@ if Context.environment["YESTER_BENCH"] != nil {
     .executableTarget(
       name: "Benchmarks",
       dependencies: [
-        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore",
+        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "TestSupport",
         .product(name: "Benchmark", package: "benchmark"),
       ],
       // The library looks for benchmarks in folders of a folder of this name.
@@ -163,7 +163,7 @@ if Context.environment["YESTER_BENCH"] != nil {
   )
   package.targets.append(
     .executableTarget(
-      name: "LargeIndex", dependencies: ["Platform", "RepositoryFormat", "RepositoryStore"],
+      name: "LargeIndex", dependencies: ["Platform", "RepositoryFormat", "RepositoryStore", "TestSupport"],
       path: "Tests/LargeIndex", swiftSettings: settings
     )
   )

@@ -9,17 +9,9 @@ import Glibc
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 
-/// SplitMix64 (Steele et al., OOPSLA 2014).
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+extension SeededGenerator {
   mutating func id() -> ObjectID {
     let words = (next(), next(), next(), next())
     return withUnsafeBytes(of: words) { ObjectID($0) }
@@ -32,7 +24,7 @@ let blocksOfAPack = 128
 let packSize: UInt64 = 64 << 20
 let packsOfASegment = 244
 
-func pack(_ random: inout SplitMix64, _ count: Int) -> IndexedPack {
+func pack(_ random: inout SeededGenerator, _ count: Int) -> IndexedPack {
   var directory = PackDirectory()
   var left = count
   while left > 0 {
@@ -60,7 +52,7 @@ func run(_ arguments: [String]) throws {
   access.repository = arguments[1]
   access.keyFile = arguments[2]
   let repository = try access.open()
-  var random = SplitMix64(state: 1)
+  var random = SeededGenerator(seed: 1)
   var made = 0
   let filling = try seconds {
     while made < count {

@@ -4,6 +4,7 @@ import Glibc
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import TestSupport
 
 private let chunksOfABlock = 100
 private let blocksOfAPack = 1000
@@ -19,7 +20,7 @@ private struct LookUps {
   init() throws {
     guard let chunks = Int(try setting("YESTER_BENCH_CHUNKS")), let count = Int(try setting("YESTER_BENCH_LOOK_UPS"))
     else { throw YesterError(.failed, "YESTER_BENCH_CHUNKS and YESTER_BENCH_LOOK_UPS are to be numbers") }
-    var random = SplitMix64(state: 20_260_101)
+    var random = SeededGenerator(seed: 20_260_101)
     let ids = (0..<chunks).map { _ in random.id() }
     index = try makeIndex(ids)
     present = (0..<count).map { _ in ids[Int(random.next() % UInt64(chunks))] }
@@ -45,7 +46,7 @@ private func makeIndex(_ ids: [ObjectID]) throws -> ChunkIndex {
   let keyring = try Keyring.generate(repository: RepositoryID(System.random(16)))
   let store = try DirectoryStore.create(scratch + "/repository")
   var builder = IndexSegmentBuilder()
-  var random = SplitMix64(state: 1)
+  var random = SeededGenerator(seed: 1)
   for start in stride(from: 0, to: ids.count, by: chunksOfABlock * blocksOfAPack) {
     let inPack = ids[start..<min(ids.count, start + chunksOfABlock * blocksOfAPack)]
     var directory = PackDirectory()
@@ -66,19 +67,8 @@ private func makeIndex(_ ids: [ObjectID]) throws -> ChunkIndex {
   return index
 }
 
-/// SplitMix64 (Steele et al., OOPSLA 2014): the same ids in every run.
-private struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func id() -> ObjectID {
+extension SeededGenerator {
+  fileprivate mutating func id() -> ObjectID {
     let words = (next(), next(), next(), next())
     return withUnsafeBytes(of: words) { ObjectID($0) }
   }
