@@ -57,16 +57,22 @@ final class BlockWriter: Sendable {
 
   func throwFailure() throws { if let failure = failure.withLock({ $0 }) { throw failure } }
 
-  /// What failed once must not be tried again half-way: the state in memory no longer fits what is stored.
+  /// What failed once must not be tried again half-way: the state in memory no longer fits what is stored. Of errors
+  /// on several threads each throws the first, which is the reason for the others.
   func keepingFailure<Result>(_ body: () throws -> Result) throws -> Result {
     try throwFailure()
-    do { return try body() } catch {
-      fail(error)
-      throw error
-    }
+    do { return try body() } catch { throw fail(error) }
   }
 
-  private func fail(_ error: any Error) { failure.withLock { if $0 == nil { $0 = error } } }
+  /// The first error of all.
+  @discardableResult
+  private func fail(_ error: any Error) -> any Error {
+    failure.withLock { first in
+      let reason = first ?? error
+      first = reason
+      return reason
+    }
+  }
 
   // MARK: Chunks
 

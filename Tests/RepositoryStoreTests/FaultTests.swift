@@ -98,6 +98,38 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
     }
   }
 
+  /// What a failure brings about on other threads, such as a pack that is gone, is not what the user has to hear of.
+  @Test func everyThreadHearsOfTheFirstFailure() throws {
+    var failed = 0
+    for round in 0..<300 {
+      let memory = MemoryStore()
+      let test = try TestRepository(in: memory)
+      let repository = try test.open(FaultyStore(memory, failingAt: 6 + round % 30, .once))
+      let all = chunks(repository, seed: 1) + chunks(repository, seed: 2)
+      let errors = Monitor<[String]>([])
+      var settings = smallSettings
+      settings.workers = 4
+      settings.packSize = 1 << 20
+      let writer = ChunkWriter(repository, settings)
+      defer { writer.close() }
+      for start in stride(from: 0, to: all.count, by: 5) {
+        try? writer.submit { lane in
+          let message = errorMessage {
+            for chunk in all[start..<(start + 5)] {
+              _ = try chunk.bytes.withUnsafeBytes { try lane.add(chunk.id, kind: chunk.kind, $0) }
+            }
+          }
+          if message != "no error" { errors.update { $0.append(message) } }
+        }
+      }
+      let message = errorMessage { try writer.flush() }
+      let heard = errors.withLock { $0 } + (message == "no error" ? [] : [message])
+      failed += heard.count
+      #expect(heard.allSatisfy { $0.contains("injected") }, "round \(round): \(heard)")
+    }
+    #expect(failed > 300)
+  }
+
   @Test func aWriterThatIsClosedTakesNothing() throws {
     let test = try TestRepository()
     let repository = try test.open()
