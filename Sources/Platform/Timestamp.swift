@@ -17,6 +17,15 @@ package struct Timestamp: Sendable, Hashable, Comparable {
     return Timestamp(seconds: Int64(now.tv_sec), nanoseconds: UInt32(now.tv_nsec))
   }
 
+  /// So much earlier; the earliest moment there is when that is too early.
+  package func earlier(byNanoseconds amount: UInt32) -> Timestamp {
+    let borrow = nanoseconds < amount % 1_000_000_000
+    let (whole, isTooEarly) = seconds.subtractingReportingOverflow(Int64(amount / 1_000_000_000) + (borrow ? 1 : 0))
+    if isTooEarly { return Timestamp(seconds: .min) }
+    return Timestamp(
+      seconds: whole, nanoseconds: nanoseconds + (borrow ? 1_000_000_000 : 0) - amount % 1_000_000_000)
+  }
+
   package static func < (a: Timestamp, b: Timestamp) -> Bool {
     (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
   }

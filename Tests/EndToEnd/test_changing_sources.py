@@ -246,8 +246,10 @@ class Inodes(EndToEndTest):
         rng = random.Random("inodes")
         for number in range(self.COUNT):
             (self.source / "a" / f"x{number}").write_text(f"the old file {number}")
+        # More directories than are looked at ahead.
         for number in range(160):
-            (self.source / "m" / f"{number:03}").write_bytes(rng.randbytes(100_000))
+            (self.source / "m" / f"{number:03}").mkdir()
+            (self.source / "m" / f"{number:03}" / "data").write_bytes(rng.randbytes(100_000))
 
     def during_a_backup(self, change, status=DONE):
         """The walk has read the first directory and not listed the last when `change` is called."""

@@ -89,6 +89,12 @@ class WriteOnlyKey(EndToEndTest):
         self.assert_same_tree(self.source, self.restored(fourth["name"]))
         self.verify()
 
+    def test_a_file_with_content_lists_is_read_once(self):
+        (self.source / "large").write_bytes(random.Random(5).randbytes(80 * MIB))
+        self.assertGreaterEqual(self.backup(env=self.server)["counts"]["bytes_read"], 80 * MIB)
+        for _ in range(3):
+            self.assertEqual(self.backup(env=self.server)["counts"]["bytes_read"], 0)
+
     def test_the_local_listings_are_sealed(self):
         (self.source / "a-very-peculiar-name").write_bytes(b"a very peculiar content")
         self.backup(env=self.server)

@@ -149,7 +149,8 @@ package enum Backup {
         report($0)
       }
       walk = TreeWalk(
-        options, builder: builder, reads: reads, base: base, index: repository.index, links: links, progress: progress)
+        options, looker: SourceLooker(options, base: base), builder: builder, reads: reads,
+        base: base, recorder: recorder, links: links, progress: progress)
     }
 
     private static func settings(_ options: BackupOptions) -> ChunkWriter.Settings {

@@ -1,0 +1,201 @@
+internal import Platform
+internal import RepositoryFormat
+internal import SnapshotTree
+internal import Synchronization
+
+/// Threads that look into the directories that the walk comes to next: so that the processors share what there is to
+/// look at, and a disk has more than one question to answer. What they do not get to, the walk does itself.
+final class LookAhead: Sendable {
+  /// A directory that was seen, and not looked into yet.
+  fileprivate struct Upcoming: Sendable {
+    let number: UInt64
+    let name: [UInt8]
+    /// Without the slash in front.
+    let path: [UInt8]
+    let base: SnapshotNode?
+    let parent: OpenDirectory
+    let parentStatus: FileStatus
+  }
+  fileprivate struct State {
+    /// The next one of the walk is the last.
+    var upcoming: [Upcoming] = []
+    var running: Set<UInt64> = []
+    var ready: [UInt64: DirectoryLook] = [:]
+    var readyMemory = 0
+    /// Enough is ready; nobody looks further until half of it was taken.
+    var isResting = false
+    var waiting = 0
+    /// What the walk waits for.
+    var wanted: UInt64?
+    var isClosed = false
+  }
+  /// Each of those that are ready holds a descriptor.
+  private static let readyMax = 64
+  private static let readyMemoryMax = 4 << 20
+  fileprivate static let upcomingMax = 1 << 16
+
+  private let looker: SourceLooker
+  private let lastNumber = Atomic<UInt64>(0)
+  private let state = Monitor(State())
+  private let workers = Monitor<[Worker]>([])
+
+  init(_ looker: SourceLooker) { self.looker = looker }
+
+  /// Whoever starts the threads also ends them, with `close`.
+  func start(threads: Int) {
+    workers.withLock { workers in
+      for number in 0..<threads {
+        workers.append(Worker("yester-look-\(number)") { [unowned self] in serve() })
+      }
+    }
+  }
+
+  /// Ends the threads.
+  func close() {
+    state.update { $0.isClosed = true }
+    for worker in workers.withLock({ $0 }) { worker.join() }
+    workers.withLock { $0 = [] }
+  }
+
+  /// Takes on the directories that were seen in another, and numbers them.
+  func announce(_ look: inout DirectoryLook, path: [UInt8]) {
+    let found = number(&look, path)
+    guard !found.isEmpty else { return }
+    let wakes = state.withLock { state in
+      state.add(found, of: path)
+      return state.waiting > 0 && !state.isResting
+    }
+    if wakes { state.notifyAll() }
+  }
+
+  /// What a directory has shown; nil when the caller is to look himself. Each is taken, in the order of the walk.
+  func take(_ number: UInt64) -> DirectoryLook? {
+    while true {
+      switch turn(number) {
+      case .ready(let look): return look
+      case .none: return nil
+      // Somebody is at it: what comes after it is looked at meanwhile, rather than nothing.
+      case .other(let upcoming): look(into: upcoming)
+      }
+    }
+  }
+
+  private enum Turn {
+    case ready(DirectoryLook)
+    case other(Upcoming)
+    case none
+  }
+
+  private func turn(_ number: UInt64) -> Turn {
+    var wakes = false
+    let turn: Turn = state.wait { state in
+      state.wanted = nil
+      if let look = state.ready.removeValue(forKey: number) {
+        state.readyMemory -= look.memory
+        if state.isResting, state.ready.count <= Self.readyMax / 2, state.readyMemory <= Self.readyMemoryMax / 2 {
+          state.isResting = false
+          wakes = state.waiting > 0
+        }
+        return .ready(look)
+      }
+      if state.running.contains(number) {
+        if !state.isResting, let other = state.next() { return .other(other) }
+        state.wanted = number
+        return nil
+      }
+      // It is the last of them, or close to it.
+      if let place = state.upcoming.lastIndex(where: { $0.number == number }) { state.upcoming.remove(at: place) }
+      return Turn.none
+    }
+    if wakes { state.notifyAll() }
+    return turn
+  }
+
+  /// Whether the walk comes to one path before another: what is in a directory comes before what follows on it.
+  fileprivate static func isBefore(_ path: [UInt8], _ other: [UInt8]) -> Bool {
+    let order = { (byte: UInt8) in byte == 0x2F ? 0 : byte }
+    return path.lexicographicallyPrecedes(other) { order($0) < order($1) }
+  }
+
+  // MARK: The threads
+
+  private func serve() {
+    while let upcoming = next() { look(into: upcoming) }
+  }
+
+  private func look(into upcoming: Upcoming) {
+    // What fails here the walk will try for itself, and report.
+    let look = upcoming.parent.descriptor.flatMap { parent in
+      try? SourceReader.open(upcoming.name, parent, Descriptor.directoryFlags)
+    }.flatMap {
+      try? looker.look(into: $0, path: upcoming.path, above: upcoming.parentStatus, base: upcoming.base)
+    }
+    finish(upcoming, look)
+  }
+
+  private func next() -> Upcoming? {
+    var isWaiting = false
+    return state.wait { state -> Upcoming?? in
+      if isWaiting { state.waiting -= 1 }
+      isWaiting = false
+      if state.isClosed { return .some(nil) }
+      if !state.isResting, let next = state.next() { return .some(next) }
+      state.waiting += 1
+      isWaiting = true
+      return nil
+    } ?? nil
+  }
+
+  private func finish(_ upcoming: Upcoming, _ look: DirectoryLook?) {
+    var look = look
+    var found: [Upcoming] = []
+    if var numbered = look {
+      found = number(&numbered, upcoming.path)
+      look = numbered
+    }
+    let wakes = state.withLock { state in
+      state.running.remove(upcoming.number)
+      state.add(found, of: upcoming.path)
+      if let look {
+        state.ready[upcoming.number] = look
+        state.readyMemory += look.memory
+        if state.ready.count >= Self.readyMax || state.readyMemory >= Self.readyMemoryMax { state.isResting = true }
+      }
+      return state.wanted == upcoming.number || (state.waiting > 0 && !state.isResting && !found.isEmpty)
+    }
+    if wakes { state.notifyAll() }
+  }
+
+  /// Gives the directories in a directory their numbers.
+  private func number(_ look: inout DirectoryLook, _ path: [UInt8]) -> [Upcoming] {
+    var found: [Upcoming] = []
+    for (place, entry) in look.entries.enumerated() {
+      guard case .directory = entry.finding else { continue }
+      let number = lastNumber.add(1, ordering: .relaxed).newValue
+      look.entries[place].number = number
+      found.append(
+        Upcoming(
+          number: number, name: entry.name, path: path.isEmpty ? entry.name : path + [0x2F] + entry.name,
+          base: entry.base, parent: look.directory, parentStatus: look.status))
+    }
+    return found
+  }
+}
+
+extension LookAhead.State {
+  /// Has the caller look into the first of those that nobody looks into.
+  fileprivate mutating func next() -> LookAhead.Upcoming? {
+    guard let next = upcoming.popLast() else { return nil }
+    running.insert(next.number)
+    return next
+  }
+
+  /// Puts the directories found in the one at `path` where the walk will come to them: behind what comes before that
+  /// one, in front of what comes after it.
+  fileprivate mutating func add(_ found: [LookAhead.Upcoming], of path: [UInt8]) {
+    guard upcoming.count + found.count <= LookAhead.upcomingMax else { return }
+    var place = upcoming.count
+    while place > 0, LookAhead.isBefore(upcoming[place - 1].path, path) { place -= 1 }
+    upcoming.insert(contentsOf: found.reversed(), at: place)
+  }
+}

@@ -1,0 +1,198 @@
+internal import Glibc
+internal import Platform
+internal import RepositoryFormat
+internal import SnapshotTree
+internal import Synchronization
+
+/// A directory that is open; one far above may be closed for a while, to save descriptors. For any thread.
+final class OpenDirectory: Sendable {
+  private let held: Mutex<Descriptor?>
+  init(_ descriptor: Descriptor) { held = Mutex(descriptor) }
+
+  /// Nil while it is closed.
+  var descriptor: Descriptor? {
+    get { held.withLock { $0 } }
+    set { held.withLock { $0 = newValue } }
+  }
+}
+
+/// What one look at a name has shown.
+struct EntryLook: Sendable {
+  enum Finding: Sendable {
+    /// It is not wanted.
+    case excluded
+    /// A file that has to be read: whoever does that sees all the rest.
+    case unread
+    /// A file that is as in the base, which has all of its content.
+    case unchanged(FileStatus)
+    /// To be looked into: what it is like is seen then, together with what is in it.
+    case directory
+    /// Something else, or a file that is not as it was.
+    case seen(FileStatus)
+    case failed(Errno)
+  }
+  let name: [UInt8]
+  /// What has this name in the base.
+  let base: SnapshotNode?
+  let finding: Finding
+  /// Of a directory that the walk will come to: its number in the `LookAhead`.
+  var number: UInt64?
+
+  var memory: Int { 200 + name.count + (base?.entry.memory ?? 0) }
+}
+
+/// What a directory shows when it is opened.
+struct DirectoryLook: Sendable {
+  let directory: OpenDirectory
+  /// As it was just before its names were listed.
+  let status: FileStatus
+  var names = NameList()
+  /// Of the first of its names, so that one directory costs only so much memory; the others are looked at one by one.
+  var entries: [EntryLook] = []
+  var attributes: [ExtendedAttribute] = []
+  var problems: [PathProblem] = []
+  /// Something in it is left out.
+  var isIncomplete = false
+
+  /// About how many bytes the entries take.
+  var memory = 500
+}
+
+/// Looks at what is there, in step with the base, and reads no file. For any thread.
+final class SourceLooker: Sendable {
+  private static let entriesMax = 4096
+  private static let memoryMax = 1 << 20
+
+  private let options: BackupOptions
+  private let base: BaseTree?
+  private let mounts = MountTable()
+  private let forbidden: Set<FileIdentity>
+  /// Files that are new are left to those who read them.
+  private let leavesFiles: Bool
+
+  init(_ options: BackupOptions, base: BaseTree?) {
+    self.options = options
+    self.base = base
+    leavesFiles = !options.isDryRun && options.fileSizeMax == nil
+    forbidden = Set(options.forbidden.compactMap { path in (try? FileStatus(of: path)).map { FileIdentity($0) } })
+  }
+
+  // MARK: Directories
+
+  /// Looks at a directory inside of a source. `above` is the status of the directory above when that is inside too.
+  func look(
+    into directory: Descriptor, path: [UInt8], above: FileStatus?, base: SnapshotNode?
+  ) throws(Errno) -> DirectoryLook {
+    let status = try directory.status()
+    var look = DirectoryLook(directory: OpenDirectory(directory), status: status)
+    look.attributes = attributes(of: directory, path, &look.problems)
+    if let reason = reasonToStayOut(status, above) {
+      look.isIncomplete = true
+      look.problems.append(PathProblem(.skipped, path, reason))
+      return look
+    }
+    do throws(Errno) { look.names = try NameList(directory) } catch {
+      look.problems.append(PathProblem(.unreadable, path, "listing the directory failed: \(error)"))
+    }
+    if let tag = exclusionTag(look.names, directory) {
+      look.isIncomplete = look.names.count > 1
+      look.names = NameList([tag])
+    }
+    var path = path
+    let count = min(look.names.count, Self.entriesMax)
+    look.entries.reserveCapacity(count)
+    for place in 0..<count where look.memory < Self.memoryMax {
+      let entry = self.look(at: look.names[place], look.names.type(place), in: directory, &path, base: base)
+      look.memory += entry.memory
+      look.entries.append(entry)
+    }
+    return look
+  }
+
+  /// A directory on the way to a source, of which only some names are wanted.
+  func look(into directory: Descriptor, path: [UInt8], only names: [[UInt8]]) throws(Errno) -> DirectoryLook {
+    var look = DirectoryLook(directory: OpenDirectory(directory), status: try directory.status())
+    look.attributes = attributes(of: directory, path, &look.problems)
+    look.names = NameList(names)
+    return look
+  }
+
+  private func attributes(
+    of directory: Descriptor, _ path: [UInt8], _ problems: inout [PathProblem]
+  ) -> [ExtendedAttribute] {
+    let read = try? Attributes.read(path, &problems) { () throws(Errno) in try ExtendedAttributes.read(directory) }
+    return read ?? []
+  }
+
+  private func reasonToStayOut(_ status: FileStatus, _ above: FileStatus?) -> String? {
+    if let type = mounts.virtualType(status.device) { return "a \(type) file system holds no files of yours" }
+    if forbidden.contains(FileIdentity(status)) { return "it belongs to the repository or to yester's cache" }
+    if options.oneFileSystem, let above, above.device != status.device { return "it is on another file system" }
+    return nil
+  }
+
+  /// The file that says that the content of this directory is not wanted.
+  private func exclusionTag(_ names: NameList, _ directory: Descriptor) -> [UInt8]? {
+    if let marker = options.markers.first(where: { names.contains($0) }) { return marker }
+    let tag = Array("CACHEDIR.TAG".utf8)
+    guard options.excludeCaches, names.contains(tag) else { return nil }
+    let signature = Array("Signature: 8a477f597d28d172789f06886806bc55".utf8)
+    var start = [UInt8](repeating: 0, count: signature.count)
+    guard let file = try? Descriptor.open(tag, at: directory, Descriptor.noFollow | O_NONBLOCK),
+      (try? start.withUnsafeMutableBytes({ try file.read(into: $0, at: 0) })) == start.count, start == signature
+    else { return nil }
+    return tag
+  }
+
+  // MARK: Entries
+
+  /// Looks at `name`, whose `DT_` value is `type`. `path` is that of the directory, and is so again afterwards;
+  /// `base` is the directory in the base. What is only on the way to a source is never excluded.
+  func look(
+    at name: [UInt8], _ type: UInt8, in directory: Descriptor, _ path: inout [UInt8], base: SnapshotNode?,
+    isOnTheWay: Bool = false
+  ) -> EntryLook {
+    let length = path.count
+    if !path.isEmpty { path.append(0x2F) }
+    path.append(contentsOf: name)
+    defer { path.removeLast(path.count - length) }
+
+    // What is excluded is not touched, if the directory says what it is: it may be a mount that does not answer.
+    let isKnown = type != UInt8(DT_UNKNOWN)
+    if isKnown, !isOnTheWay, options.excludes.isExcluded(path: path, isDirectory: type == UInt8(DT_DIR)) {
+      return EntryLook(name: name, base: nil, finding: .excluded)
+    }
+    let child = self.base?.child(name, of: base)
+    // The name of the base is the same, and kept anyway.
+    func found(_ finding: EntryLook.Finding) -> EntryLook {
+      EntryLook(name: child?.entry.name ?? name, base: child, finding: finding)
+    }
+
+    let isReadAnyway = child == nil || self.base?.reusesContent == false
+    if type == UInt8(DT_REG), isReadAnyway, leavesFiles, !isOnTheWay { return found(.unread) }
+    if type == UInt8(DT_DIR) { return found(.directory) }
+    let status: FileStatus
+    do throws(Errno) { status = try FileStatus(of: name, at: directory) } catch { return found(.failed(error)) }
+    if !isOnTheWay, isExcluded(status, path) { return found(.excluded) }
+    if status.isDirectory { return found(.directory) }
+    if let child, isUnchanged(status, child.entry) { return found(.unchanged(status)) }
+    return found(.seen(status))
+  }
+
+  private func isExcluded(_ status: FileStatus, _ path: [UInt8]) -> Bool {
+    if options.excludes.isExcluded(path: path, isDirectory: status.isDirectory) { return true }
+    if let limit = options.fileSizeMax, status.isRegular, status.size > limit { return true }
+    return false
+  }
+
+  private func isUnchanged(_ status: FileStatus, _ entry: Entry) -> Bool {
+    // Devices and links are cheap to look at again; files are what counts.
+    guard let base, base.reusesContent, entry.type == .file, status.isRegular,
+      status.modified == entry.modified, !options.comparesChangeTime || status.changed == entry.changed,
+      !options.comparesInode || status.inode == entry.sourceInode, status.size == entry.size,
+      status.permissions == entry.permissions, status.user == entry.owner.user,
+      status.group == entry.owner.group, status.linkCount == entry.linkCount, base.showsChanges(entry)
+    else { return false }
+    return base.isStored(entry)
+  }
+}

@@ -1,0 +1,94 @@
+// Whatever the threads that look ahead get to, the walk sees each directory as it would by itself.
+import Glibc
+import Platform
+import RepositoryFormat
+import TestSupport
+import Testing
+
+@testable import BackupEngine
+
+@Suite struct LookAheadTests {
+  /// A tree of `count` directories with some files each, of a shape that the seed decides.
+  private func makeTree(_ root: String, count: Int, seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    var directories = [root]
+    for number in 0..<count {
+      // Deep, wide, and names that sort otherwise than their paths do.
+      let chosen =
+        random.next().isMultiple(of: 3) ? directories.count - 1 : Int(random.next() % 100_000) % directories.count
+      let parent = directories[chosen]
+      let path = parent + "/" + ["a", "a-b", "a.b", "z", "é"][number % 5] + "\(random.next() % 50)-\(number)"
+      try Directory.makeAll(path)
+      directories.append(path)
+      for file in 0..<Int(random.next() % 4) { _ = try Descriptor.open(path + "/f\(file)", O_WRONLY | O_CREAT) }
+    }
+  }
+
+  /// Walks depth first, as a backup does; the paths in the order of the walk, and how many looks came from the threads.
+  private func walk(_ root: String, threads: Int, stopAfter: Int = .max) throws -> (paths: [[UInt8]], taken: Int) {
+    let looker = SourceLooker(BackupOptions(), base: nil)
+    let ahead = LookAhead(looker)
+    ahead.start(threads: threads)
+    defer { ahead.close() }
+    func look(_ path: [UInt8]) throws -> DirectoryLook {
+      let directory = try Descriptor.open(root.pathBytes + [0x2F] + path, Descriptor.directoryFlags)
+      var look = try looker.look(into: directory, path: path, above: nil, base: nil)
+      ahead.announce(&look, path: path)
+      return look
+    }
+    var paths: [[UInt8]] = []
+    var taken = 0
+    func visit(_ path: [UInt8], _ seen: DirectoryLook) throws {
+      for entry in seen.entries {
+        let child = path.isEmpty ? entry.name : path + [0x2F] + entry.name
+        paths.append(child)
+        guard case .directory = entry.finding, paths.count < stopAfter else { continue }
+        let number = try #require(entry.number)
+        let found = ahead.take(number)
+        if found != nil { taken += 1 }
+        try visit(child, try found ?? look(child))
+      }
+    }
+    try visit([], look([]))
+    return (paths, taken)
+  }
+
+  @Test(arguments: [0, 1, 3]) func theWalkSeesTheSame(threads: Int) throws {
+    try withTemporaryDirectory { root in
+      try makeTree(root, count: 1500, seed: 77)
+      let expected = try walk(root, threads: 0)
+      #expect(expected.taken == 0)
+      #expect(expected.paths.count > 1500)
+      for _ in 0..<5 { #expect(try walk(root, threads: threads).paths == expected.paths) }
+    }
+  }
+
+  @Test func itEndsWhereverTheWalkBreaksOff() throws {
+    try withTemporaryDirectory { root in
+      try makeTree(root, count: 300, seed: 78)
+      for stop in [1, 2, 10, 100, 400] { _ = try walk(root, threads: 2, stopAfter: stop) }
+    }
+  }
+
+  /// Of many directories next to one another none is taken: the threads rest when enough is ready.
+  @Test func onlySoMuchIsReady() throws {
+    try withTemporaryDirectory { root in
+      for number in 0..<500 { try Directory.makeAll(root + "/d\(number)") }
+      let looker = SourceLooker(BackupOptions(), base: nil)
+      let ahead = LookAhead(looker)
+      ahead.start(threads: 3)
+      defer { ahead.close() }
+      var look = try looker.look(
+        into: Descriptor.open(root, Descriptor.directoryFlags), path: [], above: nil, base: nil)
+      ahead.announce(&look, path: [])
+      usleep(300_000)
+      let place = Array(root.utf8)
+      let open = try Directory.names(Descriptor.open("/proc/self/fd", Descriptor.directoryFlags)).filter { number in
+        let target = try? FileSystem.readLink(Array("/proc/self/fd/".utf8) + number, at: nil)
+        return target?.starts(with: place) == true
+      }
+      #expect(open.count > 30)
+      #expect(open.count < 80)
+    }
+  }
+}
