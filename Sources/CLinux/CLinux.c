@@ -70,6 +70,9 @@ int yl_renameat2(int a, const char *old, int b, const char *new_, unsigned flags
 }
 int yl_linkat(int a, const char *old, int b, const char *new_, int flags) { return result(linkat(a, old, b, new_, flags)); }
 int yl_syncfs(int fd) { return result(syncfs(fd)); }
+int yl_start_writing(int fd, int64_t offset, int64_t length) {
+  return result(sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE));
+}
 int yl_fadvise(int fd, int64_t offset, int64_t length, int advice) {
   return -posix_fadvise(fd, offset, length, advice);
 }

@@ -75,6 +75,9 @@ package final class Descriptor: Sendable {
     }
   }
 
+  /// Has the system begin to write a stretch to the disk, so that `sync` waits for less. Where that cannot be asked for,
+  /// nothing happens.
+  package func startWriting(offset: Int64, length: Int64) { _ = yl_start_writing(raw, offset, length) }
   package func sync() throws(Errno) { try posix(Glibc.fsync(raw)) }
   package func truncate(to size: Int64) throws(Errno) { try posix(Glibc.ftruncate(raw, off_t(size))) }
   package func seek(_ offset: Int64, _ whence: CInt) throws(Errno) -> Int64 {

@@ -239,6 +239,9 @@ private final class DirectoryUpload: ObjectUpload {
   private let file: Descriptor
   private let isDurable: Bool
   private let staysCached: @Sendable (Int) -> Bool
+  private let appended = Atomic<Int64>(0)
+  /// After so many bytes the disk begins to write: with the last ones, most are there.
+  private static let writingInterval: Int64 = 8 << 20
 
   /// Unless `isDurable`, nothing waits for the disk. `staysCached` says whether so many bytes may stay in the page
   /// cache.
@@ -267,6 +270,11 @@ private final class DirectoryUpload: ObjectUpload {
   func append(_ bytes: UnsafeRawBufferPointer) throws {
     do { try file.write(bytes) } catch {
       throw YesterError.system("Writing to the repository", root, error)
+    }
+    let (before, now) = appended.add(Int64(bytes.count), ordering: .relaxed)
+    let (from, to) = (before / Self.writingInterval, now / Self.writingInterval)
+    if isDurable, from < to {
+      file.startWriting(offset: from * Self.writingInterval, length: (to - from) * Self.writingInterval)
     }
   }
 

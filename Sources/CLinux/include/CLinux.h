@@ -29,6 +29,8 @@ long yl_getdents(int fd, void *buffer, size_t size);
 int yl_renameat2(int olddir, const char *old, int newdir, const char *new_, unsigned flags);
 int yl_linkat(int olddir, const char *old, int newdir, const char *new_, int flags);
 int yl_syncfs(int fd);
+/// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: nothing is waited for.
+int yl_start_writing(int fd, int64_t offset, int64_t length);
 int yl_fadvise(int fd, int64_t offset, int64_t length, int advice);
 int yl_mknodat(int dirfd, const char *path, uint32_t mode, uint32_t major, uint32_t minor);
 int yl_utimensat(int dirfd, const char *path, int64_t as, int64_t ans, int64_t ms, int64_t mns, int flags);
