@@ -42,9 +42,9 @@ final class FileBatch: Sendable {
 
 /// Has the writer's workers read files, some at a time: files that stand together are stored together.
 final class FileReads {
-  private static let batchMax = 16
+  private static let batchMax = 32
   /// Directories of a batch, which stay open until it was read.
-  private static let directoriesMax = 4
+  private static let directoriesMax = 8
 
   private let chunks: ChunkWriter
   private let recorder: LocalListings.Recorder?
