@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 package import RepositoryFormat
 internal import Synchronization
 
@@ -8,10 +8,11 @@ package final class LimitedStore: ObjectStore {
   private let store: any ObjectStore
   private let pace: Pace
 
-  /// `bytesPerSecond` is for all writes together.
-  package init(_ store: any ObjectStore, bytesPerSecond: Int) {
+  /// `bytesPerSecond` is for all writes together. With `end` raised there is no limit any more: what is left of a run
+  /// that was told to stop is not much, and somebody waits for it.
+  package init(_ store: any ObjectStore, bytesPerSecond: Int, until end: CancellationFlag) {
     self.store = store
-    pace = Pace(bytesPerSecond: bytesPerSecond)
+    pace = Pace(bytesPerSecond: bytesPerSecond, until: end)
   }
 
   package var location: String { store.location }
@@ -52,11 +53,16 @@ private final class LimitedUpload: ObjectUpload {
 
 /// When the next bytes may go.
 private final class Pace: Sendable {
+  private static let patience: Int64 = 50_000_000
   private let nanosecondsPerByte: Double
+  private let end: CancellationFlag
   /// The moment from which the line is free, on the boot clock.
   private let free = Mutex<Int64>(0)
 
-  init(bytesPerSecond: Int) { nanosecondsPerByte = 1e9 / Double(bytesPerSecond) }
+  init(bytesPerSecond: Int, until end: CancellationFlag) {
+    nanosecondsPerByte = 1e9 / Double(bytesPerSecond)
+    self.end = end
+  }
 
   /// Takes the line for `count` bytes, and returns when it was free.
   func wait(for count: Int) {
@@ -66,6 +72,10 @@ private final class Pace: Sendable {
       free = start + Int64(Double(count) * nanosecondsPerByte)
       return start
     }
-    if start > now { System.sleep(nanoseconds: start - now) }
+    while !end.isRaised {
+      let left = start - System.bootClock
+      if left <= 0 { return }
+      System.sleep(nanoseconds: min(left, Self.patience))
+    }
   }
 }

@@ -1,6 +1,6 @@
 package import ChunkCodec
 internal import Glibc
-internal import Platform
+package import Platform
 internal import RepositoryFormat
 
 /// Where the repository and its secret are to be found: what the programs take as options.
@@ -36,10 +36,14 @@ package struct RepositoryAccess: Sendable {
     return path
   }
 
-  /// `uploadLimit` is in bytes a second.
-  package func open(cacheSize: Int = 64 << 20, uploadLimit: Int? = nil) throws -> Repository {
+  /// `uploadLimit` is in bytes a second, and lifted by `end`.
+  package func open(
+    cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
+  ) throws -> Repository {
     let directory = try store()
-    let store: any ObjectStore = uploadLimit.map { LimitedStore(directory, bytesPerSecond: $0) } ?? directory
+    let store: any ObjectStore = uploadLimit.map {
+      LimitedStore(directory, bytesPerSecond: $0, until: end)
+    } ?? directory
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
     return try Repository.open(store, secret: secret(), cacheSize: cacheSize)

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Platform
 internal import RepositoryStore
 
 /// Where the repository is, and what opens it: the same for every command.
@@ -29,8 +30,10 @@ struct AccessOptions: ParsableArguments {
     return access
   }
 
-  /// `uploadLimit` is in bytes a second.
-  func open(uploadLimit: Int? = nil) throws -> Repository { try access.open(uploadLimit: uploadLimit) }
+  /// `uploadLimit` is in bytes a second, and lifted by `end`.
+  func open(uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()) throws -> Repository {
+    try access.open(uploadLimit: uploadLimit, until: end)
+  }
 }
 
 /// How results are shown.

@@ -2,10 +2,11 @@
 
 import os
 import random
+import signal
 import time
 import unittest
 
-from machine import MIB, run, USAGE, YESTER
+from machine import INTERRUPTED, MIB, run, USAGE, YESTER
 from support import EndToEndTest, make_tree
 
 
@@ -53,6 +54,17 @@ class Pace(EndToEndTest):
         self.verify()
         self.assert_same_tree(self.source, self.restored())
         self.yester("backup", "--limit-upload", "0", self.source, status=USAGE)
+
+    def test_an_interruption_does_not_wait_for_the_pace(self):
+        (self.source / "noise").write_bytes(random.Random(2).randbytes(12 * MIB))
+        # A block of the noise alone would take two minutes.
+        process = self.start_yester("backup", "--limit-upload", "8", self.source)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        self.assertEqual(process.returncode, INTERRUPTED, err)
+        self.verify()
+        self.backup()
 
 
 class SystemCalls(EndToEndTest):

@@ -118,6 +118,8 @@ package enum Backup {
     private let builder: TreeBuilder
     private let bytesRead = Counter()
     private let problems = Counter()
+    /// Nobody wants any more what is still being read.
+    private let isGivenUp = CancellationFlag()
 
     init(
       _ repository: Repository, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
@@ -133,10 +135,11 @@ package enum Backup {
       self.links = links
       let bytesRead = bytesRead
       let problems = problems
+      let isGivenUp = isGivenUp
       let reads = chunks.map { chunks in
         FileReads(chunks, recorder) {
           let ingest = FileIngest(
-            keySet, isStopped: { progress.stop.isRaised },
+            keySet, isStopped: { progress.stop.isRaised || isGivenUp.isRaised },
             didRead: {
               bytesRead.add(UInt64($0))
               progress.add(bytes: UInt64($0))
@@ -170,7 +173,10 @@ package enum Backup {
     }
 
     func run() throws -> SnapshotRecord {
-      defer { chunks?.close() }
+      defer {
+        isGivenUp.raise()
+        chunks?.close()
+      }
       let root: Entry
       do { root = try walk.run(plan) } catch let stopped as Stopped {
         try? chunks?.flush()

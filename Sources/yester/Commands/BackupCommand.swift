@@ -82,7 +82,8 @@ struct BackupCommand: ParsableCommand {
   }
 
   func run() throws {
-    let repository = try access.open(uploadLimit: limitUpload.map { $0 << 10 })
+    let progress = RunProgress()
+    let repository = try access.open(uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
     options.sources = paths
@@ -98,7 +99,6 @@ struct BackupCommand: ParsableCommand {
     description.apply(to: &options)
     try excludes.apply(to: &options)
 
-    let progress = RunProgress()
     let display = ProgressDisplay(progress, output, verb: "Backing up")
     let start = System.bootClock
     defer { display.finish() }
