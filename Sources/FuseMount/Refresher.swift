@@ -43,7 +43,13 @@ final class Refresher: Sendable {
       return state.epoch
     }
     guard let before else { return false }
-    _ = Worker("yfs-refresh") { [self] in refresh() }
+    guard Worker(ifThereIsRoom: "yfs-refresh", { [self] in refresh() }) != nil else {
+      state.update {
+        $0.isRunning = false
+        $0.last = now
+      }
+      return false
+    }
     let after = state.wait(milliseconds: Self.patienceMilliseconds) { $0.isRunning ? nil : $0.epoch }
     return after.map { $0 != before } ?? false
   }

@@ -114,8 +114,28 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
 package final class Worker: Sendable {
   private let isDone = Monitor(false)
 
-  /// Starts a thread with 2 MiB of stack.
+  /// Starts a thread with 2 MiB of stack. Where the system has no room for one, which may pass, it is asked again for
+  /// a while; then the process ends, for nothing that it has begun can be finished.
   package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    for _ in 0..<20 {
+      if Self.start(name, isDone, body) { return }
+      System.sleep(nanoseconds: 100_000_000)
+    }
+    let message =
+      "yester: The system has no room for another thread. Raise the limit of processes (ulimit -u, or "
+      + "TasksMax of the service), and run it again.\n"
+    _ = Array(message.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _exit(1)
+  }
+
+  /// Nil where the system has no room for another thread.
+  package init?(ifThereIsRoom name: String, _ body: @escaping @Sendable () -> Void) {
+    if !Self.start(name, isDone, body) { return nil }
+  }
+
+  private static func start(
+    _ name: String, _ isDone: Monitor<Bool>, _ body: @escaping @Sendable () -> Void
+  ) -> Bool {
     let start = Unmanaged.passRetained(Start(name: name, done: isDone, body: body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -133,7 +153,8 @@ package final class Worker: Sendable {
         return nil
       }, start.toOpaque())
     pthread_attr_destroy(&attributes)
-    precondition(result == 0, "the system has no room for another thread")
+    if result != 0 { start.release() }
+    return result == 0
   }
 
   package func join() { _ = isDone.wait { $0 ? true : nil } }

@@ -41,9 +41,10 @@ package struct RepositoryAccess: Sendable {
     cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
   ) throws -> Repository {
     let directory = try store()
-    let store: any ObjectStore = uploadLimit.map {
-      LimitedStore(directory, bytesPerSecond: $0, until: end)
-    } ?? directory
+    let store: any ObjectStore =
+      uploadLimit.map {
+        LimitedStore(directory, bytesPerSecond: $0, until: end)
+      } ?? directory
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
     return try Repository.open(store, secret: secret(), cacheSize: cacheSize)

@@ -45,7 +45,8 @@ final class LookAhead: Sendable {
   func start(threads: Int) {
     workers.withLock { workers in
       for number in 0..<threads {
-        workers.append(Worker("yester-look-\(number)") { [unowned self] in serve() })
+        guard let worker = Worker(ifThereIsRoom: "yester-look-\(number)", { [unowned self] in serve() }) else { return }
+        workers.append(worker)
       }
     }
   }

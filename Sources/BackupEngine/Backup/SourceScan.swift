@@ -6,7 +6,7 @@ internal import Platform
 enum SourceScan {
   /// Ends early when `done` is raised or the run is stopped; then no totals are set.
   static func start(_ paths: [[UInt8]], _ options: BackupOptions, _ progress: RunProgress, done: CancellationFlag) {
-    _ = Worker("yester-scan") {
+    _ = Worker(ifThereIsRoom: "yester-scan") {
       var entries: UInt64 = 0
       var bytes: UInt64 = 0
       func count(_ status: FileStatus) {

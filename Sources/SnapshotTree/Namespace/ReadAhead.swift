@@ -83,7 +83,7 @@ final class ReadAhead: Sendable {
     // With one processor decoding ahead would only keep the reader from running.
     guard System.processorCount > 1 else { return }
     for number in 0..<min(System.processorCount, Self.threadsMax) {
-      let thread = Worker("yester-ahead-\(number)") { [self] in work() }
+      guard let thread = Worker(ifThereIsRoom: "yester-ahead-\(number)", { [self] in work() }) else { return }
       threads.withLock { $0.append(thread) }
     }
   }
