@@ -5,7 +5,7 @@ internal import Glibc
 package enum Directory {
   /// Calls `body` for each name, which is only valid during the call; `type` is a `DT_` value.
   package static func forEachName(
-    _ directory: Descriptor, _ body: (UnsafeRawBufferPointer, UInt8) -> Void
+    _ directory: Descriptor, _ body: (UnsafeRawBufferPointer, UInt8) throws(Errno) -> Void
   ) throws(Errno) {
     // Larger ones would come fresh from the system each time, and save little.
     let buffer = Bytes(capacity: 64 << 10)
@@ -20,7 +20,7 @@ package enum Directory {
         let name = buffer.base + at + 19
         let count = strlen(name.assumingMemoryBound(to: CChar.self))
         let bytes = UnsafeRawBufferPointer(start: name, count: count)
-        if !isDots(bytes) { body(bytes, type) }
+        if !isDots(bytes) { try body(bytes, type) }
         at += length
       }
     }
@@ -33,7 +33,7 @@ package enum Directory {
   /// All names of a small directory, sorted.
   package static func names(_ directory: Descriptor) throws(Errno) -> [[UInt8]] {
     var out: [[UInt8]] = []
-    try forEachName(directory) { name, _ in out.append(Array(name)) }
+    try forEachName(directory) { (name, _) throws(Errno) in out.append(Array(name)) }
     return out.sorted { $0.precedes($1) }
   }
 

@@ -91,4 +91,17 @@ import Testing
       #expect(open.count < 80)
     }
   }
+
+  @Test func largeDirectoriesAreLeftToTheWalk() throws {
+    try withTemporaryDirectory { root in
+      for number in 0..<11 { _ = try Descriptor.open(root + "/f\(number)", O_WRONLY | O_CREAT) }
+      let looker = SourceLooker(BackupOptions(), base: nil)
+      func names(atMost count: Int) throws -> Int {
+        let directory = try Descriptor.open(root, Descriptor.directoryFlags)
+        return try looker.look(into: directory, path: [], above: nil, base: nil, namesMax: count).entries.count
+      }
+      #expect(throws: Errno.tooLarge) { try names(atMost: 10) }
+      #expect(try names(atMost: 11) == 11)
+    }
+  }
 }

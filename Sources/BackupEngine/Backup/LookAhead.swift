@@ -32,6 +32,8 @@ final class LookAhead: Sendable {
   /// Each of those that are ready holds a descriptor.
   private static let readyMax = 64
   private static let readyMemoryMax = 4 << 20
+  /// Larger directories are left to the walk, which has one at a time.
+  private static let namesMax = 1 << 16
   fileprivate static let upcomingMax = 1 << 16
 
   private let looker: SourceLooker
@@ -129,7 +131,8 @@ final class LookAhead: Sendable {
     let look = upcoming.parent.descriptor.flatMap { parent in
       try? SourceReader.open(upcoming.name, parent, Descriptor.directoryFlags)
     }.flatMap {
-      try? looker.look(into: $0, path: upcoming.path, above: upcoming.parentStatus, base: upcoming.base)
+      try? looker.look(
+        into: $0, path: upcoming.path, above: upcoming.parentStatus, base: upcoming.base, namesMax: Self.namesMax)
     }
     finish(upcoming, look)
   }

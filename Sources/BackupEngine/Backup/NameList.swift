@@ -11,11 +11,13 @@ struct NameList {
 
   init() {}
 
-  init(_ directory: Descriptor) throws(Errno) {
+  /// Throws `Errno.tooLarge` when there are more than `countMax`.
+  init(_ directory: Descriptor, countMax: Int = .max) throws(Errno) {
     var bytes: [UInt8] = []
     var starts: [UInt32] = [0]
     var types: [UInt8] = []
-    try Directory.forEachName(directory) { name, type in
+    try Directory.forEachName(directory) { (name, type) throws(Errno) in
+      guard types.count < countMax else { throw .tooLarge }
       bytes.append(contentsOf: name)
       types.append(type)
       starts.append(UInt32(bytes.count))
@@ -44,6 +46,9 @@ struct NameList {
   }
 
   var count: Int { order.count }
+
+  /// About how many bytes it takes.
+  var memory: Int { bytes.count + 9 * count }
 
   subscript(place: Int) -> [UInt8] {
     let at = Int(order[place])

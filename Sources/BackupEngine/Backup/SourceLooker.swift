@@ -54,7 +54,7 @@ struct DirectoryLook: Sendable {
   /// Something in it is left out.
   var isIncomplete = false
 
-  /// About how many bytes the entries take.
+  /// About how many bytes it takes.
   var memory = 500
 }
 
@@ -80,8 +80,9 @@ final class SourceLooker: Sendable {
   // MARK: Directories
 
   /// Looks at a directory inside of a source. `above` is the status of the directory above when that is inside too.
+  /// Throws `Errno.tooLarge` when it has more than `namesMax` names.
   func look(
-    into directory: Descriptor, path: [UInt8], above: FileStatus?, base: SnapshotNode?
+    into directory: Descriptor, path: [UInt8], above: FileStatus?, base: SnapshotNode?, namesMax: Int = .max
   ) throws(Errno) -> DirectoryLook {
     let status = try directory.status()
     var look = DirectoryLook(directory: OpenDirectory(directory), status: status)
@@ -91,17 +92,20 @@ final class SourceLooker: Sendable {
       look.problems.append(PathProblem(.skipped, path, reason))
       return look
     }
-    do throws(Errno) { look.names = try NameList(directory) } catch {
+    do throws(Errno) { look.names = try NameList(directory, countMax: namesMax) } catch {
+      if error == .tooLarge { throw error }
       look.problems.append(PathProblem(.unreadable, path, "listing the directory failed: \(error)"))
     }
     if let tag = exclusionTag(look.names, directory) {
       look.isIncomplete = look.names.count > 1
       look.names = NameList([tag])
     }
+    look.memory += look.names.memory
+    let memoryMax = look.memory + Self.memoryMax
     var path = path
     let count = min(look.names.count, Self.entriesMax)
     look.entries.reserveCapacity(count)
-    for place in 0..<count where look.memory < Self.memoryMax {
+    for place in 0..<count where look.memory < memoryMax {
       let entry = self.look(at: look.names[place], look.names.type(place), in: directory, &path, base: base)
       look.memory += entry.memory
       look.entries.append(entry)
