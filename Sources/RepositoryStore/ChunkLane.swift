@@ -11,6 +11,10 @@ package final class ChunkLane: @unchecked Sendable {
     var block: Bytes?
     var chunks: [PackDirectory.Chunk] = []
     let size: Int
+    /// With this it may end before it is full.
+    let separableSize: Int
+    /// Where its first chunk stands in the source.
+    var start: UInt64 = 0
     /// A block that has something in it takes no chunk that would make it larger than this.
     var sizeMax: Int { size + size / 4 }
   }
@@ -21,13 +25,34 @@ package final class ChunkLane: @unchecked Sendable {
   private let codec: BlockCodec?
   private var data: Gathered
   private var tree: Gathered
+  private var position: UInt64 = 0
 
   init(_ blocks: BlockWriter, _ jobs: JobQueue, codec: BlockCodec?) {
     self.blocks = blocks
     self.jobs = jobs
     self.codec = codec
-    data = Gathered(size: blocks.settings.dataBlockSize)
-    tree = Gathered(size: blocks.settings.treeBlockSize)
+    let (dataSize, treeSize) = (blocks.settings.dataBlockSize, blocks.settings.treeBlockSize)
+    data = Gathered(size: dataSize, separableSize: dataSize / 16)
+    tree = Gathered(size: treeSize, separableSize: treeSize / 4)
+  }
+
+  /// What comes next stands at `position` in the source, counted in entries: it does not come into one block with what
+  /// stands far from there.
+  package func move(to position: UInt64) throws {
+    self.position = position
+    for kind in [ChunkKind.data, .tree] where position > self[kind].start + blocks.settings.blockSpan {
+      try separate(kind)
+    }
+  }
+
+  /// What comes next has nothing to do with what came before, and not much of this is lost by a block of its own.
+  package func separate() throws {
+    for kind in [ChunkKind.data, .tree] { try separate(kind) }
+  }
+
+  private func separate(_ kind: ChunkKind) throws {
+    guard let block = self[kind].block, block.count >= self[kind].separableSize else { return }
+    try blocks.keepingFailure { try dispatch(kind) }
   }
 
   /// Stores a chunk unless the repository has it. True when it was new.
@@ -84,6 +109,7 @@ package final class ChunkLane: @unchecked Sendable {
 
   private func append(_ id: ObjectID, _ kind: ChunkKind, _ count: Int) throws {
     guard let block = self[kind].block else { preconditionFailure("no room was asked for") }
+    if self[kind].chunks.isEmpty { self[kind].start = position }
     block.count += count
     self[kind].chunks.append(PackDirectory.Chunk(id: id, length: UInt32(count)))
     if block.count >= self[kind].size { try dispatch(kind) }

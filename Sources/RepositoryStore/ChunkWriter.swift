@@ -16,6 +16,11 @@ package final class ChunkWriter {
     /// A block ends when it has reached this size.
     package var dataBlockSize = 1 << 20
     package var treeBlockSize = 128 << 10
+    /// Chunks that stand farther apart in the source than so many entries do not share a block, once that has reached a
+    /// sixteenth (of listings, a quarter) of its size. A backup in which few files have changed would else spread each
+    /// block over the whole tree, and whoever reads that tree after many such backups would need a block of each of
+    /// them in memory.
+    package var blockSpan: UInt64 = 1024
     /// The index is stored after so many chunks, or so many bytes in packs, so that an interrupted run leaves
     /// something to build on: earlier in the beginning, when there is little to lose but all of it would be.
     package var indexIntervalChunks = 65_536
@@ -64,6 +69,12 @@ package final class ChunkWriter {
   package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
     try lane.add(id, kind: kind, bytes)
   }
+
+  /// As `ChunkLane.move`, for chunks that are added.
+  package func move(to position: UInt64) throws { try lane.move(to: position) }
+
+  /// As `ChunkLane.separate`, for chunks that are added.
+  package func separate() throws { try lane.separate() }
 
   /// Has a worker do `work`, which hands in what it finds through its lane. Waits while much is waiting already. Work
   /// is done in every case, also when storing has failed: what it hands in is refused then.

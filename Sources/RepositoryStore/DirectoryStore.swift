@@ -216,9 +216,10 @@ package final class DirectoryStore: ObjectStore {
   }
 }
 
-/// A bounded set of open pack files: opening one for every block would cost a path walk each.
+/// A bounded set of open pack files: opening one for every block would cost a path walk each. A snapshot after many
+/// others has its files in a pack of each.
 private struct OpenFiles {
-  private static let limit = 64
+  private static let limit = 256
   private var files: [ObjectKey: Descriptor] = [:]
   private var order: [ObjectKey] = []
 

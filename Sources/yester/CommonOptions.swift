@@ -31,8 +31,10 @@ struct AccessOptions: ParsableArguments {
   }
 
   /// `uploadLimit` is in bytes a second, and lifted by `end`.
-  func open(uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()) throws -> Repository {
-    try access.open(uploadLimit: uploadLimit, until: end)
+  func open(
+    cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
+  ) throws -> Repository {
+    try access.open(cacheSize: cacheSize, uploadLimit: uploadLimit, until: end)
   }
 }
 

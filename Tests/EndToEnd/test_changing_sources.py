@@ -279,6 +279,50 @@ class Inodes(EndToEndTest):
         self.assertEqual(len(os.listdir(restored / "z")), 2 * self.COUNT, "the last directory was listed too early")
         self.assert_same_tree(self.source / "z", restored / "z")
 
+    def test_directories_that_change_after_they_were_seen(self):
+        """They are looked at ahead of the walk, which is held up; what it finds when it gets there is what counts."""
+        for number in range(160):
+            (self.source / "m" / f"{number:03}").rename(self.source / "a" / f"{number:03}")
+        for name, file in (("zb", "f"), ("zc", "one")):
+            (self.source / name).mkdir()
+            (self.source / name / file).write_text("old")
+
+        def change():
+            fresh = self.source / "zb.fresh"
+            fresh.mkdir()
+            (fresh / "f").write_text("new")
+            (fresh / "g").write_text("new")
+            (self.source / "zb").rename(self.temp / "gone")
+            fresh.rename(self.source / "zb")
+            (self.source / "zc" / "two").write_text("new")
+            (self.source / "zc" / "one").unlink()
+
+        restored = self.during_a_backup(change)
+        for name in ("zb", "zc"):
+            self.assert_same_tree(self.source / name, restored / name)
+
+    def test_links_that_are_replaced_after_they_were_seen(self):
+        place = self.source / "a"
+        for number in range(160):
+            (self.source / "m" / f"{number:03}" / "data").rename(place / f"f{number}")
+        (place / "zlink").symlink_to("old")
+        (place / "zother").symlink_to("old")
+
+        def change():
+            (self.temp / "file").write_text("new")
+            (self.temp / "file").rename(place / "zlink")
+            (self.temp / "link").symlink_to("new")
+            os.chown(self.temp / "link", 7, 7, follow_symlinks=False)
+            (self.temp / "link").rename(place / "zother")
+
+        restored = self.during_a_backup(change) / "a"
+        if (restored / "zlink").is_symlink():
+            self.assertEqual(os.readlink(restored / "zlink"), "old")
+        else:
+            self.assertEqual((restored / "zlink").read_text(), "new")
+        found = (os.readlink(restored / "zother"), (restored / "zother").lstat().st_uid)
+        self.assertIn(found, (("old", 0), ("new", 7)), "it is of two moments")
+
     def test_a_name_that_moves_on(self):
         for number in range(self.COUNT):
             os.link(self.source / "a" / f"x{number}", self.source / "a" / f"xx{number}")

@@ -126,7 +126,8 @@ package enum Backup {
       _ progress: RunProgress, _ report: @escaping (PathProblem) -> Void
     ) throws {
       self.plan = plan
-      let chunks = options.isDryRun ? nil : ChunkWriter(repository, Self.settings(options))
+      let settings = Self.settings(options)
+      let chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
       self.chunks = chunks
       let recorder = options.isDryRun ? nil : Self.recorder(repository, options)
       self.recorder = recorder
@@ -137,7 +138,7 @@ package enum Backup {
       let problems = problems
       let isGivenUp = isGivenUp
       let reads = chunks.map { chunks in
-        FileReads(chunks, recorder) {
+        FileReads(chunks, workers: settings.workers, recorder) {
           let ingest = FileIngest(
             keySet, isStopped: { progress.stop.isRaised || isGivenUp.isRaised },
             didRead: {
@@ -215,5 +216,6 @@ package enum Backup {
       try chunks?.add(id, kind: kind, bytes)
       if kind == .tree { recorder?.add(id, bytes) }
     }
+    func move(to position: UInt64) throws { try chunks?.move(to: position) }
   }
 }

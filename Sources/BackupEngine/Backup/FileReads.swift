@@ -43,12 +43,14 @@ final class FileBatch: Sendable {
 /// Has the writer's workers read files, some at a time: files that stand together are stored together.
 final class FileReads {
   private static let batchMax = 32
-  /// Directories of a batch, which stay open until it was read.
-  private static let directoriesMax = 8
+  /// Directories of all batches, which stay open until those were read.
+  private static let openDirectoriesMax = 256
 
   private let chunks: ChunkWriter
   private let recorder: LocalListings.Recorder?
   private let readers: Pool<SourceReader>
+  /// Directories of a batch.
+  private let directoriesMax: Int
   private var waiting: [FileRequest] = []
   private var directories = 0
   private var batch: PendingBatch = PendingBatch()
@@ -59,8 +61,11 @@ final class FileReads {
   }
 
   init(
-    _ chunks: ChunkWriter, _ recorder: LocalListings.Recorder?, readers: @escaping @Sendable () -> SourceReader
+    _ chunks: ChunkWriter, workers: Int, _ recorder: LocalListings.Recorder?,
+    readers: @escaping @Sendable () -> SourceReader
   ) {
+    // Each worker has a batch, two more wait for it, and one is being gathered.
+    directoriesMax = max(1, min(8, Self.openDirectoriesMax / (3 * workers + 1)))
     self.chunks = chunks
     self.recorder = recorder
     self.readers = Pool(readers)
@@ -69,7 +74,7 @@ final class FileReads {
   /// Takes on a file; where its result will be.
   func add(_ request: FileRequest) throws -> (batch: PendingBatch, place: Int) {
     if waiting.last?.directory !== request.directory {
-      if directories == Self.directoriesMax { try flush() }
+      if directories == directoriesMax { try flush() }
       directories += 1
     }
     waiting.append(request)
@@ -90,7 +95,12 @@ final class FileReads {
     let recorder = recorder
     try chunks.submit { lane in
       let target = FileIngest.Target(lane: lane, sink: LaneSink(lane, recorder))
-      readers.use { reader in files.run { try reader.read($0, to: target) } }
+      readers.use { reader in
+        files.run { request in
+          try lane.move(to: request.position)
+          return try reader.read(request, to: target)
+        }
+      }
     }
   }
 }
@@ -107,4 +117,6 @@ private final class LaneSink: ChunkSink {
     try lane.add(id, kind: kind, bytes)
     if kind == .tree { recorder?.add(id, bytes) }
   }
+  /// The lane is told with each file.
+  func move(to position: UInt64) {}
 }

@@ -10,31 +10,41 @@ final class LookAhead: Sendable {
   fileprivate struct Upcoming: Sendable {
     let number: UInt64
     let name: [UInt8]
-    /// Without the slash in front.
-    let path: [UInt8]
+    /// Without the slash in front; all that are in one directory share it.
+    let parentPath: [UInt8]
     let base: SnapshotNode?
     let parent: OpenDirectory
     let parentStatus: FileStatus
+    /// About how many bytes it takes; the last of a directory stands for the path that they share.
+    var memory: Int
+
+    var path: [UInt8] { parentPath.isEmpty ? name : parentPath + [0x2F] + name }
   }
   fileprivate struct State {
     /// The next one of the walk is the last.
     var upcoming: [Upcoming] = []
+    var upcomingMemory = 0
     var running: Set<UInt64> = []
     var ready: [UInt64: DirectoryLook] = [:]
     var readyMemory = 0
+    /// Of those that are running, what nobody will take.
+    var unwanted: Set<UInt64> = []
     /// Enough is ready; nobody looks further until half of it was taken.
     var isResting = false
     var waiting = 0
     /// What the walk waits for.
     var wanted: UInt64?
+    /// What the walk itself is at: that goes first.
+    var shared: SharedLook?
     var isClosed = false
   }
   /// Each of those that are ready holds a descriptor.
-  private static let readyMax = 64
-  private static let readyMemoryMax = 4 << 20
+  fileprivate static let readyMax = 64
+  fileprivate static let readyMemoryMax = 4 << 20
   /// Larger directories are left to the walk, which has one at a time.
   private static let namesMax = 1 << 16
   fileprivate static let upcomingMax = 1 << 16
+  fileprivate static let upcomingMemoryMax = 4 << 20
 
   private let looker: SourceLooker
   private let lastNumber = Atomic<UInt64>(0)
@@ -71,6 +81,23 @@ final class LookAhead: Sendable {
     if wakes { state.notifyAll() }
   }
 
+  /// Looks at the names of a large directory from `place` on, together with the threads, and numbers the directories
+  /// among them.
+  func look(on look: inout DirectoryLook, from place: Int, path: [UInt8], base: SnapshotNode?) {
+    look.hold([], from: place)
+    let places = place..<min(look.names.count, place + SourceLooker.entriesMax)
+    let shared = SharedLook(looker, look, places, path: path, base: base)
+    let wakes = state.withLock { state in
+      state.shared = shared
+      return state.waiting > 0
+    }
+    if wakes { state.notifyAll() }
+    shared.work()
+    look.hold(shared.wait(), from: place)
+    state.withLock { $0.shared = nil }
+    announce(&look, path: path)
+  }
+
   /// What a directory has shown; nil when the caller is to look himself. Each is taken, in the order of the walk.
   func take(_ number: UInt64) -> DirectoryLook? {
     while true {
@@ -93,12 +120,8 @@ final class LookAhead: Sendable {
     var wakes = false
     let turn: Turn = state.wait { state in
       state.wanted = nil
-      if let look = state.ready.removeValue(forKey: number) {
-        state.readyMemory -= look.memory
-        if state.isResting, state.ready.count <= Self.readyMax / 2, state.readyMemory <= Self.readyMemoryMax / 2 {
-          state.isResting = false
-          wakes = state.waiting > 0
-        }
+      if let look = state.removeReady(number) {
+        wakes = state.goOn()
         return .ready(look)
       }
       if state.running.contains(number) {
@@ -107,11 +130,30 @@ final class LookAhead: Sendable {
         return nil
       }
       // It is the last of them, or close to it.
-      if let place = state.upcoming.lastIndex(where: { $0.number == number }) { state.upcoming.remove(at: place) }
+      if let place = state.upcoming.lastIndex(where: { $0.number == number }) { state.removeUpcoming(at: place) }
       return Turn.none
     }
     if wakes { state.notifyAll() }
     return turn
+  }
+
+  /// Of a look that is given up nothing is taken that was found by it.
+  func forget(_ look: DirectoryLook) {
+    let wakes = state.withLock { state in
+      var open = look.entries.compactMap(\.number)
+      var numbers = Set(open)
+      while let number = open.popLast() {
+        if let below = state.removeReady(number)?.entries.compactMap(\.number) {
+          open += below
+          numbers.formUnion(below)
+        }
+      }
+      state.unwanted.formUnion(numbers.intersection(state.running))
+      if !numbers.isEmpty { state.upcoming.removeAll { numbers.contains($0.number) } }
+      state.upcomingMemory = state.upcoming.reduce(0) { $0 + $1.memory }
+      return state.goOn()
+    }
+    if wakes { state.notifyAll() }
   }
 
   /// Whether the walk comes to one path before another: what is in a directory comes before what follows on it.
@@ -122,8 +164,18 @@ final class LookAhead: Sendable {
 
   // MARK: The threads
 
+  private enum Job {
+    case directory(Upcoming)
+    case part(SharedLook)
+  }
+
   private func serve() {
-    while let upcoming = next() { look(into: upcoming) }
+    while let job = next() {
+      switch job {
+      case .directory(let upcoming): look(into: upcoming)
+      case .part(let shared): shared.work()
+      }
+    }
   }
 
   private func look(into upcoming: Upcoming) {
@@ -137,13 +189,14 @@ final class LookAhead: Sendable {
     finish(upcoming, look)
   }
 
-  private func next() -> Upcoming? {
+  private func next() -> Job? {
     var isWaiting = false
-    return state.wait { state -> Upcoming?? in
+    return state.wait { state -> Job?? in
       if isWaiting { state.waiting -= 1 }
       isWaiting = false
       if state.isClosed { return .some(nil) }
-      if !state.isResting, let next = state.next() { return .some(next) }
+      if let shared = state.shared, shared.hasMore { return .part(shared) }
+      if !state.isResting, let next = state.next() { return .directory(next) }
       state.waiting += 1
       isWaiting = true
       return nil
@@ -159,6 +212,7 @@ final class LookAhead: Sendable {
     }
     let wakes = state.withLock { state in
       state.running.remove(upcoming.number)
+      if state.unwanted.remove(upcoming.number) != nil { return false }
       state.add(found, of: upcoming.path)
       if let look {
         state.ready[upcoming.number] = look
@@ -176,12 +230,13 @@ final class LookAhead: Sendable {
     for (place, entry) in look.entries.enumerated() {
       guard case .directory = entry.finding else { continue }
       let number = lastNumber.add(1, ordering: .relaxed).newValue
-      look.entries[place].number = number
+      look.setNumber(number, at: place)
       found.append(
         Upcoming(
-          number: number, name: entry.name, path: path.isEmpty ? entry.name : path + [0x2F] + entry.name,
-          base: entry.base, parent: look.directory, parentStatus: look.status))
+          number: number, name: entry.name, parentPath: path,
+          base: entry.base, parent: look.directory, parentStatus: look.status, memory: entry.memory))
     }
+    if let last = found.indices.last { found[last].memory += path.count }
     return found
   }
 }
@@ -189,15 +244,42 @@ final class LookAhead: Sendable {
 extension LookAhead.State {
   /// Has the caller look into the first of those that nobody looks into.
   fileprivate mutating func next() -> LookAhead.Upcoming? {
-    guard let next = upcoming.popLast() else { return nil }
+    guard !upcoming.isEmpty else { return nil }
+    let next = removeUpcoming(at: upcoming.count - 1)
     running.insert(next.number)
     return next
+  }
+
+  @discardableResult
+  fileprivate mutating func removeUpcoming(at place: Int) -> LookAhead.Upcoming {
+    let removed = upcoming.remove(at: place)
+    upcomingMemory -= removed.memory
+    return removed
+  }
+
+  fileprivate mutating func removeReady(_ number: UInt64) -> DirectoryLook? {
+    guard let look = ready.removeValue(forKey: number) else { return nil }
+    readyMemory -= look.memory
+    return look
+  }
+
+  /// Ends the rest when half of what was ready is gone; whether somebody is to be woken for that.
+  fileprivate mutating func goOn() -> Bool {
+    guard isResting, ready.count <= LookAhead.readyMax / 2, readyMemory <= LookAhead.readyMemoryMax / 2 else {
+      return false
+    }
+    isResting = false
+    return waiting > 0
   }
 
   /// Puts the directories found in the one at `path` where the walk will come to them: behind what comes before that
   /// one, in front of what comes after it.
   fileprivate mutating func add(_ found: [LookAhead.Upcoming], of path: [UInt8]) {
-    guard upcoming.count + found.count <= LookAhead.upcomingMax else { return }
+    let memory = found.reduce(0) { $0 + $1.memory }
+    guard upcoming.count + found.count <= LookAhead.upcomingMax,
+      upcomingMemory + memory <= LookAhead.upcomingMemoryMax
+    else { return }
+    upcomingMemory += memory
     var place = upcoming.count
     while place > 0, LookAhead.isBefore(upcoming[place - 1].path, path) { place -= 1 }
     upcoming.insert(contentsOf: found.reversed(), at: place)

@@ -27,9 +27,17 @@ struct EntryLook: Sendable {
     case unchanged(FileStatus)
     /// To be looked into: what it is like is seen then, together with what is in it.
     case directory
-    /// Something else, or a file that is not as it was.
+    /// A file that is not as it was, or a kind of file that is not known.
     case seen(FileStatus)
+    /// A link, a device and the like, with all that there is to know.
+    case special(Special)
     case failed(Errno)
+  }
+  struct Special: Sendable {
+    let status: FileStatus
+    let body: EntryBody
+    let attributes: [ExtendedAttribute]
+    let problems: [PathProblem]
   }
   let name: [UInt8]
   /// What has this name in the base.
@@ -38,7 +46,16 @@ struct EntryLook: Sendable {
   /// Of a directory that the walk will come to: its number in the `LookAhead`.
   var number: UInt64?
 
-  var memory: Int { 200 + name.count + (base?.entry.memory ?? 0) }
+  /// About how many bytes it takes.
+  var memory: Int {
+    var memory = MemoryLayout<EntryLook>.stride + name.count + (base?.entry.memory ?? 0)
+    if case .special(let special) = finding { memory += special.attributes.memory + 256 }
+    return memory
+  }
+}
+
+extension [ExtendedAttribute] {
+  fileprivate var memory: Int { reduce(0) { $0 + $1.name.count + $1.value.count + 100 } }
 }
 
 /// What a directory shows when it is opened.
@@ -47,20 +64,37 @@ struct DirectoryLook: Sendable {
   /// As it was just before its names were listed.
   let status: FileStatus
   var names = NameList()
-  /// Of the first of its names, so that one directory costs only so much memory; the others are looked at one by one.
-  var entries: [EntryLook] = []
+  /// Of a stretch of its names, so that one directory costs only so much memory.
+  private(set) var entries: [EntryLook] = []
+  /// The place of the first of them in `names`.
+  private(set) var first = 0
   var attributes: [ExtendedAttribute] = []
   var problems: [PathProblem] = []
   /// Something in it is left out.
   var isIncomplete = false
+  /// When this was, on the boot clock.
+  let time = System.bootClock
 
-  /// About how many bytes it takes.
-  var memory = 500
+  /// About how many bytes the entries take.
+  private(set) var entriesMemory = 0
+  /// The same of all.
+  var memory: Int { 500 + names.memory + attributes.memory + entriesMemory }
+
+  /// The entry at `place` of `entries` is a directory with this number.
+  mutating func setNumber(_ number: UInt64, at place: Int) { entries[place].number = number }
+
+  /// Takes `entries`, of which the first stands at `place` in the names.
+  mutating func hold(_ entries: [EntryLook], from place: Int) {
+    self.entries = entries
+    first = place
+    entriesMemory = entries.reduce(0) { $0 + $1.memory }
+  }
 }
 
 /// Looks at what is there, in step with the base, and reads no file. For any thread.
 final class SourceLooker: Sendable {
-  private static let entriesMax = 4096
+  /// Entries of a directory that are looked at in one go, and their memory.
+  static let entriesMax = 4096
   private static let memoryMax = 1 << 20
 
   private let options: BackupOptions
@@ -100,17 +134,27 @@ final class SourceLooker: Sendable {
       look.isIncomplete = look.names.count > 1
       look.names = NameList([tag])
     }
-    look.memory += look.names.memory
-    let memoryMax = look.memory + Self.memoryMax
-    var path = path
-    let count = min(look.names.count, Self.entriesMax)
-    look.entries.reserveCapacity(count)
-    for place in 0..<count where look.memory < memoryMax {
-      let entry = self.look(at: look.names[place], look.names.type(place), in: directory, &path, base: base)
-      look.memory += entry.memory
-      look.entries.append(entry)
-    }
+    let places = 0..<min(look.names.count, Self.entriesMax)
+    look.hold(self.look(at: places, of: look, path: path, base: base, memoryMax: Self.memoryMax), from: 0)
     return look
+  }
+
+  /// Looks at some names of a directory that was looked into: at all of them, unless they take more memory; at one at
+  /// least.
+  func look(
+    at places: Range<Int>, of look: DirectoryLook, path: [UInt8], base: SnapshotNode?, memoryMax: Int
+  ) -> [EntryLook] {
+    guard let directory = look.directory.descriptor else { preconditionFailure("the directory is open") }
+    var path = path
+    var memory = 0
+    var entries: [EntryLook] = []
+    entries.reserveCapacity(places.count)
+    for place in places where memory < memoryMax {
+      let entry = self.look(at: look.names[place], look.names.type(place), in: directory, &path, base: base)
+      memory += entry.memory
+      entries.append(entry)
+    }
+    return entries
   }
 
   /// A directory on the way to a source, of which only some names are wanted.
@@ -180,7 +224,29 @@ final class SourceLooker: Sendable {
     if !isOnTheWay, isExcluded(status, path) { return found(.excluded) }
     if status.isDirectory { return found(.directory) }
     if let child, isUnchanged(status, child.entry) { return found(.unchanged(status)) }
+    do throws(Errno) {
+      // At once, so that all of it is of one moment.
+      if let special = try special(status, name, directory, path) { return found(.special(special)) }
+    } catch { return found(.failed(error)) }
     return found(.seen(status))
+  }
+
+  private func special(
+    _ status: FileStatus, _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]
+  ) throws(Errno) -> EntryLook.Special? {
+    let body: EntryBody
+    if status.isLink {
+      body = .symbolicLink(target: try FileSystem.readLink(name, at: directory))
+    } else if let special = EntryMaker.specialBody(status) {
+      body = special
+    } else {
+      return nil
+    }
+    var problems: [PathProblem] = []
+    let attributes = try Attributes.read(path, &problems) { () throws(Errno) in
+      try ExtendedAttributes.read(name, at: directory)
+    }
+    return EntryLook.Special(status: status, body: body, attributes: attributes, problems: problems)
   }
 
   private func isExcluded(_ status: FileStatus, _ path: [UInt8]) -> Bool {

@@ -9,6 +9,8 @@ struct FileRequest: Sendable {
   let directory: Descriptor
   /// Without the slash in front.
   let path: [UInt8]
+  /// Which entry of the walk it is.
+  let position: UInt64
 }
 
 /// What reading a file has given.
@@ -72,7 +74,7 @@ final class SourceReader {
       }
     } catch let error as Errno {
       // Of the process, not of this file: others would fail in the same way, and be left out one by one.
-      if [EMFILE, ENFILE, ENOMEM].contains(error.rawValue) {
+      if error.isOfProcess {
         throw YesterError.system("Reading", printable(request.path), error)
       }
       result.problems.append(PathProblem.of(error, doing: "reading it", request.path))
@@ -113,6 +115,11 @@ final class SourceReader {
       attempt += 1
     }
   }
+}
+
+extension Errno {
+  /// Whether it says something of the process, which lacks descriptors or memory, and nothing of the file.
+  var isOfProcess: Bool { [EMFILE, ENFILE, ENOMEM].contains(rawValue) }
 }
 
 /// Extended attributes as a snapshot stores them.

@@ -22,6 +22,14 @@ final class TreeBuilder {
     case lost(base: SnapshotNode)
     /// Of something in the directory that was entered last.
     case problem(PathProblem)
+
+    var pathBytes: Int {
+      switch self {
+      case .link(_, _, let path, _), .file(_, _, _, let path, _), .result(_, _, let path, _): path.count
+      case .problem(let problem): problem.path.count
+      default: 0
+      }
+    }
   }
   private struct Frame {
     var entry: Entry
@@ -31,8 +39,9 @@ final class TreeBuilder {
     var matched: UInt64 = 0
   }
 
-  /// Steps that wait for a file; some hundred bytes each.
+  /// Steps that wait for a file; some hundred bytes each, and their paths.
   private static let stepsMax = 4096
+  private static let pathBytesMax = 8 << 20
 
   private let writer: TreeWriter
   private let reads: FileReads?
@@ -41,6 +50,8 @@ final class TreeBuilder {
   private let report: (PathProblem) -> Void
   private var steps: [Step] = []
   private var next = 0
+  /// Bytes of the paths in steps that were not taken yet.
+  private var pathBytes = 0
   private var stack: [Frame] = []
   private var root: Entry?
   private(set) var counts = SnapshotCounts()
@@ -58,6 +69,7 @@ final class TreeBuilder {
 
   func take(_ step: Step) throws {
     steps.append(step)
+    pathBytes += step.pathBytes
     try advance(leaving: Self.stepsMax)
   }
 
@@ -73,10 +85,13 @@ final class TreeBuilder {
   private func advance(leaving: Int) throws {
     while next < steps.count {
       if case .file(let pending, _, _, _, _) = steps[next], !(pending.batch?.isDone ?? false) {
-        if steps.count - next <= leaving { break }
+        if steps.count - next <= leaving && pathBytes <= Self.pathBytesMax { break }
         if pending.batch == nil { try reads?.flush() }
       }
       let step = steps[next]
+      // Its place stays until many can be removed at once.
+      steps[next] = .leave(isIncomplete: false)
+      pathBytes -= step.pathBytes
       next += 1
       try perform(step)
     }
@@ -144,6 +159,7 @@ final class TreeBuilder {
 
   private func leave(_ isIncomplete: Bool) throws {
     var frame = stack.removeLast()
+    try writer.move(to: counts.entries)
     let (listing, below) = try frame.listing.finish(writer)
     frame.entry.body = .directory(below: below, listing: listing)
     if isIncomplete { frame.entry.isIncomplete = true }

@@ -9,7 +9,11 @@ internal import SnapshotTree
 /// own, and only so many directories are open at once.
 final class TreeWalk {
   private static let openDirectoriesMax = 256
-  private static let pathInterval = 256
+  /// Of the entries that were looked at and are still to be visited, in all directories on the stack.
+  private static let stackMemoryMax = 16 << 20
+  /// A look that is older than this is held against the directory before it is used, in nanoseconds.
+  private static let freshNanoseconds: Int64 = 100_000_000
+  private static let pathInterval: UInt64 = 256
   private static let lookersMax = 4
 
   private struct Frame {
@@ -35,9 +39,12 @@ final class TreeWalk {
   /// For a dry run, in which nothing is read but metadata.
   private lazy var reader = SourceReader(nil, links)
   private var stack: [Frame] = []
+  private var stackMemory = 0
+  /// Nothing is held any more of the directories below this place of the stack.
+  private var heldFrom = 0
   /// The path of the entry at hand, without the slash in front.
   private var path: [UInt8] = []
-  private var visited = 0
+  private var visited: UInt64 = 0
 
   /// Without `reads` files are only looked at.
   init(
@@ -101,6 +108,7 @@ final class TreeWalk {
         .failed, "The directory \(printable(path)) is nested too deeply",
         advice: "Exclude it with --exclude; a tree may be \(Limits.treeDepthMax) directories deep.")
     }
+    makeRoom(for: look)
     stack.append(
       Frame(
         look: look, base: base, plan: plan,
@@ -109,9 +117,23 @@ final class TreeWalk {
     for problem in look.problems { try builder.take(.problem(problem)) }
   }
 
+  /// With too much on the stack, gives up what was seen of the directories that the walk comes back to last; they are
+  /// looked at again then.
+  private func makeRoom(for look: DirectoryLook) {
+    stackMemory += look.entriesMemory
+    while stackMemory > Self.stackMemoryMax, heldFrom < stack.count {
+      ahead.forget(stack[heldFrom].look)
+      stackMemory -= stack[heldFrom].look.entriesMemory
+      stack[heldFrom].look.hold([], from: stack[heldFrom].next)
+      heldFrom += 1
+    }
+  }
+
   /// Ends the directory on top.
   private func leave() throws {
     let frame = stack.removeLast()
+    stackMemory -= frame.look.entriesMemory
+    heldFrom = min(heldFrom, stack.count)
     try builder.take(.leave(isIncomplete: frame.look.isIncomplete))
     if stack.isEmpty { return }
     if stack[stack.count - 1].look.directory.descriptor == nil { try reopen(below: frame) }
@@ -139,101 +161,115 @@ final class TreeWalk {
     guard let directory = stack[top].look.directory.descriptor else {
       preconditionFailure("the top directory is open")
     }
-    let seen: EntryLook
-    var planBelow: SourcePlan?
-    if place < stack[top].look.entries.count {
-      seen = stack[top].look.entries[place]
-    } else {
-      let names = stack[top].look.names
-      let name = names[place]
-      planBelow = stack[top].plan?.children[name].flatMap { $0.isSource ? nil : $0 }
-      seen = looker.look(
-        at: name, names.type(place), in: directory, &path, base: stack[top].base, isOnTheWay: planBelow != nil)
+    let planBelow = stack[top].plan.flatMap { plan in
+      plan.children[stack[top].look.names[place]].flatMap { $0.isSource ? nil : $0 }
     }
+    var seen = self.look(at: place, directory, planBelow)
+    // What could not be looked at a while ago may be gone, or there again.
+    if case .failed = seen.finding { seen = lookAgain(seen.name, directory, planBelow) }
 
     let length = path.count
     if !path.isEmpty { path.append(0x2F) }
     path.append(contentsOf: seen.name)
-    var isEntered = false
-    defer { if !isEntered { path.removeLast(path.count - length) } }
     visited += 1
     if visited.isMultiple(of: Self.pathInterval) { progress.setPath(path) }
+    if try !visit(seen, directory, planBelow) { path.removeLast(path.count - length) }
+  }
 
+  /// What is seen at a place of the directory on top.
+  private func look(at place: Int, _ directory: Descriptor, _ planBelow: SourcePlan?) -> EntryLook {
+    let top = stack.count - 1
+    if stack[top].plan != nil { return lookAgain(stack[top].look.names[place], directory, planBelow) }
+    if place >= stack[top].look.first + stack[top].look.entries.count {
+      stackMemory -= stack[top].look.entriesMemory
+      ahead.look(on: &stack[top].look, from: place, path: path, base: stack[top].base)
+      stackMemory += stack[top].look.entriesMemory
+      heldFrom = min(heldFrom, top)
+    }
+    return stack[top].look.entries[place - stack[top].look.first]
+  }
+
+  /// Looks at a name of the directory on top, which has the path at hand.
+  private func lookAgain(_ name: [UInt8], _ directory: Descriptor, _ planBelow: SourcePlan?) -> EntryLook {
+    looker.look(
+      at: name, UInt8(DT_UNKNOWN), in: directory, &path, base: stack[stack.count - 1].base,
+      isOnTheWay: planBelow != nil)
+  }
+
+  /// Takes in what was seen at the path at hand. True for a directory that was entered.
+  private func visit(_ seen: EntryLook, _ directory: Descriptor, _ planBelow: SourcePlan?) throws -> Bool {
     switch seen.finding {
-    case .excluded: stack[top].look.isIncomplete = true
-    case .unread: try read(seen, directory)
+    case .directory: return try visit(directory: seen, directory, planBelow)
+    case .excluded: stack[stack.count - 1].look.isIncomplete = true
     case .failed(let error): try problem(error, doing: "looking at it", nil)
+    case _ where planBelow != nil: try problem(.notDirectory, doing: "looking for sources in it", seen.base)
+    case .unread: try read(seen, directory)
     case .unchanged(let status):
       guard var entry = seen.base?.entry else { preconditionFailure("what is unchanged is in the base") }
       progress.add(bytes: entry.size)
       entry.linkGroup = nil
       keepLists(of: entry)
       try take(entry, status, seen.base)
-    case .directory: isEntered = try visit(directory: seen, directory, planBelow)
-    case .seen(let status): try visit(seen, status, directory, planBelow)
+    case .seen(let status): if status.isRegular { try read(seen, directory) }
+    case .special(let special):
+      for problem in special.problems { try builder.take(.problem(problem)) }
+      let entry = maker.entry(seen.name, special.status, special.body, attributes: special.attributes)
+      try take(entry, special.status, seen.base)
     }
+    return false
   }
 
-  /// False when it could not be entered.
   private func visit(directory seen: EntryLook, _ parent: Descriptor, _ plan: SourcePlan?) throws -> Bool {
     if let number = seen.number, let look = ahead.take(number) {
-      try enter(seen.name, look, seen.base, plan)
-      return true
+      if isCurrent(look, seen.name, parent) {
+        try enter(seen.name, look, seen.base, plan)
+        return true
+      }
+      ahead.forget(look)
     }
     let look: DirectoryLook
     do throws(Errno) {
       let child = try SourceReader.open(seen.name, parent, Descriptor.directoryFlags)
       look = try self.look(into: child, plan, seen.base)
     } catch {
-      try visit(closed: seen, error, parent, plan)
-      return false
+      return try visit(closed: seen, error, parent, plan)
     }
     try enter(seen.name, look, seen.base, plan)
     return true
   }
 
+  /// The walk may be held up for long, by files that are being read: meanwhile something else may have this name, or
+  /// the directory other names in it.
+  private func isCurrent(_ look: DirectoryLook, _ name: [UInt8], _ parent: Descriptor) -> Bool {
+    if System.bootClock - look.time < Self.freshNanoseconds { return true }
+    guard let now = try? FileStatus(of: name, at: parent) else { return false }
+    let then = look.status
+    return now.inode == then.inode && now.device == then.device && now.changed == then.changed
+      && now.modified == then.modified
+  }
+
   /// A directory that cannot be opened, if it still is one.
-  private func visit(closed seen: EntryLook, _ reason: Errno, _ parent: Descriptor, _ plan: SourcePlan?) throws {
+  private func visit(
+    closed seen: EntryLook, _ reason: Errno, _ parent: Descriptor, _ plan: SourcePlan?
+  ) throws -> Bool {
+    // Of the process, not of this directory: others would fail in the same way, and be left out one by one.
+    if reason.isOfProcess { throw YesterError.system("Reading", printable(path), reason) }
+    let length = path.count - seen.name.count
+    path.removeLast(path.count - (length > 0 ? length - 1 : 0))
+    let now = lookAgain(seen.name, parent, plan)
+    if !path.isEmpty { path.append(0x2F) }
+    path.append(contentsOf: seen.name)
+    guard case .directory = now.finding else { return try visit(now, parent, plan) }
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(of: seen.name, at: parent) } catch {
-      return try problem(error, doing: "looking at it", nil)
+      try problem(error, doing: "looking at it", nil)
+      return false
     }
-    guard status.isDirectory else { return try visit(seen, status, parent, plan) }
     try builder.take(.problem(PathProblem(.unreadable, path, "opening the directory failed: \(reason)")))
     let entry = maker.entry(seen.name, status, .directory(below: 0, listing: .zero), attributes: [])
     try builder.take(.enter(entry, base: seen.base))
     try builder.take(.leave(isIncomplete: true))
-  }
-
-  /// Anything but a directory.
-  private func visit(_ seen: EntryLook, _ status: FileStatus, _ parent: Descriptor, _ plan: SourcePlan?) throws {
-    if plan != nil { return try problem(.notDirectory, doing: "looking for sources in it", seen.base) }
-    if status.isRegular { return try read(seen, parent) }
-    try visit(special: seen, status, parent)
-  }
-
-  /// A link, a device and the like. A kind of file that is not known is passed over.
-  private func visit(special seen: EntryLook, _ status: FileStatus, _ directory: Descriptor) throws {
-    let entry: Entry
-    do throws(Errno) {
-      let body: EntryBody
-      if status.isLink {
-        body = .symbolicLink(target: try FileSystem.readLink(seen.name, at: directory))
-      } else if let special = EntryMaker.specialBody(status) {
-        body = special
-      } else {
-        return
-      }
-      var problems: [PathProblem] = []
-      let attributes = try Attributes.read(path, &problems) { () throws(Errno) in
-        try ExtendedAttributes.read(seen.name, at: directory)
-      }
-      for problem in problems { builder.note(problem) }
-      entry = maker.entry(seen.name, status, body, attributes: attributes)
-    } catch {
-      return try problem(error, doing: "reading it", seen.base)
-    }
-    try take(entry, status, seen.base)
+    return false
   }
 
   /// The local copy of listings has the lists of files that are taken over as well: without them the next run would
@@ -251,7 +287,7 @@ final class TreeWalk {
 
   /// Has a file read.
   private func read(_ seen: EntryLook, _ directory: Descriptor) throws {
-    let request = FileRequest(name: seen.name, directory: directory, path: path)
+    let request = FileRequest(name: seen.name, directory: directory, path: path, position: visited)
     guard let reads else {
       return try builder.take(
         .result(try reader.read(request, to: nil), name: seen.name, path: path, base: seen.base))

@@ -7,6 +7,8 @@ internal import RepositoryStore
 package protocol ChunkSink: AnyObject {
   /// Stores a chunk unless it is there already.
   func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws
+  /// What comes next stands at `position` in the tree, counted in entries.
+  func move(to position: UInt64) throws
 }
 
 /// Gives chunks their ids. One thread at a time.
@@ -39,6 +41,8 @@ package struct TreeWriter {
     self.namer = namer
     self.sink = sink
   }
+
+  func move(to position: UInt64) throws { try sink.move(to: position) }
 
   package func store(tree bytes: [UInt8]) throws -> ObjectID {
     try bytes.withUnsafeBytes { raw in

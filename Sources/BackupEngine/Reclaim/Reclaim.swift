@@ -186,6 +186,10 @@ package enum Reclaim {
           try writer.add(chunk.id, kind: file.key.key.kind, bytes)
           progress.add(bytes: UInt64(chunk.length))
         }
+        // A small block was kept apart from the next one for a reason.
+        let settings = ChunkWriter.Settings()
+        let full = file.key.key.kind == .data ? settings.dataBlockSize : settings.treeBlockSize
+        if plain.count < full / 2 { try writer.separate() }
       }
     }
 

@@ -83,7 +83,9 @@ struct BackupCommand: ParsableCommand {
 
   func run() throws {
     let progress = RunProgress()
-    let repository = try access.open(uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
+    // For listings of the base alone.
+    let repository = try access.open(
+      cacheSize: 32 << 20, uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
     options.sources = paths

@@ -1,0 +1,74 @@
+internal import Platform
+internal import SnapshotTree
+
+/// A stretch of a large directory's names that several threads look at, a slice each.
+final class SharedLook: Sendable {
+  private static let sliceCount = 256
+  /// Of all entries together.
+  private static let memoryMax = 8 << 20
+
+  private struct State {
+    /// Slices that somebody has begun.
+    var begun = 0
+    var done = 0
+    var entries: [[EntryLook]]
+  }
+
+  private let looker: SourceLooker
+  private let look: DirectoryLook
+  private let places: Range<Int>
+  private let path: [UInt8]
+  private let base: SnapshotNode?
+  private let slices: Int
+  private let state: Monitor<State>
+
+  init(_ looker: SourceLooker, _ look: DirectoryLook, _ places: Range<Int>, path: [UInt8], base: SnapshotNode?) {
+    self.looker = looker
+    self.look = look
+    self.places = places
+    self.path = path
+    self.base = base
+    slices = (places.count + Self.sliceCount - 1) / Self.sliceCount
+    state = Monitor(State(entries: Array(repeating: [], count: slices)))
+  }
+
+  /// Takes part until every slice has somebody.
+  func work() {
+    while let slice = begin() {
+      let start = places.lowerBound + slice * Self.sliceCount
+      let part = start..<min(start + Self.sliceCount, places.upperBound)
+      let entries = looker.look(at: part, of: look, path: path, base: base, memoryMax: Self.memoryMax / slices)
+      let isLast = state.withLock { state in
+        state.entries[slice] = entries
+        state.done += 1
+        return state.done == slices
+      }
+      if isLast { state.notifyAll() }
+    }
+  }
+
+  var hasMore: Bool { state.withLock { $0.begun < slices } }
+
+  private func begin() -> Int? {
+    state.withLock { state in
+      guard state.begun < slices else { return nil }
+      state.begun += 1
+      return state.begun - 1
+    }
+  }
+
+  /// Waits for all slices. What they have shown, up to the first that came to the end of its memory.
+  func wait() -> [EntryLook] {
+    state.wait { state in
+      guard state.done == slices else { return nil }
+      var found: [EntryLook] = []
+      found.reserveCapacity(places.count)
+      for (slice, entries) in state.entries.enumerated() {
+        found += entries
+        let isWhole = entries.count == Self.sliceCount || slice == slices - 1
+        if !isWhole { break }
+      }
+      return found
+    }
+  }
+}
