@@ -23,12 +23,16 @@ package final class ChunkIndex: Sendable {
   package var current: View { view.withLock { $0 } }
 
   /// Takes in what the repository has now.
-  package func refresh() throws {
+  package func refresh() throws { try refresh(isRebuilt: false) }
+
+  /// With `isRebuilt` nothing of what is known is used. Until it is done, what is known is what others find.
+  private func refresh(isRebuilt: Bool) throws {
     // A segment may be replaced and deleted between listing and reading: then the list is out of date.
     for _ in 0..<5 {
       let ids = Set(try store.ids(.index))
-      if view.withLock({ $0.known == ids }) { return }
-      guard let segments = try load(ids) else { continue }
+      if !isRebuilt, view.withLock({ $0.known == ids }) { return }
+      let known = isRebuilt ? [] : view.withLock { $0.segments }
+      guard let segments = try load(ids, known) else { continue }
       let replaced = Set(segments.flatMap(\.replaced))
       let live = segments.filter { !replaced.contains($0.id) }
       var condemned: [ObjectID: Int64] = [:]
@@ -44,8 +48,8 @@ package final class ChunkIndex: Sendable {
       .busy, "The index of the repository keeps changing", advice: "Wait until other runs are done and try again.")
   }
 
-  private func load(_ ids: Set<ObjectID>) throws -> [IndexSegment]? {
-    let known = Dictionary(view.withLock { $0.segments }.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+  private func load(_ ids: Set<ObjectID>, _ known: [IndexSegment]) throws -> [IndexSegment]? {
+    let known = Dictionary(known.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     var out: [IndexSegment] = []
     for id in ids.sorted() {
       guard let segment = try known[id] ?? cache.segment(id) else { return nil }
@@ -121,7 +125,6 @@ package final class ChunkIndex: Sendable {
   /// Forgets the local cache and reads the index from the repository again.
   package func rebuildCache() throws {
     cache.clear()
-    view.withLock { $0 = View() }
-    try refresh()
+    try refresh(isRebuilt: true)
   }
 }

@@ -234,9 +234,9 @@ extension BlockCache {
       var random = SeededGenerator(seed: SeededGenerator.seed &+ UInt64(thread))
       for _ in 0..<150 {
         let chunk = chunks[Int(random.next() % 60)]
-        let isRight = try? chunk.isReadable(in: repository)
-        if isRight != (damaged.contains(chunk.id) ? nil : true) {
-          mistakes.withLock { $0.append("\(chunk.id.short): \(isRight as Any)") }
+        let answer = Result { try chunk.isReadable(in: repository) }
+        if (try? answer.get()) != (damaged.contains(chunk.id) ? nil : true) {
+          mistakes.withLock { $0.append("\(chunk.id.short): \(answer)") }
         }
         let kept = repository.reader.cache.size
         if kept > 300_000 { mistakes.withLock { $0.append("\(kept) kept") } }
