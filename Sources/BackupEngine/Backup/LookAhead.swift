@@ -43,7 +43,6 @@ final class LookAhead: Sendable {
   fileprivate static let readyMemoryMax = 4 << 20
   /// Larger directories are left to the walk, which has one at a time.
   private static let namesMax = 1 << 16
-  fileprivate static let upcomingMax = 1 << 16
   fileprivate static let upcomingMemoryMax = 4 << 20
 
   private let looker: SourceLooker
@@ -276,9 +275,7 @@ extension LookAhead.State {
   /// one, in front of what comes after it.
   fileprivate mutating func add(_ found: [LookAhead.Upcoming], of path: [UInt8]) {
     let memory = found.reduce(0) { $0 + $1.memory }
-    guard upcoming.count + found.count <= LookAhead.upcomingMax,
-      upcomingMemory + memory <= LookAhead.upcomingMemoryMax
-    else { return }
+    guard upcomingMemory + memory <= LookAhead.upcomingMemoryMax else { return }
     upcomingMemory += memory
     var place = upcoming.count
     while place > 0, LookAhead.isBefore(upcoming[place - 1].path, path) { place -= 1 }

@@ -3,7 +3,8 @@ internal import SnapshotTree
 
 /// A stretch of a large directory's names that several threads look at, a slice each.
 final class SharedLook: Sendable {
-  private static let sliceCount = 256
+  /// Names in a slice.
+  private static let sliceSize = 256
   /// Of all entries together.
   private static let memoryMax = 8 << 20
 
@@ -28,15 +29,15 @@ final class SharedLook: Sendable {
     self.places = places
     self.path = path
     self.base = base
-    slices = (places.count + Self.sliceCount - 1) / Self.sliceCount
+    slices = (places.count + Self.sliceSize - 1) / Self.sliceSize
     state = Monitor(State(entries: Array(repeating: [], count: slices)))
   }
 
   /// Takes part until every slice has somebody.
   func work() {
     while let slice = begin() {
-      let start = places.lowerBound + slice * Self.sliceCount
-      let part = start..<min(start + Self.sliceCount, places.upperBound)
+      let start = places.lowerBound + slice * Self.sliceSize
+      let part = start..<min(start + Self.sliceSize, places.upperBound)
       let entries = looker.look(at: part, of: look, path: path, base: base, memoryMax: Self.memoryMax / slices)
       let isLast = state.withLock { state in
         state.entries[slice] = entries
@@ -65,7 +66,7 @@ final class SharedLook: Sendable {
       found.reserveCapacity(places.count)
       for (slice, entries) in state.entries.enumerated() {
         found += entries
-        let isWhole = entries.count == Self.sliceCount || slice == slices - 1
+        let isWhole = entries.count == Self.sliceSize || slice == slices - 1
         if !isWhole { break }
       }
       return found
