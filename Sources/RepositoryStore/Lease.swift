@@ -49,6 +49,9 @@ package final class Lease: Sendable {
       processStart: System.startTime(ofProcess: process) ?? 0, sequence: 1, since: now, renewed: now)
   }
 
+  /// What tells it from all others, those of the same process included. It stays the same through renewals.
+  package var id: [UInt8] { monitor.withLock { $0.record.id } }
+
   /// The name of its object at present; nil when it is not held any more.
   package var name: String? {
     monitor.withLock { $0.isReleased || $0.isLost ? nil : Self.name($0.record) }
@@ -128,10 +131,6 @@ package enum Leases {
     package let record: LeaseRecord
     /// The process is known to be gone: it ran here and does not any more.
     package let isDead: Bool
-    /// It is this very process.
-    package var isOwn: Bool {
-      record.process == UInt64(System.processID) && record.host == System.hostName && record.bootID == System.bootID
-    }
   }
 
   /// All leases. Unreadable ones throw: nobody can say whom they protect.

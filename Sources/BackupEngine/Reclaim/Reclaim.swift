@@ -43,24 +43,31 @@ package enum Reclaim {
 
   package static func run(_ repository: Repository, _ options: Options, progress: RunProgress) throws -> Result {
     try repository.requireFullKey("reclaim space")
-    if options.isDryRun { return try Work(repository, options, progress).plan() }
+    if options.isDryRun { return try Work(repository, options, progress, lease: nil).plan() }
     try Leases.removeDead(repository)
     let lease = try Lease.take(repository, .reclaim)
     defer { lease?.release() }
-    let others = try Leases.list(repository).filter { !$0.isDead && $0.record.purpose == .reclaim }
-    guard others.count == 1 else {
-      let other = others.first { !$0.isOwn } ?? others[0]
+    if let other = try others(than: lease, in: repository).first(where: { $0.record.purpose == .reclaim }) {
       throw YesterError(
         .busy, "Space is being reclaimed already, by process \(other.record.process) on \(other.record.host)",
         advice: "Wait until that run is done.")
     }
-    return try Work(repository, options, progress).run()
+    return try Work(repository, options, progress, lease: lease).run()
+  }
+
+  /// Everybody alive who is at work beside the run that holds `lease`. Another run of this very process is a stranger,
+  /// too: what counts is whose lease it is, not whose process.
+  private static func others(than lease: Lease?, in repository: Repository) throws -> [Leases.Found] {
+    let own = lease?.id
+    return try Leases.list(repository).filter { !$0.isDead && $0.record.id != own }
   }
 
   private final class Work {
     private let repository: Repository
     private let options: Options
     private let progress: RunProgress
+    /// This run's own; nil for a dry run.
+    private let lease: Lease?
     private let catalog: SnapshotCatalog
     private let usage: UsageMap
     private let tree: TreeStore
@@ -68,10 +75,11 @@ package enum Reclaim {
     /// Packs that an earlier run condemned.
     private var condemnedBefore: Set<ObjectID> = []
 
-    init(_ repository: Repository, _ options: Options, _ progress: RunProgress) throws {
+    init(_ repository: Repository, _ options: Options, _ progress: RunProgress, lease: Lease?) throws {
       self.repository = repository
       self.options = options
       self.progress = progress
+      self.lease = lease
       tree = TreeStore(reader: repository.reader)
       // The catalog before the index: see `readCatalog`. What is deleted follows from the index, so that it is read
       // from the repository, not from a local copy.
@@ -207,7 +215,7 @@ package enum Reclaim {
     private func deleteCondemned(_ packs: [ObjectID: UsageMap.PackUse]) throws {
       let condemned = repository.index.current.condemned
       guard !condemned.isEmpty else { return }
-      let others = try Leases.list(repository).filter { !$0.isDead && !$0.isOwn }
+      let others = try Reclaim.others(than: lease, in: repository)
       var ripe: Set<ObjectID> = []
       for (pack, since) in condemned {
         // Whoever writes holds everything up: clocks may jump, and it must not matter when he began. Readers matter
@@ -266,10 +274,7 @@ package enum Reclaim {
     private func deleteOrphans() throws {
       var stored: [(ObjectID, UInt64)] = []
       try repository.store.list(.packs) { name, size in if let id = ObjectID(hex: name) { stored.append((id, size)) } }
-      let others = try Leases.list(repository).filter {
-        !$0.isDead && !$0.isOwn && $0.record.purpose != .mount && $0.record.purpose != .read
-      }
-      guard others.isEmpty else { return }
+      guard try isAloneAmongWriters() else { return }
       let segments = try repository.store.ids(.index)
       try repository.index.refresh()
       var known: Set<ObjectID> = []
@@ -279,11 +284,7 @@ package enum Reclaim {
       let orphans = stored.filter { !known.contains($0.0) }
       // A backup that came and went meanwhile may have replaced segments while they were being listed, and a list is
       // not made in one moment: what is deleted must be unknown to an index at rest.
-      let isAtRest =
-        try repository.store.ids(.index) == segments
-        && Leases.list(repository).allSatisfy {
-          $0.isDead || $0.isOwn || $0.record.purpose == .mount || $0.record.purpose == .read
-        }
+      let isAtRest = try repository.store.ids(.index) == segments && isAloneAmongWriters()
       guard isAtRest else { return }
       for (id, size) in orphans {
         try repository.store.delete(.pack(id))
@@ -291,6 +292,11 @@ package enum Reclaim {
         result.bytesFreed += size
       }
       try (repository.store as? DirectoryStore)?.removeStaleUploads()
+    }
+
+    private func isAloneAmongWriters() throws -> Bool {
+      try Reclaim.others(than: lease, in: repository)
+        .allSatisfy { $0.record.purpose == .mount || $0.record.purpose == .read }
     }
   }
 }
