@@ -14,13 +14,14 @@ package final class Repository: Sendable {
   package let cacheDirectory: String
 
   private init(
-    store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int
+    store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int,
+    cacheDirectory: String
   ) {
     self.store = store
     self.config = config
     self.keyring = keyring
     self.slot = slot
-    cacheDirectory = System.cacheDirectory + "/" + config.id.description
+    self.cacheDirectory = cacheDirectory
     index = ChunkIndex(
       store: store, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
     reader = ChunkReader(store: store, keyring: keyring, index: index, cacheSize: cacheSize)
@@ -63,13 +64,16 @@ package final class Repository: Sendable {
 
   private static func digest(_ bytes: [UInt8]) -> [UInt8] { SHA256.hash(bytes).bytes }
 
-  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory.
+  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory, and
+  /// `caches` is the folder in which each repository has one for its local cache.
   package static func open(
-    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20
+    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory
   ) throws -> Repository {
     let config = try config(of: store)
     let (keyring, slot) = try unlock(store, config, secret)
-    return Repository(store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize)
+    return Repository(
+      store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,
+      cacheDirectory: caches + "/" + config.id.description)
   }
 
   private static func unlock(

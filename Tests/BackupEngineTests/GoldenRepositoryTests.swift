@@ -6,6 +6,7 @@ import Platform
 import RepositoryFormat
 import RepositoryStore
 import SnapshotTree
+import TestSupport
 import Testing
 
 /// The repositories in Tests/Fixtures were made by the first yester of each format version. They must open for ever.
@@ -18,8 +19,8 @@ import Testing
     let work = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID())").path
     try FileManager.default.copyItem(atPath: Self.folder + "/repository", toPath: work)
     defer { try? FileManager.default.removeItem(atPath: work) }
-    setenv("YESTER_CACHE_DIR", NSTemporaryDirectory() + "golden-cache", 1)
-    let repository = try Repository.open(DirectoryStore(work), secret: secret)
+    defer { removeTree(work + "-cache") }
+    let repository = try Repository.open(DirectoryStore(work), secret: secret, caches: work + "-cache")
     try repository.index.refresh()
     try body(repository)
   }

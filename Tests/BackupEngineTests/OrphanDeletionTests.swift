@@ -20,7 +20,7 @@ private final class Fixture: Sendable {
     folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
     store = try DirectoryStore.create(folder)
     _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret)
+    repository = try Repository.open(store, secret: secret, caches: testCaches)
     orphan = try Self.storePack(repository)
     let id = try #require(try store.ids(.index).first)
     segment = (id, try #require(try store.get(.index(id), limit: 1 << 20)))
@@ -80,7 +80,8 @@ private final class Fixture: Sendable {
       }
       if count == place { try event() }
     }
-    _ = try Reclaim.run(Repository.open(watched, secret: secret), Reclaim.Options(), progress: RunProgress())
+    let repository = try Repository.open(watched, secret: secret, caches: testCaches)
+    _ = try Reclaim.run(repository, Reclaim.Options(), progress: RunProgress())
     return looks.withLock { $0 }
   }
 }

@@ -132,6 +132,3 @@ let scratchFolder: String = {
   try? Directory.makeAll(folder)
   return folder
 }()
-
-/// Opened repositories take the place of their local cache from the environment.
-func setCacheDirectory(_ path: String) { setenv("YESTER_CACHE_DIR", path, 1) }

@@ -11,7 +11,6 @@ struct SealedRepository {
   private var digests: [Digest] = []
 
   init(_ scenario: Scenario) throws {
-    _ = Self.cache
     let config = RepositoryConfig(id: testKeyring.repository).encode { SHA256.hash($0).bytes }
     try store.put(.config, config)
     try store.put(.slot(SHA256.hash(testSlot)), testSlot)
@@ -37,9 +36,6 @@ struct SealedRepository {
       try store.put(.snapshot(SHA256.hash(bytes)), bytes)
     }
   }
-
-  /// Where opened repositories keep their index.
-  private static let cache: Void = { setCacheDirectory(scratchFolder) }()
 
   private static let codecs = Pool { BlockCodec(level: 1) }
   private static let headers: [ChunkKind: (PackKey, [UInt8])]? = accepted {

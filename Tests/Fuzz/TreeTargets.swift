@@ -24,7 +24,8 @@ let treeTargets: [Target] = [
   Target("mount", seeds: scenarios) { input in
     let scenario = Scenario(input)
     let store = try SealedRepository(scenario).store
-    let repository = try Repository.open(store, secret: .keyFile(testSecret), cacheSize: 1 << 20)
+    let repository = try Repository.open(
+      store, secret: .keyFile(testSecret), cacheSize: 1 << 20, caches: scratchFolder)
     for host in [fuzzHost, nil] {
       let mount = try Namespace(repository, Namespace.Options(host: host)) { _ in }
       defer { mount.close() }

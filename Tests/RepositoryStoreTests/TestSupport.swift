@@ -23,14 +23,6 @@ extension SeededGenerator {
 
 let seedHint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
 
-/// The local cache of this process: opened repositories take its place from the environment.
-private let testCache: String = {
-  let path = "/tmp/yester-test-cache-\(System.processID)"
-  setenv("YESTER_CACHE_DIR", path, 1)
-  atexit { removeTree("/tmp/yester-test-cache-\(System.processID)") }
-  return path
-}()
-
 /// A new repository with one full key, which opens by `secret`.
 final class TestRepository: Sendable {
   let store: any ObjectStore
@@ -38,18 +30,17 @@ final class TestRepository: Sendable {
   let id: RepositoryID
 
   init(in store: any ObjectStore = MemoryStore()) throws {
-    _ = testCache
     self.store = store
     id = try Repository.create(in: store, secret: secret, label: "first").id
   }
 
-  deinit { removeTree(testCache + "/" + id.description) }
+  deinit { removeTree(testCaches + "/" + id.description) }
 
   /// `other` is a store to go through, over the same objects; `secret` that of another slot.
   func open(
     _ other: (any ObjectStore)? = nil, by secret: Secret? = nil, cacheSize: Int = 64 << 20
   ) throws -> Repository {
-    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize)
+    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize, caches: testCaches)
   }
 
   /// Adds a slot with a writer of its own; what opens it.

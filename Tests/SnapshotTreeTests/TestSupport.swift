@@ -44,7 +44,7 @@ final class TestRepository: Sendable {
   /// `cacheSize` bounds opened blocks in memory.
   init(cacheSize: Int = 64 << 20) throws {
     _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret, cacheSize: cacheSize)
+    repository = try Repository.open(store, secret: secret, cacheSize: cacheSize, caches: testCaches)
   }
 
   deinit { removeTree(repository.cacheDirectory) }
