@@ -2,6 +2,7 @@
 
 # The folder that holds Package.swift.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/Scripts/toolchain.bash"
 
 # Says what begins now, with the seconds since the script began.
 heading() {
@@ -15,6 +16,9 @@ fail() {
   exit 1
 }
 
+# Whether there is a way to do something as root.
+may_be_root() { [[ $EUID -eq 0 ]] || command -v sudo >/dev/null; }
+
 as_root() {
   if [[ $EUID -eq 0 ]]; then
     "$@"
@@ -23,6 +27,13 @@ as_root() {
   else
     fail "root is needed for: $*. Run that as root, then start this script again."
   fi
+}
+
+# Asks the package servers what there is, once in the life of a script.
+update_lists() {
+  if [[ -n ${lists_are_fresh:-} ]] || ! may_be_root; then return; fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+  lists_are_fresh=1
 }
 
 # Installs those of the Debian packages named that are missing. Where all are there, nothing is asked of the network.
@@ -36,8 +47,10 @@ need_packages() {
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
   done
   if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  may_be_root || fail "these packages are missing: ${missing[*]}. As root: apt-get install ${missing[*]}
+  Then start this script again."
   printf 'Installing %s\n' "${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+  update_lists
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
 }
 
@@ -55,20 +68,10 @@ need_fuse() {
   fi
 }
 
-need_swift() {
-  local wanted=6.3 found
-  command -v swift >/dev/null || fail "there is no swift. Install Swift $wanted or later from https://www.swift.org/install/linux/"
-  found=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
-  if [[ $(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n 1) != "$wanted" ]]; then
-    fail "Swift $wanted or later is needed, and this is ${found:-unknown}. See https://www.swift.org/install/linux/"
-  fi
-  printf 'Swift %s\n' "$found"
-}
-
 # Builds the programs as they are installed: with Swift's libraries inside, so that they start faster and run where no
 # Swift is. Sets YESTER_BIN to their folder.
 build_programs() {
-  local build=(swift build --package-path "$root" -c release --static-swift-stdlib)
+  local build=("$SWIFT" build --package-path "$root" -c release --static-swift-stdlib)
   "${build[@]}" --product yester
   "${build[@]}" --product yesterfs
   YESTER_BIN=$("${build[@]}" --show-bin-path)

@@ -11,7 +11,7 @@ import tempfile
 from .generated import Generator
 from .peers import ROOT
 from .report import table, write_json
-from .system import Failure, describe_machine, need_tools, run, say
+from .system import Failure, describe_machine, find_swift, need_tools, run, say
 
 DESCRIPTION = """Measure the loop over bytes piece by piece, beside the libraries that it calls.
 
@@ -87,7 +87,7 @@ def seconds_of_pieces(data, options, folder):
     environment = {"YESTER_BENCH": "1", "YESTER_BENCH_DATA": data, "YESTER_BENCH_SCRATCH": scratch,
                    "YESTER_BENCH_BLOCK_SIZE": BLOCK_BYTES,
                    "YESTER_BENCH_CHUNKS": options.chunks, "YESTER_BENCH_LOOK_UPS": LOOK_UPS}
-    package = ["swift", "package", "--package-path", ROOT, "--scratch-path", ROOT / ".build" / "bench",
+    package = [find_swift(), "package", "--package-path", ROOT, "--scratch-path", ROOT / ".build" / "bench",
                "--allow-writing-to-directory", out]
     # Ordinary builds know nothing of the library, nor of which versions it depends on.
     with kept(ROOT / "Package.resolved"):
@@ -166,7 +166,7 @@ def print_look_ups(times, chunks):
 
 
 def main(options):
-    need_tools("swift", "openssl", "zstd", "bash")
+    need_tools("openssl", "zstd", "bash")
     if options.chunks < 1:
         raise Failure("--chunks wants at least 1")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="yester-bench-", dir="/var/tmp"))

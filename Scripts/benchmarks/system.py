@@ -12,6 +12,7 @@ import tempfile
 import time
 
 
+COMMON = pathlib.Path(__file__).resolve().parents[1] / "common.bash"
 ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -219,6 +220,15 @@ def describe_machine():
     memory = int(first_line("/proc/meminfo", "MemTotal").split()[0]) / (1 << 20)
     return {"processor": first_line("/proc/cpuinfo", "model name"), "cores": len(os.sched_getaffinity(0)),
             "memory_gib": round(memory, 1), "kernel": os.uname().release}
+
+
+def find_swift():
+    """The compiler that all scripts take."""
+    ran = subprocess.run(["bash", "-c", 'source "$0"; find_swift && printf %s "$SWIFT"', COMMON],
+                         capture_output=True, text=True)
+    if ran.returncode:
+        raise Failure("there is no Swift that is new enough")
+    return ran.stdout
 
 
 def need_tools(*tools):

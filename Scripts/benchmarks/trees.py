@@ -7,7 +7,7 @@ import random
 import shutil
 import stat
 
-from .system import Failure, files_below, totals
+from .system import Failure, files_below, find_swift, totals
 
 CHANGED_FILES_SHARE = 100   # one file of so many
 CHANGED_BYTES_SHARE = 10    # one byte of so many in such a file
@@ -21,8 +21,10 @@ def default_small():
 
 
 def default_big():
-    swift = shutil.which("swift")
-    return pathlib.Path(os.path.realpath(swift)).parent.parent if swift else None
+    try:
+        return pathlib.Path(os.path.realpath(find_swift())).parent.parent
+    except Failure:
+        return None
 
 
 def tree_at(path):

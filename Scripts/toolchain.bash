@@ -1,0 +1,169 @@
+# Finds the Swift compiler and installs what it lacks. Sourced by common.bash.
+
+swift_wanted=6.3
+swift_page=https://www.swift.org/install/linux/
+
+# Every program called swift: the one that SWIFT names and no other, or those on PATH and then in the usual places.
+# The first need not be the compiler: OpenStack's client has the same name.
+swift_candidates() {
+  if [[ -n ${SWIFT:-} ]]; then
+    printf '%s\n' "$SWIFT"
+    return
+  fi
+  local path home=${HOME:-/root}
+  {
+    type -ap swift || true
+    for path in "$home"/.swiftly/bin "$home"/.local/share/swiftly/bin "$home"/.local/share/swiftly/toolchains/*/usr/bin \
+      "$home"/swift*/usr/bin {/opt,/usr/local}/{,*/}usr/bin /usr/local/*/bin /opt/*/bin /usr/lib*/swift*/bin \
+      /usr/lib*/swift*/usr/bin /usr/share/swift*/usr/bin; do
+      if [[ -f $path/swift && -x $path/swift ]]; then printf '%s\n' "$path/swift"; fi
+    done
+  } | awk '!seen[$0]++'
+}
+
+# Whether this program is a Swift compiler that is new enough. Sets swift_version, or why_not to one line.
+is_wanted_swift() {
+  local said status=0
+  said=$("$1" --version 2>&1 </dev/null) || status=$?
+  swift_version=$(sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' <<<"$said" | head -n 1)
+  if [[ $status -ne 0 ]]; then
+    why_not="it fails with status $status: $(grep . <<<"$said" | tail -n 1)"
+  elif [[ -z $swift_version ]]; then
+    why_not="it is another program, which says: $(grep . <<<"$said" | head -n 1)"
+  elif [[ $(printf '%s\n' "$swift_wanted" "$swift_version" | sort -V | head -n 1) != "$swift_wanted" ]]; then
+    why_not="it is Swift $swift_version"
+  else
+    return 0
+  fi
+  return 1
+}
+
+# The folder of a toolchain's programs; nothing where this swift belongs to none. A manager of toolchains has to be
+# asked; a toolchain that does not start is known by what lies beside it.
+toolchain_of() {
+  local folder resources
+  folder=$(dirname "$(readlink -f "$1")")
+  if [[ -x $folder/swift-frontend ]]; then
+    printf '%s\n' "$folder"
+    return
+  fi
+  resources=$("$1" -print-target-info 2>/dev/null </dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+  if [[ -n $resources && -d $resources/../../bin ]]; then (cd "$resources/../../bin" && pwd); fi
+}
+
+# The shared libraries that the programs of a toolchain ask for and that this machine has not got.
+missing_libraries() {
+  local program
+  for program in swift-driver swift-frontend swift-package swift-format swift-autolink-extract clang; do
+    if [[ -x $1/$program ]]; then ldd "$1/$program" 2>/dev/null || true; fi
+  done | sed -n 's/^[[:space:]]*\([^ ]*\) => not found.*/\1/p' | sort -u
+}
+
+# Whether the lists of packages have this one.
+is_offered() {
+  [[ $(LC_ALL=C apt-cache policy "$1" | sed -n 's/^ *Candidate: //p') == [0-9]* ]]
+}
+
+# The package that has a shared library. Debian names it after the library: libncurses.so.6 is in libncurses6 and
+# libsqlite3.so.0 in libsqlite3-0; some have had a t64 at the end since times have 64 bits, and a few have no number.
+package_of_library() {
+  local name=${1%%.so.*} version=${1##*.so.} candidate
+  name=$(tr 'A-Z_' 'a-z-' <<<"$name")
+  local numbered=$name$version
+  if [[ $name == *[0-9] ]]; then numbered=$name-$version; fi
+  for candidate in "$numbered" "${numbered}t64" "$name"; do
+    if is_offered "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+}
+
+# Installs the libraries that a toolchain lacks. Fails when there is one that nothing has.
+complete_toolchain() {
+  local missing packages=() library package
+  mapfile -t missing < <(missing_libraries "$1")
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  printf 'The toolchain in %s lacks %s.\n' "$1" "${missing[*]}"
+  if command -v apt-get >/dev/null; then
+    update_lists
+    for library in "${missing[@]}"; do
+      package=$(package_of_library "$library")
+      if [[ -n $package ]]; then packages+=("$package"); fi
+    done
+    if [[ ${#packages[@]} -gt 0 ]]; then need_packages "${packages[@]}"; fi
+    mapfile -t missing < <(missing_libraries "$1")
+    if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  fi
+  printf 'The toolchain in %s cannot be used: no package of this system has %s.
+  Install that by hand, or take a toolchain that was made for this system: %s\n' \
+    "$1" "${missing[*]}" "$swift_page" >&2
+  return 1
+}
+
+# The packages that programs are linked with. Needs fresh lists of packages.
+linking_packages() {
+  local release
+  printf 'binutils\n'
+  if ! command -v apt-get >/dev/null; then return; fi
+  # Since Debian 13 the linker that Swift takes is a package of its own.
+  if is_offered binutils-gold; then printf 'binutils-gold\n'; fi
+  # The C++ library of the system's own compiler. It brings the C library, and with what programs begin and end.
+  release=$(LC_ALL=C apt-cache depends g++ | sed -n 's/^ *Depends: g++-\([0-9]*\)$/\1/p' | head -n 1)
+  if [[ -n $release ]]; then printf 'libstdc++-%s-dev\n' "$release"; fi
+}
+
+# Builds a program of one line, as the real ones are built. Fails with what the compiler says.
+try_swift() {
+  local work status=0
+  work=$(mktemp -d)
+  echo 'print("works")' >"$work/try.swift"
+  { "$(dirname "$SWIFT")/swiftc" -static-stdlib -o "$work/try" "$work/try.swift" && [[ $("$work/try") == works ]]; } 2>&1 || status=$?
+  rm -rf "$work"
+  return "$status"
+}
+
+# Sets SWIFT to the first compiler that is new enough; fails, with why_not telling of each, when there is none.
+find_swift() {
+  local candidate found=1 tried=()
+  while read -r candidate; do
+    if is_wanted_swift "$candidate"; then
+      SWIFT=$candidate
+      export SWIFT
+      found=0
+      break
+    fi
+    tried+=("  $candidate: $why_not")
+  done < <(swift_candidates)
+  if [[ $found -ne 0 ]]; then why_not=$(printf '%s\n' "${tried[@]}"); fi
+  return "$found"
+}
+
+# Sets SWIFT to a compiler that works, after installing what it lacks.
+need_swift() {
+  local candidate folder said
+  if ! find_swift; then
+    # A toolchain that was only unpacked does not even tell its version when libraries are missing.
+    while read -r candidate; do
+      folder=$(toolchain_of "$candidate")
+      if [[ -n $folder && -n $(missing_libraries "$folder") ]]; then
+        if complete_toolchain "$folder" && find_swift; then break; fi
+      fi
+    done < <(swift_candidates)
+    if ! find_swift; then
+      fail "Swift $swift_wanted or later is needed, and there is none on PATH or in the usual places.${why_not:+
+$why_not}
+  Install it from $swift_page, or name the program in the variable SWIFT."
+    fi
+  fi
+  folder=$(toolchain_of "$SWIFT")
+  if [[ -n $folder ]]; then complete_toolchain "$folder" || exit 1; fi
+  if ! said=$(try_swift); then
+    printf 'Nothing can be linked here yet.\n'
+    if command -v apt-get >/dev/null; then update_lists; fi
+    need_packages $(linking_packages)
+    said=$(try_swift) || fail "$SWIFT builds no programs here. It says:
+$said"
+  fi
+  printf 'Swift %s, %s\n' "$swift_version" "$SWIFT"
+}
