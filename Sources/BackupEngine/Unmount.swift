@@ -14,9 +14,16 @@ package enum Unmount {
       if umount2(mountPoint, CInt(MNT_DETACH)) == 0 { return }
       throw YesterError(.failed, "\(mountPoint) could not be unmounted: \(Errno.current)")
     }
-    // An ordinary user may only unmount by way of the set-uid helper of FUSE.
-    if try spawn(["fusermount3", "-u", "-q", mountPoint]) == 0 { return }
-    guard try spawn(["fusermount3", "-u", "-z", mountPoint]) == 0 else {
+    // An ordinary user may only unmount by way of a set-uid helper. That of FUSE looks for mounts in a file that a
+    // root file system made by hand lacks; umount(8) asks the kernel.
+    guard access("/etc/mtab", R_OK) == 0 else {
+      if try spawn(["umount", "-l", "--", mountPoint]) == 0 { return }
+      throw YesterError(
+        .failed, "\(mountPoint) could not be unmounted: fusermount3 needs the file /etc/mtab, which is missing",
+        advice: "Run as root: ln -s /proc/self/mounts /etc/mtab")
+    }
+    if try spawn(["fusermount3", "-u", "-q", "--", mountPoint]) == 0 { return }
+    guard try spawn(["fusermount3", "-u", "-z", "--", mountPoint]) == 0 else {
       throw YesterError(.failed, "\(mountPoint) could not be unmounted (fusermount3 says why above)")
     }
   }

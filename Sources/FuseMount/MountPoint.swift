@@ -67,10 +67,11 @@ enum MountPoint {
   @discardableResult
   static func detach(_ path: String, force: Bool) -> Bool {
     if yf_umount(path, force ? 1 : 0) == 0 { return true }
-    return runFusermount(["fusermount3", "-u", "-z", "-q", "--", path])
+    // fusermount3 needs /etc/mtab, which a root file system made by hand lacks.
+    return runHelper(["fusermount3", "-u", "-z", "-q", "--", path]) || runHelper(["umount", "-l", "--", path])
   }
 
-  private static func runFusermount(_ arguments: [String]) -> Bool {
+  private static func runHelper(_ arguments: [String]) -> Bool {
     let owned = arguments.map { strdup($0) }
     defer { for pointer in owned { free(pointer) } }
     let pointers = owned.map { UnsafePointer($0) } + [nil]

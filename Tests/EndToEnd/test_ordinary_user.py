@@ -109,6 +109,51 @@ class OrdinaryUser(EndToEndTest):
         ran = self.user_yester("list", status=1)
         self.assertIn("ermission", ran.err)
 
+    def without_mtab(self, script):
+        """Runs a script of the user's in a namespace where /etc/mtab is missing, as in a root made by debootstrap."""
+        etc = self.temp / "etc"
+        shutil.copytree("/etc", etc, symlinks=True)
+        (etc / "mtab").unlink(missing_ok=True)
+        enter = 'mount --bind "$0" /etc && exec setpriv --reuid $1 --regid $1 --clear-groups sh -euc "$2"'
+        return run(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+                    "sh", "-c", enter, etc, str(USER), script],
+                   env=self.environment(HOME=self.temp, PATH=f"{self.programs}:{os.environ['PATH']}"), cwd=self.temp)
+
+    def test_unmounting_without_etc_mtab(self):
+        self.root_owned.unlink()
+        self.user_yester("backup", self.source)
+        ran = self.without_mtab(f"""
+            mkdir mnt
+            yester mount mnt
+            ls mnt/latest{self.source}
+            yester unmount mnt
+            ! grep yesterfs /proc/mounts
+            # A mount whose driver died is taken away by the next.
+            yester mount mnt
+            for process in /proc/[0-9]*; do
+              if [ "$(cat $process/comm)" = yesterfs ]; then kill -KILL ${{process#/proc/}}; fi
+            done
+            yester mount mnt
+            ls mnt/latest
+            # One that is in use goes as soon as nobody uses it.
+            cd mnt/latest
+            yester unmount {self.temp}/mnt
+            ! grep yesterfs /proc/mounts
+        """)
+        self.assertEqual(ran.status, 0, ran)
+        self.assertEqual(ran.err, "yesterfs: took away the dead mount on mnt\n")
+
+    def test_what_unmounting_needs_is_told(self):
+        self.root_owned.unlink()
+        self.user_yester("backup", self.source)
+        helper = self.programs / "umount"
+        helper.write_text("#!/bin/sh\nexit 1\n")
+        helper.chmod(0o755)
+        ran = self.without_mtab("mkdir mnt; yester mount mnt; yester unmount mnt")
+        self.assertEqual(ran.status, 1, ran)
+        self.assertIn("fusermount3 needs the file /etc/mtab, which is missing", ran.err)
+        self.assertIn("ln -s /proc/self/mounts /etc/mtab", ran.err)
+
     def test_allow_other_needs_the_administrator(self):
         conf = pathlib.Path("/etc/fuse.conf")
         lines = conf.read_text().splitlines() if conf.exists() else []
