@@ -54,6 +54,55 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
 }
 
+# The shared libraries that programs ask for and that this machine has not got.
+missing_libraries() {
+  local program
+  for program in "$@"; do
+    ldd "$program" 2>/dev/null || true
+  done | sed -n 's/^[[:space:]]*\([^ ]*\) => not found.*/\1/p' | sort -u
+}
+
+# Whether the lists of packages have this one.
+is_offered() {
+  [[ $(LC_ALL=C apt-cache policy "$1" | sed -n 's/^ *Candidate: //p') == [0-9]* ]]
+}
+
+# The package that has a shared library. Debian names it after the library: libncurses.so.6 is in libncurses6 and
+# libsqlite3.so.0 in libsqlite3-0; some have had a t64 at the end since times have 64 bits, and a few have no number.
+package_of_library() {
+  local name=${1%%.so.*} version=${1##*.so.} numbered candidate
+  name=$(tr 'A-Z_' 'a-z-' <<<"$name")
+  # Both libraries of OpenSSL are in one package.
+  if [[ $name == libcrypto ]]; then name=libssl; fi
+  numbered=$name$version
+  if [[ $name == *[0-9] ]]; then numbered=$name-$version; fi
+  for candidate in "$numbered" "${numbered}t64" "$name"; do
+    if is_offered "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+}
+
+# Installs the shared libraries that programs ask for. Fails when there are some that no package has; `missing` then
+# holds these.
+need_libraries() {
+  local packages=() library package
+  mapfile -t missing < <(missing_libraries "$@")
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  printf 'The programs in %s need %s, which this machine lacks.\n' "$(dirname "$1")" "${missing[*]}"
+  if command -v apt-get >/dev/null; then
+    update_lists
+    for library in "${missing[@]}"; do
+      package=$(package_of_library "$library")
+      if [[ -n $package ]]; then packages+=("$package"); fi
+    done
+    if [[ ${#packages[@]} -gt 0 ]]; then need_packages "${packages[@]}"; fi
+    mapfile -t missing < <(missing_libraries "$@")
+  fi
+  [[ ${#missing[@]} -eq 0 ]]
+}
+
 # A mount needs the kernel's FUSE device; without it the most important part could not be tried, so this never passes.
 need_fuse() {
   if [[ ! -c /dev/fuse ]]; then

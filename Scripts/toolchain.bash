@@ -51,50 +51,19 @@ toolchain_of() {
   if [[ -n $resources && -d $resources/../../bin ]]; then (cd "$resources/../../bin" && pwd); fi
 }
 
-# The shared libraries that the programs of a toolchain ask for and that this machine has not got.
-missing_libraries() {
+# The programs of a toolchain that are needed here.
+programs_of() {
   local program
   for program in swift-driver swift-frontend swift-package swift-format swift-autolink-extract clang; do
-    if [[ -x $1/$program ]]; then ldd "$1/$program" 2>/dev/null || true; fi
-  done | sed -n 's/^[[:space:]]*\([^ ]*\) => not found.*/\1/p' | sort -u
-}
-
-# Whether the lists of packages have this one.
-is_offered() {
-  [[ $(LC_ALL=C apt-cache policy "$1" | sed -n 's/^ *Candidate: //p') == [0-9]* ]]
-}
-
-# The package that has a shared library. Debian names it after the library: libncurses.so.6 is in libncurses6 and
-# libsqlite3.so.0 in libsqlite3-0; some have had a t64 at the end since times have 64 bits, and a few have no number.
-package_of_library() {
-  local name=${1%%.so.*} version=${1##*.so.} candidate
-  name=$(tr 'A-Z_' 'a-z-' <<<"$name")
-  local numbered=$name$version
-  if [[ $name == *[0-9] ]]; then numbered=$name-$version; fi
-  for candidate in "$numbered" "${numbered}t64" "$name"; do
-    if is_offered "$candidate"; then
-      printf '%s\n' "$candidate"
-      return
-    fi
+    if [[ -x $1/$program ]]; then printf '%s\n' "$1/$program"; fi
   done
 }
 
 # Installs the libraries that a toolchain lacks. Fails when there is one that nothing has.
 complete_toolchain() {
-  local missing packages=() library package
-  mapfile -t missing < <(missing_libraries "$1")
-  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
-  printf 'The toolchain in %s lacks %s.\n' "$1" "${missing[*]}"
-  if command -v apt-get >/dev/null; then
-    update_lists
-    for library in "${missing[@]}"; do
-      package=$(package_of_library "$library")
-      if [[ -n $package ]]; then packages+=("$package"); fi
-    done
-    if [[ ${#packages[@]} -gt 0 ]]; then need_packages "${packages[@]}"; fi
-    mapfile -t missing < <(missing_libraries "$1")
-    if [[ ${#missing[@]} -eq 0 ]]; then return; fi
-  fi
+  local programs
+  mapfile -t programs < <(programs_of "$1")
+  if need_libraries "${programs[@]}"; then return; fi
   printf 'The toolchain in %s cannot be used: no package of this system has %s.
   Install that by hand, or take a toolchain that was made for this system: %s\n' \
     "$1" "${missing[*]}" "$swift_page" >&2
@@ -146,9 +115,7 @@ need_swift() {
     # A toolchain that was only unpacked does not even tell its version when libraries are missing.
     while read -r candidate; do
       folder=$(toolchain_of "$candidate")
-      if [[ -n $folder && -n $(missing_libraries "$folder") ]]; then
-        if complete_toolchain "$folder" && find_swift; then break; fi
-      fi
+      if [[ -n $folder ]] && complete_toolchain "$folder" && is_wanted_swift "$candidate"; then break; fi
     done < <(swift_candidates)
     if ! find_swift; then
       fail "Swift $swift_wanted or later is needed, and there is none on PATH or in the usual places.${why_not:+
