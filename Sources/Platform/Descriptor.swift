@@ -79,6 +79,8 @@ package final class Descriptor: Sendable {
   /// nothing happens.
   package func startWriting(offset: Int64, length: Int64) { _ = yl_start_writing(raw, offset, length) }
   package func sync() throws(Errno) { try posix(Glibc.fsync(raw)) }
+  /// Waits for everything that was written to the file system on which it lies.
+  package func syncFileSystem() throws(Errno) { try Errno.check(yl_syncfs(raw)) }
   package func truncate(to size: Int64) throws(Errno) { try posix(Glibc.ftruncate(raw, off_t(size))) }
   package func seek(_ offset: Int64, _ whence: CInt) throws(Errno) -> Int64 {
     let result = Glibc.lseek(raw, off_t(offset), whence)

@@ -26,6 +26,19 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let busy = Errno(rawValue: EBUSY)
   package static let interrupted = Errno(rawValue: EINTR)
   package static let stale = Errno(rawValue: ESTALE)
+  package static let notImplemented = Errno(rawValue: ENOSYS)
+  package static let badDescriptor = Errno(rawValue: EBADF)
+  /// A file has as many names as the file system allows.
+  package static let tooManyNames = Errno(rawValue: EMLINK)
+  package static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+  /// A name that the file system cannot hold: on FAT and NTFS, one that is no UTF-8.
+  package static let illegalBytes = Errno(rawValue: EILSEQ)
+  /// The program that serves a FUSE file system has ended.
+  package static let notConnected = Errno(rawValue: ENOTCONN)
+  package static let connectionAborted = Errno(rawValue: ECONNABORTED)
+  package static let noDevice = Errno(rawValue: ENODEV)
+  package static let noSuchDevice = Errno(rawValue: ENXIO)
+  package static let shutDown = Errno(rawValue: ESHUTDOWN)
 
   /// The error of the libc call that has just failed on this thread.
   package static var current: Errno { Errno(rawValue: errno) }

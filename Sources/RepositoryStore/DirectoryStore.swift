@@ -3,18 +3,29 @@ internal import Platform
 package import RepositoryFormat
 internal import Synchronization
 
-/// Objects as files below a directory. An object is written under `tmp/`, synced, then linked to its name: a name
-/// never shows less than the whole object, and never changes what it shows. Leases alone are not synced.
+/// Objects as files below a directory. An object is written under `tmp/`, synced, then given its name (`ObjectPlacing`):
+/// a name never shows less than the whole object, and never changes what it shows. Leases alone are not synced.
 package final class DirectoryStore: ObjectStore {
   package let location: String
+  private let placing: ObjectPlacing
   private let openPacks = Mutex(OpenFiles())
   private let written = Atomic<Int>(0)
 
   /// `path` is absolute, so that a later change of the working directory does no harm.
-  package init(_ path: String) { location = path }
+  package convenience init(_ path: String) { self.init(path, startingWith: .link) }
 
-  /// Makes the folders of a new repository in `path`, which is not there or empty.
-  package static func create(_ path: String) throws -> DirectoryStore {
+  /// `way` is the best one that is tried to give objects their names, whatever the file system can do.
+  init(_ path: String, startingWith way: ObjectPlacing.Way) {
+    location = path
+    placing = ObjectPlacing(path, startingWith: way)
+  }
+
+  /// Makes the folders of a new repository in `path`, which is not there or empty. Throws when the file system cannot
+  /// keep a repository; `onLimitation` is called with a sentence for whatever it keeps less well than others do.
+  package static func create(
+    _ path: String, onLimitation: (String) -> Void = { _ in }
+  ) throws -> DirectoryStore {
+    let isNew = (try? FileStatus(of: path)) == nil
     do {
       try Directory.makeAll(path)
       let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
@@ -32,6 +43,14 @@ package final class DirectoryStore: ObjectStore {
     }
     guard let real = System.realPath(path) else {
       throw YesterError(.failed, "\(path) vanished while the repository was made")
+    }
+    do { try FileSystemProbe.run(in: real + "/tmp", of: path, onLimitation: onLimitation) } catch {
+      // Otherwise the next try would find something there.
+      for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
+        try? FileSystem.removeDirectory((real + "/" + folder).pathBytes, at: nil)
+      }
+      if isNew { try? FileSystem.removeDirectory(real.pathBytes, at: nil) }
+      throw error
     }
     return DirectoryStore(real)
   }
@@ -85,11 +104,11 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try put(key, bytes, DirectoryUpload(location))
+    try put(key, bytes, DirectoryUpload(location, placing))
   }
 
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try put(key, bytes, DirectoryUpload(location, isDurable: false))
+    try put(key, bytes, DirectoryUpload(location, placing, isDurable: false))
   }
 
   private func put(_ key: ObjectKey, _ bytes: [UInt8], _ upload: DirectoryUpload) throws -> Bool {
@@ -101,7 +120,7 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func beginUpload() throws -> any ObjectUpload {
-    try DirectoryUpload(location) { [self] count in
+    try DirectoryUpload(location, placing) { [self] count in
       written.add(count, ordering: .relaxed).newValue <= Self.cachedMax
     }
   }
@@ -187,10 +206,14 @@ package final class DirectoryStore: ObjectStore {
 
   /// Removes uploads of processes that are gone: those that nobody wrote to for a day.
   package func removeStaleUploads() throws {
-    guard let directory = try? Descriptor.open(location + "/tmp", Descriptor.directoryFlags),
+    // By the clock that gives files their times: that of another machine may be wrong, and that of FAT is local.
+    guard let new = try? DirectoryUpload(location, placing, isDurable: false) else { return }
+    defer { new.cancel() }
+    guard let now = try? new.modified(),
+      let directory = try? Descriptor.open(location + "/tmp", Descriptor.directoryFlags),
       let names = try? Directory.names(directory)
     else { return }
-    let limit = Timestamp.now().seconds - 86400
+    let limit = now.seconds - 86400
     for name in names {
       guard let status = try? FileStatus(of: name, at: directory), status.isRegular,
         status.modified.seconds < limit
@@ -236,6 +259,7 @@ private struct OpenFiles {
 /// A file under `tmp/` that gets its name when it is whole.
 private final class DirectoryUpload: ObjectUpload {
   private let root: String
+  private let placing: ObjectPlacing
   private let temporary: String
   private let file: Descriptor
   private let isDurable: Bool
@@ -247,9 +271,11 @@ private final class DirectoryUpload: ObjectUpload {
   /// Unless `isDurable`, nothing waits for the disk. `staysCached` says whether so many bytes may stay in the page
   /// cache.
   init(
-    _ root: String, isDurable: Bool = true, staysCached: @escaping @Sendable (Int) -> Bool = { _ in true }
+    _ root: String, _ placing: ObjectPlacing, isDurable: Bool = true,
+    staysCached: @escaping @Sendable (Int) -> Bool = { _ in true }
   ) throws {
     self.root = root
+    self.placing = placing
     self.staysCached = staysCached
     self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
@@ -282,41 +308,15 @@ private final class DirectoryUpload: ObjectUpload {
   func commit(as key: ObjectKey) throws -> Bool {
     defer { cancel() }
     do {
-      if isDurable { try file.sync() }
+      if isDurable { try ObjectPlacing.sync(file: file) }
       if !staysCached(Int(clamping: try file.status().size)) { file.adviseDontNeed(offset: 0, length: 0) }
-      let target = root + "/" + key.path
-      let folder = String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)])
-      let isNew = try link(to: target, folder)
-      if isDurable { try Descriptor.open(folder, Descriptor.directoryFlags & ~Descriptor.noFollow).sync() }
-      return isNew
+      return try placing.place(temporary, as: key, isDurable: isDurable)
     } catch {
       throw YesterError.system("Storing \(key) in the repository", root, error)
     }
   }
 
-  /// False when the name is taken.
-  private func link(to target: String, _ folder: String) throws(Errno) -> Bool {
-    let from = Array(temporary.utf8)
-    let to = Array(target.utf8)
-    do throws(Errno) {
-      do throws(Errno) { try FileSystem.makeLink(from: from, at: nil, to: to, at: nil) } catch {
-        switch error {
-        case .notFound:
-          try Directory.makeAll(folder)
-          try Descriptor.open(root + "/packs", Descriptor.directoryFlags).sync()
-          try FileSystem.makeLink(from: from, at: nil, to: to, at: nil)
-        case .notPermitted:
-          // File systems without hard links (FAT, some network ones) say EPERM.
-          try FileSystem.rename(from, at: nil, to: to, at: nil, .noReplace)
-        default: throw error
-        }
-      }
-      return true
-    } catch {
-      if error == .exists { return false }
-      throw error
-    }
-  }
+  func modified() throws(Errno) -> Timestamp { try file.status().modified }
 
   func cancel() { try? FileSystem.removeFile(Array(temporary.utf8), at: nil) }
 }

@@ -26,6 +26,11 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
 
   package var description: String { path }
   package var isPack: Bool { path.hasPrefix("packs/") }
+  /// The SHA-256 of the object, for those that are named by it; nil for `config` and leases.
+  package var contentID: ObjectID? {
+    guard !path.hasPrefix("leases/"), let slash = path.lastIndex(of: "/") else { return nil }
+    return ObjectID(hex: path[path.index(after: slash)...])
+  }
 }
 
 /// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that

@@ -19,6 +19,10 @@ package struct RepositoryAccess: Sendable {
 
   package func store() throws -> DirectoryStore {
     let path = try location()
+    do throws(Errno) { _ = try FileStatus(of: path) } catch {
+      // A disk that answers with an error is not one that is not there.
+      guard [.notFound, .notDirectory].contains(error) else { throw YesterError.system("Opening", path, error) }
+    }
     guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
       throw YesterError(
         .noRepository, "There is no directory \(path)",

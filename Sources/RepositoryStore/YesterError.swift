@@ -58,6 +58,10 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
     case .noSpace, .overQuota: "Free some space there and run the command again; nothing that was stored is lost."
     case .readOnly: "The file system is read-only; mount it writable or choose another place."
     case .denied, .notPermitted: "Run the command as a user who may do that, or as root."
+    case .tooLarge: "The file system cannot hold so large a file (FAT: 4 GiB at most); choose another one."
+    case .inputOutput, .notConnected, .connectionAborted, .noDevice, .noSuchDevice, .shutDown, .stale:
+      "The disk, or the connection to it, may be gone or failing: see whether it is connected, and what the system's "
+        + "log says; unmount it and mount it again, then run the command again. Nothing that was stored is lost by that."
     default: ""
     }
   }

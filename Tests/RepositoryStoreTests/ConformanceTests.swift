@@ -2,7 +2,7 @@
 import ChunkCodec
 import Platform
 import RepositoryFormat
-import RepositoryStore
+@testable import RepositoryStore
 import TestSupport
 import Testing
 
@@ -171,11 +171,21 @@ private func checkRaces(_ store: any ObjectStore) throws {
   }
 
   @Test func directory() throws {
+    try checkDirectories { try DirectoryStore.create($0) }
+  }
+
+  /// File systems without hard links, and those that know no rename either that spares what is there.
+  @Test(arguments: ObjectPlacing.Way.allCases)
+  func directoryWithout(way: ObjectPlacing.Way) throws {
+    try checkDirectories { path in DirectoryStore(try DirectoryStore.create(path).location, startingWith: way) }
+  }
+
+  private func checkDirectories(_ make: (String) throws -> DirectoryStore) throws {
     try withTemporaryDirectory { path in
       var number = 0
       try checkConformance {
         number += 1
-        return try DirectoryStore.create("\(path)/\(number)")
+        return try make("\(path)/\(number)")
       }
       // No upload left anything behind.
       for number in 1...number {

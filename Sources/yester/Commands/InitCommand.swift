@@ -30,12 +30,15 @@ struct InitCommand: ParsableCommand {
     }
     let secret = try NewSecret.ask(access.access, "Password for the new repository: ")
     let config: RepositoryConfig
+    var limitations: [String] = []
     do {
-      config = try Repository.create(in: DirectoryStore.create(path), secret: secret, label: label)
+      let store = try DirectoryStore.create(path) { limitations.append($0) }
+      config = try Repository.create(in: store, secret: secret, label: label)
     } catch {
       if madeKeyFile, let keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
       throw error
     }
+    for limitation in limitations { Output.note("yester: \(limitation)") }
     if output.json {
       Output.json {
         $0.beginObject()
