@@ -8,13 +8,12 @@ internal import SnapshotTree
 final class EntryWriter {
   private let content: FileContentReader
   private let progress: RunProgress
-  private let report: (PathProblem) -> Void
-  private let isRoot = System.isRoot
+  private let losses: RestoreLosses
 
-  init(_ content: FileContentReader, progress: RunProgress, report: @escaping (PathProblem) -> Void) {
+  init(_ content: FileContentReader, progress: RunProgress, losses: RestoreLosses) {
     self.content = content
     self.progress = progress
-    self.report = report
+    self.losses = losses
   }
 
   /// Makes an entry, but no directory's content and no metadata. Nothing is at `name` yet.
@@ -73,8 +72,9 @@ final class EntryWriter {
   /// As the other, of a file that was just made: what it has already is not set.
   private func setMetadata(_ entry: Entry, _ file: Descriptor, path: [UInt8]) {
     let status = try? file.status()
+    var reasons: [RestoreLosses.Kind: Errno] = [:]
     if status?.user != entry.owner.user || status?.group != entry.owner.group {
-      trying("owner", path) { () throws(Errno) in
+      trying(.owner, &reasons) { () throws(Errno) in
         try file.setOwner(user: entry.owner.user, group: entry.owner.group)
       }
     }
@@ -83,54 +83,59 @@ final class EntryWriter {
       try? ExtendedAttributes.remove(old.name, file)
     }
     for attribute in entry.attributes where !present.contains(attribute) {
-      do throws(Errno) { try ExtendedAttributes.set(attribute, file) } catch { tell(error, of: attribute, path) }
+      trying(.attributes, &reasons) { () throws(Errno) in try ExtendedAttributes.set(attribute, file) }
     }
-    trying("permissions", path) { () throws(Errno) in try file.setMode(entry.permissions) }
-    trying("times", path) { () throws(Errno) in
+    trying(.permissions, &reasons) { () throws(Errno) in try file.setMode(entry.permissions) }
+    trying(.times, &reasons) { () throws(Errno) in
       try file.setTimes(accessed: entry.modified, modified: entry.modified)
     }
+    count(entry, try? file.status(), path, reasons)
   }
 
-  /// File systems without owners or permissions refuse them, as do namespaces to which an owner is unknown. Everything
-  /// else about the entry is set all the same.
-  private func trying(_ what: String, _ path: [UInt8], _ set: () throws(Errno) -> Void) {
-    do throws(Errno) { try set() } catch {
-      // An ordinary user restores files as his own.
-      if !isRoot && what == "owner" && error == .notPermitted { return }
-      report(PathProblem(.metadata, path, "its \(what) cannot be set: \(error)"))
-    }
+  /// File systems without owners, permissions or attributes refuse them, as do namespaces to which an owner is unknown.
+  /// Everything else about the entry is set all the same.
+  private func trying(
+    _ kind: RestoreLosses.Kind, _ reasons: inout [RestoreLosses.Kind: Errno], _ set: () throws(Errno) -> Void
+  ) {
+    do throws(Errno) { try set() } catch { reasons[kind] = error }
   }
 
-  private func tell(_ error: Errno, of attribute: ExtendedAttribute, _ path: [UInt8]) {
-    let key = String(decoding: attribute.name, as: UTF8.self)
-    report(PathProblem(.metadata, path, "the attribute \(key) cannot be set: \(error)"))
+  /// What counts is what is there in the end: some file systems answer that all is well, and keep nothing of it.
+  private func count(_ entry: Entry, _ status: FileStatus?, _ path: [UInt8], _ reasons: [RestoreLosses.Kind: Errno]) {
+    if let reason = reasons[.attributes] { losses.add(.attributes, path, reason) }
+    if let status { return losses.compare(entry, status, path, reasons) }
+    for (kind, reason) in reasons where kind != .attributes { losses.add(kind, path, reason) }
   }
 
   /// Owner, attributes, mode and times, in the order in which they do not undo each other: changing the owner takes
   /// set-uid and capabilities away, an ACL changes the mode, and everything changes times.
-  func setMetadata(_ entry: Entry, _ name: [UInt8], at directory: Descriptor, path: [UInt8]) throws(Errno) {
-    trying("owner", path) { () throws(Errno) in
+  func setMetadata(_ entry: Entry, _ name: [UInt8], at directory: Descriptor, path: [UInt8]) {
+    var reasons: [RestoreLosses.Kind: Errno] = [:]
+    trying(.owner, &reasons) { () throws(Errno) in
       try FileSystem.setOwner(name, at: directory, user: entry.owner.user, group: entry.owner.group)
     }
-    try setAttributes(entry, name, directory, path)
+    setAttributes(entry, name, directory, &reasons)
     if entry.type != .symbolicLink {
-      trying("permissions", path) { () throws(Errno) in
+      trying(.permissions, &reasons) { () throws(Errno) in
         try FileSystem.setMode(name, at: directory, entry.permissions)
       }
     }
-    trying("times", path) { () throws(Errno) in
+    trying(.times, &reasons) { () throws(Errno) in
       try FileSystem.setTimes(name, at: directory, accessed: entry.modified, modified: entry.modified)
     }
+    count(entry, try? FileStatus(of: name, at: directory), path, reasons)
   }
 
-  private func setAttributes(_ entry: Entry, _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]) throws(Errno) {
+  private func setAttributes(
+    _ entry: Entry, _ name: [UInt8], _ directory: Descriptor, _ reasons: inout [RestoreLosses.Kind: Errno]
+  ) {
     let present = (try? ExtendedAttributes.read(name, at: directory)) ?? []
     for old in present where !entry.attributes.contains(where: { $0.name == old.name }) {
       try? ExtendedAttributes.remove(old.name, name, at: directory)
     }
     for attribute in entry.attributes where !present.contains(attribute) {
-      do throws(Errno) { try ExtendedAttributes.set(attribute, name, at: directory) } catch {
-        tell(error, of: attribute, path)
+      trying(.attributes, &reasons) { () throws(Errno) in
+        try ExtendedAttributes.set(attribute, name, at: directory)
       }
     }
   }

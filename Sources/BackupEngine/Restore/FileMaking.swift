@@ -22,7 +22,6 @@ struct PathFailure: Sendable {
 final class FileMakingBatch: Sendable {
   struct Outcome: Sendable {
     var failures: [PathFailure] = []
-    var problems: [PathProblem] = []
   }
   private struct State {
     var tasks: [FileTask] = []
@@ -39,9 +38,9 @@ final class FileMakingBatch: Sendable {
     }
   }
 
-  fileprivate func run(_ content: FileContentReader, _ progress: RunProgress) {
+  fileprivate func run(_ content: FileContentReader, _ progress: RunProgress, _ losses: RestoreLosses) {
     var out = Outcome()
-    let writer = EntryWriter(content, progress: progress) { out.problems.append($0) }
+    let writer = EntryWriter(content, progress: progress, losses: losses)
     for task in state.withLock({ $0.tasks }) {
       do {
         try progress.throwIfStopped()
@@ -69,12 +68,12 @@ final class FileMaking {
   private var directories = 0
   private var directory: Descriptor?
 
-  init(_ content: FileContentReader, progress: RunProgress) {
+  init(_ content: FileContentReader, progress: RunProgress, losses: RestoreLosses) {
     let count = System.processorCount
     let queue = BoundedQueue<FileMakingBatch>(limit: 2 * count)
     self.queue = queue
     threads = (0..<count).map { number in
-      Worker("yester-make-\(number)") { while let batch = queue.take() { batch.run(content, progress) } }
+      Worker("yester-make-\(number)") { while let batch = queue.take() { batch.run(content, progress, losses) } }
     }
   }
 

@@ -88,14 +88,24 @@ package enum Restore {
     }
   }
 
-  /// Carries the plan out; the number of paths that could not be restored, each of which was reported.
+  /// How a restore ended.
+  package struct Outcome: Sendable {
+    /// Paths that could not be restored: each was reported, but for those of `unmade`.
+    package var failures = 0
+    /// Entries that the destination has no place for, by kind.
+    package var unmade: [UnmadeEntries.Count] = []
+    /// What is there, and lacks something.
+    package var losses: [RestoreLosses.Loss] = []
+  }
+
+  /// Carries the plan out.
   package static func carryOut(
     _ prepared: Prepared, progress: RunProgress, report: @escaping (PathProblem) -> Void
-  ) throws -> Int {
+  ) throws -> Outcome {
     progress.setTotals(entries: prepared.plan.creates + prepared.plan.replaces, bytes: prepared.plan.bytes)
     let executor = RestoreExecutor(
       prepared.reader, onto: prepared.destination, progress: progress, report: report)
     try executor.run(prepared.plan)
-    return executor.failures
+    return Outcome(failures: executor.failures, unmade: executor.unmade.all, losses: executor.losses.all)
   }
 }

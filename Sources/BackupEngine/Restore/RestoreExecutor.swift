@@ -23,6 +23,10 @@ final class RestoreExecutor {
   /// Where the first member of each link group lies.
   private var links: [UInt64: [UInt8]] = [:]
   private(set) var failures = 0
+  /// What could be made, and lacks something.
+  let losses = RestoreLosses()
+  /// What the destination has no place for at all.
+  private(set) var unmade = UnmadeEntries()
 
   private enum Pending {
     case files(FileMakingBatch)
@@ -41,14 +45,18 @@ final class RestoreExecutor {
     self.report = report
     live = LiveTree(destination)
     let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
-    writer = EntryWriter(content, progress: progress, report: report)
-    making = FileMaking(content, progress: progress)
+    writer = EntryWriter(content, progress: progress, losses: losses)
+    making = FileMaking(content, progress: progress, losses: losses)
   }
 
   func run(_ plan: RestorePlan) throws {
     // Whatever happens, nobody writes any more when this returns.
     defer { making.close() }
     links = plan.keptLinks
+    for problem in plan.problems where problem.kind == .unreadable {
+      failures += 1
+      report(problem)
+    }
     for action in plan.actions {
       try progress.throwIfStopped()
       if action.kind != .create { try settle() }
@@ -89,14 +97,13 @@ final class RestoreExecutor {
     switch step {
     case .files(let batch):
       let outcome = batch.wait()
-      for problem in outcome.problems { report(problem) }
       for failure in outcome.failures {
         let group = failure.task.entry.linkGroup
         if let group, links[group] == failure.task.path { links[group] = nil }
         try attempt(failure.task.path) { throw failure.error }
       }
     case .finish(let entry, let name, let above, let path):
-      try attempt(path) { try writer.setMetadata(entry, name, at: above, path: path) }
+      writer.setMetadata(entry, name, at: above, path: path)
     case .link(let node, let name, let directory, let path):
       try attempt(path) { try makeLink(node, name, directory, path) }
     }
@@ -110,10 +117,25 @@ final class RestoreExecutor {
         throw YesterError.system("Restoring", printable(path), error)
       }
       failures += 1
-      report(PathProblem(.unreadable, path, "restoring it failed: \(error)"))
+      report(PathProblem(.unreadable, path, Self.explanation(of: error, path)))
     } catch let error as YesterError where error.code == .damaged {
       failures += 1
       report(PathProblem(.damaged, path, "restoring it failed: \(error.message)"))
+    }
+  }
+
+  private static func explanation(of error: Errno, _ path: [UInt8]) -> String {
+    let name = path[(path.lastIndex(of: 0x2F).map { $0 + 1 } ?? path.startIndex)...]
+    return switch error {
+    case .exists:
+      "its name is taken: it is the same as another one's on this file system (such as one that differs in case "
+        + "alone), or something came there meanwhile; nothing was overwritten"
+    case .tooLarge: "restoring it failed: it is larger than a file of this file system can be"
+    case .notFound, .invalid, .notPermitted, .denied, .illegalBytes, .nameTooLong, .inputOutput:
+      UnmadeEntries.isOdd(Array(name))
+        ? "restoring it failed: the file system may not be able to hold a file of this name (\(error))"
+        : "restoring it failed: \(error)"
+    default: "restoring it failed: \(error)"
     }
   }
 
@@ -129,9 +151,9 @@ final class RestoreExecutor {
       let entry = try node(action).entry
       if let group = entry.linkGroup, links[group] == nil { links[group] = action.path }
       if action.path.isEmpty {
-        try writer.setMetadata(entry, [0x2E], at: live.root, path: [])
+        writer.setMetadata(entry, [0x2E], at: live.root, path: [])
       } else {
-        try writer.setMetadata(entry, name, at: parent, path: action.path)
+        writer.setMetadata(entry, name, at: parent, path: action.path)
       }
     }
   }
@@ -162,8 +184,7 @@ final class RestoreExecutor {
       defer { moveLinks(from: above + temporary, to: path) }
       let wasDirectory = try FileStatus(of: name, at: parent).isDirectory
       if wasDirectory || node.entry.isDirectory {
-        try FileSystem.rename(temporary, at: parent, to: name, at: parent, .exchange)
-        try LiveTree.remove(temporary, at: parent)
+        try exchange(temporary, name, parent)
       } else {
         try FileSystem.rename(temporary, at: parent, to: name, at: parent)
       }
@@ -174,6 +195,23 @@ final class RestoreExecutor {
       try? LiveTree.remove(temporary, at: parent)
       throw error
     }
+  }
+
+  /// Puts what is at `temporary` in the place of what is at `name`, which goes.
+  private func exchange(_ temporary: [UInt8], _ name: [UInt8], _ parent: Descriptor) throws(Errno) {
+    do throws(Errno) {
+      try FileSystem.rename(temporary, at: parent, to: name, at: parent, .exchange)
+      return try LiveTree.remove(temporary, at: parent)
+    } catch { guard [.invalid, .notSupported, .notImplemented].contains(error) else { throw error } }
+    // Where two names cannot be exchanged in one step, the old one steps aside first.
+    let aside = temporary + Array(".old".utf8)
+    if (try? FileStatus(of: aside, at: parent)) != nil { try LiveTree.remove(aside, at: parent) }
+    try FileSystem.rename(name, at: parent, to: aside, at: parent)
+    do throws(Errno) { try FileSystem.rename(temporary, at: parent, to: name, at: parent) } catch {
+      try FileSystem.rename(aside, at: parent, to: name, at: parent)
+      throw error
+    }
+    try LiveTree.remove(aside, at: parent)
   }
 
   private func forgetLinks(under path: [UInt8]) {
@@ -255,13 +293,17 @@ final class RestoreExecutor {
     do { try writer.make(entry, name, at: parent) } catch {
       if let group = entry.linkGroup { links[group] = nil }
       if !entry.isDirectory, (error as? Errno) != .exists { try? FileSystem.removeFile(name, at: parent) }
+      if let error = error as? Errno, unmade.count(entry, error, path) {
+        failures += 1
+        return nil
+      }
       throw error
     }
     if entry.isDirectory {
       let directory = try Descriptor.open(name, at: parent, Descriptor.directoryFlags)
       return Level(node: node, name: name, path: path, directory: directory)
     }
-    try writer.setMetadata(entry, name, at: parent, path: path)
+    writer.setMetadata(entry, name, at: parent, path: path)
     return nil
   }
 
@@ -270,18 +312,26 @@ final class RestoreExecutor {
     guard let group = node.entry.linkGroup else { return }
     if let first = links[group] {
       let (directory, firstName) = try LiveTree(live.root).parent(first)
-      return try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent)
+      do throws(Errno) {
+        return try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent)
+      } catch {
+        guard [.notPermitted, .notSupported, .notImplemented, .tooManyNames].contains(error) else { throw error }
+        // A file of its own has the same content. Where links are refused for another reason, so is this.
+        try makeAnew(node, name, parent, path)
+        return losses.add(.hardLinks, path, error)
+      }
     }
     links[group] = path
-    do {
-      if case .file = node.entry.body {
-        try writer.makeWhole(node.entry, name, at: parent, path: path)
-      } else {
-        _ = try makeOther(node, name, parent, path)
-      }
-    } catch {
+    do { try makeAnew(node, name, parent, path) } catch {
       links[group] = nil
       throw error
+    }
+  }
+  private func makeAnew(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
+    if case .file = node.entry.body {
+      try writer.makeWhole(node.entry, name, at: parent, path: path)
+    } else {
+      _ = try makeOther(node, name, parent, path)
     }
   }
 }

@@ -24,6 +24,7 @@ final class RestorePlanner {
     let path: [UInt8]
     var position: UInt64 = 0
     let needsMetadata: Bool
+    let names = LiveNames()
 
     var directory: Descriptor {
       guard let open else { preconditionFailure("the directory at hand is open") }
@@ -111,12 +112,23 @@ final class RestorePlanner {
     let path = above.path.isEmpty ? entry.name : above.path + [0x2F] + entry.name
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(of: entry.name, at: above.directory) } catch {
-      guard error == .notFound else { throw YesterError.system("Looking at", printable(path), error) }
+      // A name that the file system cannot hold is not there either; making it will fail, and be told.
+      guard [.notFound, .illegalBytes, .nameTooLong, .invalid].contains(error) else {
+        throw YesterError.system("Looking at", printable(path), error)
+      }
       noteLink(entry, nil)
       add(.create, path, child)
       return nil
     }
     progress.add(entries: 1)
+    guard try above.names.has(entry.name, in: above.directory) else {
+      plan.problems.append(
+        PathProblem(
+          .unreadable, path,
+          "its name is the same as another one's on this file system (such as one that differs in case alone); what is "
+            + "there stays as it is"))
+      return nil
+    }
     if entry.isDirectory && status.isDirectory {
       if protected.isPlace(status) { return keep(path, "it is the repository or yester's cache") }
       // An empty directory in the snapshot says nothing of a file system that is mounted there.

@@ -50,15 +50,16 @@ struct RestoreCommand: ParsableCommand {
       return PlanView.show(prepared.plan, output)
     }
     var isDamaged = false
-    let failures = try Restore.carryOut(prepared, progress: progress) { problem in
+    let outcome = try Restore.carryOut(prepared, progress: progress) { problem in
       if problem.kind == .damaged { isDamaged = true }
       Output.note("yester: \(printable(problem.path)): \(problem.message).")
     }
     display.finish()
-    PlanView.result(prepared.plan, failures: failures, seconds: Double(System.bootClock - start) / 1e9, output)
-    if failures > 0 {
+    LossView.show(outcome)
+    PlanView.result(prepared.plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output)
+    if outcome.failures > 0 {
       throw YesterError(
-        isDamaged ? .damaged : .failed, "\(failures) paths could not be restored (named above)",
+        isDamaged ? .damaged : .failed, "\(outcome.failures) paths could not be restored (named above)",
         advice: isDamaged
           ? "Everything else was restored. Run \"yester verify\" to see what is damaged."
           : "Everything else was restored.")
@@ -125,11 +126,12 @@ struct RollbackCommand: ParsableCommand {
       repository, prepared, of: snapshot.record.name, program: Version.text, progress: RunProgress()
     ) { if $0.kind != .skipped { note($0) } }
     if let point, !output.quiet && !output.json { Output.line("Made the restore point \(point.record.name).") }
-    let failures = try Restore.carryOut(prepared.restore, progress: progress, report: note)
-    PlanView.result(plan, failures: failures, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
-    if failures > 0 {
+    let outcome = try Restore.carryOut(prepared.restore, progress: progress, report: note)
+    LossView.show(outcome)
+    PlanView.result(plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
+    if outcome.failures > 0 {
       throw YesterError(
-        .failed, "\(failures) paths could not be rolled back (named above)",
+        .failed, "\(outcome.failures) paths could not be rolled back (named above)",
         advice: point.map { "To undo: yester rollback \($0.record.name) \(path)" } ?? "")
     }
   }
@@ -158,9 +160,10 @@ enum PlanView {
   }
 
   static func result(
-    _ plan: RestorePlan, failures: Int, seconds: Double, _ output: OutputOptions, point: Backup.Result? = nil
+    _ plan: RestorePlan, _ outcome: Restore.Outcome, seconds: Double, _ output: OutputOptions,
+    point: Backup.Result? = nil
   ) {
-    if output.json { return Output.json { json(plan, failures, point, &$0) } }
+    if output.json { return Output.json { json(plan, outcome, point, &$0) } }
     if !output.quiet { summary("Done in \(Output.duration(seconds))", plan) }
   }
 
@@ -183,16 +186,21 @@ enum PlanView {
     }
   }
 
-  private static func json(_ plan: RestorePlan, _ failures: Int?, _ point: Backup.Result?, _ json: inout JSONWriter) {
+  private static func json(
+    _ plan: RestorePlan, _ outcome: Restore.Outcome?, _ point: Backup.Result?, _ json: inout JSONWriter
+  ) {
     json.beginObject()
-    json.field("dry_run", failures == nil)
+    json.field("dry_run", outcome == nil)
     json.field("created", plan.creates)
     json.field("replaced", plan.replaces)
     json.field("metadata", plan.metadata)
     json.field("deleted", plan.deletes)
     json.field("unchanged", plan.unchanged)
     json.field("bytes", plan.bytes)
-    if let failures { json.field("failed", failures) }
+    if let outcome {
+      json.field("failed", outcome.failures)
+      LossView.json(outcome, &json)
+    }
     json.field("restore_point", optional: point?.record.name)
     json.key("steps")
     json.beginArray()
