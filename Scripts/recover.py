@@ -471,7 +471,7 @@ def decompress(data, size, what):
 
 # Snapshot records and notes [8]
 
-Snapshot = collections.namedtuple("Snapshot", "id name host plan counts root")
+Snapshot = collections.namedtuple("Snapshot", "id name host plan description counts root writer")
 
 
 class Records:
@@ -480,12 +480,14 @@ class Records:
     def __init__(self, repository):
         self.repository, self.keys = repository, repository.keys
         self.snapshots, self.removed = [], {}  # removed: (writer, sequence): id
+        self.annotations = []  # in any order: rank, snapshot, description
         self.links = collections.defaultdict(dict)  # writer: {sequence: (id, id before)}
         for key in repository.store.keys("snapshots"):
             with repository.report.guard(key):
                 self.add(key, repository.store.read(key, 16 * MIB))
         self.snapshots.sort()
         self.snapshots = [snapshot for _, snapshot in self.snapshots]
+        self.describe()
         for writer, links in self.links.items():
             self.check_chain(writer, links)
 
@@ -502,12 +504,26 @@ class Records:
         name = bytes.fromhex(key[-64:])
         self.links[writer][number(fields, 20)] = (name, fields.get(21))
         if not note:
-            self.snapshots.append((Cursor(fields[11]).time(), read_snapshot(name, fields)))
+            self.snapshots.append((Cursor(fields[11]).time(), read_snapshot(name, fields, writer)))
         elif role == 1 and fields.get(1) == b"\1":
             subjects = Cursor(fields[3])
             for _ in range(subjects.varint()):
                 subject = subjects.take(32)
                 self.removed[subjects.take(32), subjects.varint()] = subject
+        if note and 64 in fields:
+            annotation = Cursor(fields[64])
+            snapshot, revision, present = annotation.take(32), annotation.varint(), annotation.u8()
+            if present & 1:
+                rank = role == 1, revision, Cursor(fields[2]).time(), name
+                self.annotations.append((rank, snapshot, writer, annotation.bytes().decode()))
+
+    def describe(self):
+        """Descriptions that were given later: those by full keys last, write-only keys' for their own only [8.3]."""
+        places = {snapshot.id: place for place, snapshot in enumerate(self.snapshots)}
+        for rank, subject, writer, description in sorted(self.annotations):
+            place = places.get(subject)
+            if place is not None and (rank[0] or self.snapshots[place].writer == writer):
+                self.snapshots[place] = self.snapshots[place]._replace(description=description)
 
     def open_note(self, data):
         index_key = self.keys.find(data[32:40]).index_key
@@ -559,13 +575,13 @@ def number(fields, tag):
     return Cursor(fields[tag]).varint() if tag in fields else 0
 
 
-def read_snapshot(name, fields):
+def read_snapshot(name, fields, writer):
     require(11 in fields and 14 in fields, "lacks its start or its root")
     root, = read_leaf(fields[14])
     require(root.type == DIRECTORY and root.name == b"", "has a wrong root")
     counts = Cursor(fields.get(16, b""))
     counts = [counts.varint() for _ in range(14)] if counts.data else [0] * 14
-    return Snapshot(name, *(fields.get(tag, b"").decode() for tag in (1, 2, 3)), counts, root)
+    return Snapshot(name, *(fields.get(tag, b"").decode() for tag in (1, 2, 3, 6)), counts, root, writer)
 
 
 # Trees [9]
@@ -998,7 +1014,8 @@ def print_list(records, selected):
     for snapshot in selected:
         removed = "  (removed)" if records.is_removed(snapshot) else ""
         print(f"{show(snapshot.name)}  {snapshot.id.hex()[:8]}  {show(snapshot.host)}  {show(snapshot.plan)}  "
-              f"{snapshot.counts[0]:,} entries  {snapshot.counts[5]:,} bytes{removed}")
+              f"{snapshot.counts[0]:,} entries  {snapshot.counts[5]:,} bytes{removed}"
+              + (f"  {show(snapshot.description)}" if snapshot.description else ""))
 
 
 def parse_arguments():

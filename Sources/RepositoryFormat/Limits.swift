@@ -14,6 +14,9 @@ package enum Limits {
   package static let chunkSizeMax = 8 << 20
   package static let recordSizeMax = 16 << 20
   package static let textSizeMax = 64 << 10
+  package static let tagSizeMax = 255
+  /// Tags that one annotation gives or takes away, each.
+  package static let annotationTagsMax = 256
   package static let leafEntriesMax = 1_000_000
   package static let branchChildrenMax = 65_536
   package static let nameSizeMax = 255

@@ -29,6 +29,15 @@ package struct NoteRecord: Sendable, Equatable {
   package var by = ""
   package var sequence: UInt64 = 1
   package var previous: ObjectID?
+  package var annotation: SnapshotAnnotation?
+  /// Names of the subjects, in their order; or none. Each has `Limits.nameSizeMax` bytes at most.
+  package var names: [String] = []
+
+  /// A note that only annotates. Readers that know nothing of annotations see a confirmation of nothing.
+  package init(_ annotation: SnapshotAnnotation, time: Timestamp) {
+    self.init(kind: .confirmed, time: time, subjects: [])
+    self.annotation = annotation
+  }
 
   package init(kind: Kind, time: Timestamp, subjects: [Subject]) {
     self.kind = kind
@@ -54,11 +63,13 @@ package struct NoteRecord: Sendable, Equatable {
     fields.set(7, text: by)
     fields.set(20, number: sequence)
     fields.set(21, id: previous)
+    if let annotation { fields.set(64) { annotation.encode(to: &$0) } }
+    if !names.isEmpty { fields.set(65, strings: names.map { Array($0.utf8) }) }
     return fields.encode()
   }
 
   package init(decoding bytes: [UInt8]) throws(FormatError) {
-    let fields = try RecordFields(decoding: bytes, known: 1...21)
+    let fields = try RecordFields(decoding: bytes, known: 1...21, additional: 64...65)
     // Snapshot records have fields in this gap, notes have not.
     guard (8...19).allSatisfy({ fields[$0] == nil }) else {
       throw FormatError("it has a field that needs a newer yester")
@@ -85,5 +96,15 @@ package struct NoteRecord: Sendable, Equatable {
     by = try fields.text(7)
     sequence = try fields.sequence(20)
     previous = try fields.id(21)
+    annotation = try fields.parse(64) { (reader) throws(FormatError) in try SnapshotAnnotation(&reader) }
+    names = try fields.parse(65) { (reader) throws(FormatError) in try Self.names(&reader) } ?? []
+    guard names.isEmpty || names.count == subjects.count else { throw FormatError("the note is damaged") }
+  }
+
+  private static func names(_ reader: inout ByteReader) throws(FormatError) -> [String] {
+    let count = try reader.count(limit: reader.remaining)
+    var out: [String] = []
+    for _ in 0..<count { out.append(try reader.text(limit: Limits.nameSizeMax)) }
+    return out
   }
 }

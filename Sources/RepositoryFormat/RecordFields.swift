@@ -7,8 +7,10 @@ package struct RecordFields: Sendable {
 
   package init() {}
 
-  /// Unknown tags below 64 are refused: they would change the meaning of the rest.
-  package init(decoding bytes: [UInt8], known: ClosedRange<UInt64>) throws(FormatError) {
+  /// Unknown tags below 64 are refused: they would change the meaning of the rest. `additional` are known ones above.
+  package init(
+    decoding bytes: [UInt8], known: ClosedRange<UInt64>, additional: ClosedRange<UInt64>? = nil
+  ) throws(FormatError) {
     values = try bytes.read { (reader) throws(FormatError) in
       var values: [(tag: UInt64, bytes: ArraySlice<UInt8>)] = []
       values.reserveCapacity(min(known.count, reader.remaining / 2))
@@ -18,7 +20,7 @@ package struct RecordFields: Sendable {
         if let last, tag <= last { throw FormatError("its fields are out of order") }
         last = tag
         let length = try reader.string(limit: Limits.recordSizeMax).count
-        if known.contains(tag) {
+        if known.contains(tag) || additional?.contains(tag) ?? false {
           values.append((tag, bytes[(reader.position - length)..<reader.position]))
         } else if tag < 64 {
           throw FormatError("it has a field that needs a newer yester", .needsNewerVersion)

@@ -16,7 +16,8 @@ struct CatalogCache: Sendable {
 
   private static let sizeMax = 256 << 20
   private static let saltSize = 32
-  private static let purpose = "yester catalog cache 1"
+  /// Version 1 knew nothing of annotations and left them out of what it kept.
+  private static let purpose = "yester catalog cache 2"
   private let directory: String
   private let keyring: Keyring
 

@@ -5,13 +5,24 @@ package import RepositoryFormat
 /// A snapshot as the catalog shows it.
 package struct CatalogedSnapshot: Sendable {
   package let id: ObjectID
-  package let record: SnapshotRecord
+  /// As the snapshot's writer has signed it.
+  package let signed: SnapshotRecord
+  /// The same with what annotations say in place of it (`AnnotationHistory`).
+  package internal(set) var record: SnapshotRecord
+  package internal(set) var annotations = AnnotationHistory()
   package let envelope: SignedEnvelope
   /// The level that the last verification reached, and when; from signed notes.
   package var verified: (level: String, time: Timestamp, by: String)?
   package var isPinned = false
   package var pinnedUntil: Timestamp?
   package var isConfirmed = false
+
+  init(id: ObjectID, record: SnapshotRecord, envelope: SignedEnvelope) {
+    self.id = id
+    signed = record
+    self.record = record
+    self.envelope = envelope
+  }
 
   /// Key set of its trees and data.
   package var keySet: KeySetID { envelope.keySet }
@@ -27,6 +38,9 @@ package struct SnapshotCatalog: Sendable {
   /// Records that belong to other writers and that a write-only key cannot open.
   package private(set) var foreignCount = 0
 
+  /// Records of snapshots that a note names as removed: they need nothing any more and can be deleted.
+  package private(set) var leftovers: [ObjectID] = []
+
   /// Reads everything in `snapshots/`. `reusing` an earlier catalog reads only what is new, and with
   /// `trustingCache` what this machine has opened before is not read again.
   package init(
@@ -40,7 +54,7 @@ package struct SnapshotCatalog: Sendable {
     for id in try repository.store.ids(.snapshots) {
       if let snapshot = known[id] {
         snapshots.append(
-          CatalogedSnapshot(id: id, record: snapshot.record, envelope: snapshot.envelope))
+          CatalogedSnapshot(id: id, record: snapshot.signed, envelope: snapshot.envelope))
         continue
       }
       if let note = knownNotes[id] {
@@ -55,7 +69,7 @@ package struct SnapshotCatalog: Sendable {
       }
     }
     snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
-    notes.sort { $0.note.time < $1.note.time }
+    notes.sort { ($0.note.time, $0.id) < ($1.note.time, $1.id) }
     if trustingCache && earlier == nil && opened >= Self.worthCaching { cache.save(items) }
     dropRemoved()
     apply()
@@ -66,7 +80,7 @@ package struct SnapshotCatalog: Sendable {
 
   /// What the cache should hold.
   private var items: [CatalogCache.Item] {
-    snapshots.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.record.encode()) }
+    snapshots.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.signed.encode()) }
       + notes.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.note.encode()) }
   }
 
@@ -98,13 +112,19 @@ package struct SnapshotCatalog: Sendable {
     for (_, note, envelope) in notes where note.kind == .removed && envelope.role == .full {
       removed.formUnion(note.subjects.map(\.snapshot))
     }
-    if !removed.isEmpty { snapshots.removeAll { removed.contains($0.id) } }
+    guard !removed.isEmpty else { return }
+    leftovers = snapshots.map(\.id).filter { removed.contains($0) }
+    snapshots.removeAll { removed.contains($0.id) }
   }
 
   /// What notes say of snapshots that are there. Only full writers' notes count: a write-only key must not be able to
   /// release a snapshot, nor to protect one as verified that it cannot have read.
   private mutating func apply() {
     let places = Dictionary(uniqueKeysWithValues: snapshots.enumerated().map { ($1.id, $0) })
+    for statement in AnnotationHistory.inOrder(notes) {
+      guard let place = places[statement.annotation.snapshot] else { continue }
+      snapshots[place].apply(statement)
+    }
     for (_, note, envelope) in notes where envelope.role == .full {
       for subject in note.subjects {
         guard let place = places[subject.snapshot] else { continue }
@@ -155,11 +175,14 @@ extension Repository {
     return catalog
   }
 
+  /// Who a note of this process is by, in words.
+  package static var whoWrites: String { System.userName + "@" + System.hostName }
+
   /// Signs and stores a note; it takes its place in this writer's chain.
   package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws {
     var note = note
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
-    note.by = System.userName + "@" + System.hostName
+    note.by = Self.whoWrites
     let bytes = RecordSealing.seal(note, keyring)
     try store.put(.snapshot(SHA256.hash(bytes)), bytes)
   }

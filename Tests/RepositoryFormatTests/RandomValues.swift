@@ -155,7 +155,20 @@ extension SeededGenerator {
     note.by = text()
     note.sequence = sequence()
     note.previous = chance() ? id() : nil
+    if chance() { note.annotation = annotation() }
+    if chance() { note.names = subjects.map { _ in text() } }
     return note
+  }
+
+  mutating func annotation() -> SnapshotAnnotation {
+    var annotation = SnapshotAnnotation(snapshot: id(), revision: 1 + next() >> 2)
+    annotation.summary = chance() ? text() : nil
+    annotation.purpose = chance() ? text() : nil
+    annotation.notes = chance() ? text() : nil
+    annotation.changeTicket = chance() ? text() : nil
+    annotation.removedTags = (0..<below(4)).map { _ in "-" + text() }
+    annotation.addedTags = (0..<below(4)).map { _ in "+" + text() }
+    return annotation
   }
 
   mutating func lease() -> LeaseRecord {

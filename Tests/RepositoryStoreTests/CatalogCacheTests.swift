@@ -19,7 +19,7 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
 
 @Suite struct CatalogCacheTests {
   /// Enough records to be worth keeping.
-  private static let recordCount = 20
+  private static let recordCount = 21
 
   private struct Fixture {
     let test: TestRepository
@@ -37,6 +37,10 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
       try repository.addNote(.verified, ids, day: 22)
       try repository.addNote(.confirmed, [ids[5]], day: 23)
       try repository.addNote(.removed, [ids[7]], day: 24)
+      var annotation = SnapshotAnnotation(snapshot: ids[1], revision: 1)
+      annotation.summary = "described"
+      annotation.addedTags = ["tagged"]
+      try repository.store(NoteRecord(annotation, time: Timestamp(seconds: 25)), after: SnapshotCatalog(repository))
       path = repository.cacheDirectory + "/catalog"
     }
 
