@@ -7,7 +7,7 @@ internal import RepositoryStore
 
 /// Writing to the user: results to stdout, everything else to stderr.
 enum Output {
-  static func line(_ text: String = "") { write(Array((text + "\n").utf8), to: 1) }
+  static func line(_ text: String = "", to number: CInt = 1) { write(Array((text + "\n").utf8), to: number) }
   static func note(_ text: String) { write(Array((text + "\n").utf8), to: 2) }
   static func json(_ build: (inout JSONWriter) -> Void) {
     var writer = JSONWriter(indented: true)
@@ -89,7 +89,7 @@ enum Output {
   }
 
   /// Columns as wide as they need to be; the first row is the head.
-  static func table(_ rows: [[String]], right: Set<Int> = []) {
+  static func table(_ rows: [[String]], right: Set<Int> = [], to number: CInt = 1) {
     guard let columns = rows.map(\.count).max() else { return }
     let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
     for row in rows {
@@ -98,7 +98,7 @@ enum Output {
         if right.contains(column) { return space + text }
         return column == row.count - 1 ? text : text + space
       }
-      line(cells.joined(separator: "  "))
+      line(cells.joined(separator: "  "), to: number)
     }
   }
 }

@@ -27,7 +27,8 @@ struct Yester: ParsableCommand {
       CommandGroup(
         name: "Keeping the repository:",
         subcommands: [
-          StatusCommand.self, VerifyCommand.self, RotateCommand.self, PruneCommand.self, KeyCommand.self,
+          StatusCommand.self, VerifyCommand.self, RotateCommand.self, RemoveCommand.self,
+          PruneCommand.self, KeyCommand.self,
         ]),
     ])
 

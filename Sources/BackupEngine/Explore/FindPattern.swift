@@ -1,24 +1,37 @@
 internal import Platform
 internal import RepositoryStore
 
-/// What `find` looks for: a glob on names, or on whole paths when it holds a slash. `*` and `?` match no slash, `**`
-/// stands for any number of directories (the syntax of exclude patterns). Time is bounded by pattern × path.
+/// What `find` looks for: a part of a name; or, with wildcards, a glob on whole names; or, with a slash, a glob on whole
+/// paths. `*` and `?` match no slash, `**` stands for any number of directories (the syntax of exclude patterns). Time
+/// is bounded by pattern × path.
 package struct FindPattern: Sendable {
+  /// What a pattern is compared with.
+  package enum Scope: Sendable {
+    /// It is to be somewhere in a name.
+    case partOfName
+    case wholeName
+    case wholePath
+  }
+
+  package let scope: Scope
+  /// What is to be in a name; for the scope `partOfName`.
+  private let part: [UInt8]
   private let program: GlobProgram
   private let ignoresCase: Bool
-  package let matchesName: Bool
   /// The first directories of a path, where the pattern names them without wildcards: others are not gone into.
   private let directories: [[UInt8]]
 
   /// Throws error 2 for a pattern that can match nothing.
   package init(_ text: String, ignoresCase: Bool = false) throws {
     let given = Array((ignoresCase ? text.lowercased() : text).utf8)
-    matchesName = !given.contains(0x2F)
+    let hasWildcards = given.contains { Array("*?[\\".utf8).contains($0) }
+    scope = given.contains(0x2F) ? .wholePath : hasWildcards ? .wholeName : .partOfName
+    part = given
     self.ignoresCase = ignoresCase
     var pattern = given.drop { $0 == 0x2F }
     while pattern.last == 0x2F { pattern.removeLast() }
     guard !pattern.isEmpty, pattern.count <= ExcludeRules.lineBytesMax,
-      let program = GlobCompiler.compile(pattern, matchesBasename: matchesName)
+      let program = GlobCompiler.compile(pattern, matchesBasename: scope != .wholePath)
     else {
       throw YesterError(
         .usage,
@@ -27,14 +40,15 @@ package struct FindPattern: Sendable {
       )
     }
     self.program = program
-    let components = matchesName ? [] : pattern.split(separator: 0x2F).dropLast()
+    let components = scope != .wholePath ? [] : pattern.split(separator: 0x2F).dropLast()
     directories = components.prefix { $0.allSatisfy { !Array("*?[\\".utf8).contains($0) } }.map { Array($0) }
   }
 
   /// Whether an entry matches. `path` ends in its name, which begins at `nameStart`.
   func matches(_ path: [UInt8], nameStart: Int) -> Bool {
-    let text = matchesName ? Array(path[nameStart...]) : path
+    let text = scope == .wholePath ? path : Array(path[nameStart...])
     let folded = ignoresCase ? Self.fold(text) : text
+    if scope == .partOfName { return Self.contains(folded, part) }
     return program.ops.withUnsafeBufferPointer { ops in
       program.sets.withUnsafeBufferPointer { sets in
         folded.withUnsafeBytes { GlobMatcher(ops: ops, sets: sets).matches($0) }
@@ -46,6 +60,11 @@ package struct FindPattern: Sendable {
   func mayMatch(below directory: UnsafeRawBufferPointer, depth: Int) -> Bool {
     guard depth < directories.count else { return true }
     return ignoresCase ? Self.fold(Array(directory)) == directories[depth] : directory.equals(directories[depth])
+  }
+
+  private static func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {
+    guard part.count <= text.count else { return false }
+    return (0...(text.count - part.count)).contains { text[$0...].starts(with: part) }
   }
 
   /// Lower case, where that is defined: for names in UTF-8, and for ASCII letters in others.

@@ -44,6 +44,32 @@ package enum RetentionPolicy {
     return decisions
   }
 
+  /// Why those of `chosen` should stay, each with at least one reason: what no rule may remove. One more holds when all
+  /// of `chosen` go together: of each plan of each host something must be left. A newest one that looks suspicious
+  /// keeps the others, and can go itself.
+  package static func protections<ID>(
+    of chosen: Set<ID>,
+    among candidates: [RetentionCandidate<ID>],
+    nowSeconds: Int64
+  ) -> [ID: [RetentionReason]] {
+    var out: [ID: [RetentionReason]] = [:]
+    let groups = Dictionary(grouping: candidates) { PlanKey(host: $0.host, plan: $0.plan) }
+    for members in groups.values where members.contains(where: { chosen.contains($0.id) }) {
+      let inOrder = members.enumerated()
+        .sorted { ($0.element.timeSeconds, $0.offset) < ($1.element.timeSeconds, $1.offset) }.map(\.element)
+      let group = RetentionGroup(
+        candidates: inOrder,
+        rules: RetentionRules(),
+        nowSeconds: nowSeconds,
+        force: false
+      )
+      for (member, reasons) in zip(inOrder, group.protections(of: chosen)) where chosen.contains(member.id) {
+        if !reasons.isEmpty { out[member.id] = reasons }
+      }
+    }
+    return out
+  }
+
   private struct PlanKey: Hashable {
     var host: String
     var plan: String
@@ -77,6 +103,20 @@ private struct RetentionGroup<ID: Hashable & Sendable> {
     applyTags()
     protectSingleSnapshots()
     protectGroup()
+    return reasons
+  }
+
+  /// The reasons for each of the candidates to stay whatever the rules say, when those of `chosen` are to go.
+  consuming func protections(of chosen: Set<ID>) -> [[RetentionReason]] {
+    protectSingleSnapshots()
+    if let index = regular.last(where: { candidates[$0].isVerified }) { reasons[index].append(.lastVerified) }
+    guard let newest = regular.last else { return reasons }
+    if regular.allSatisfy({ chosen.contains(candidates[$0].id) }) {
+      reasons[newest].append(regular.count == 1 ? .onlySnapshot : .newestOfPlan)
+    }
+    if candidates[newest].isSuspicious {
+      for index in candidates.indices where index != newest { reasons[index].append(.newestIsSuspicious) }
+    }
     return reasons
   }
 

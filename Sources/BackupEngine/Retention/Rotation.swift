@@ -15,9 +15,7 @@ package enum Rotation {
   package static func decide(
     _ catalog: SnapshotCatalog, host: String?, plan: String?, rules: RetentionRules, force: Bool
   ) throws -> [Decision] {
-    let candidates = catalog.snapshots.filter {
-      (host == nil || $0.record.host == host) && (plan == nil || $0.record.plan == plan)
-    }
+    let candidates = try SnapshotFilter(host: host, plan: plan).select(from: catalog)
     let byID = Dictionary(uniqueKeysWithValues: candidates.map { ($0.id, $0) })
     do throws(RetentionError) {
       let decisions = try RetentionPolicy.decide(
@@ -32,7 +30,7 @@ package enum Rotation {
     }
   }
 
-  private static func candidate(
+  static func candidate(
     _ s: CatalogedSnapshot, among all: [CatalogedSnapshot]
   ) -> RetentionCandidate<ObjectID> {
     let kind: RetentionKind =
@@ -62,18 +60,8 @@ package enum Rotation {
     return new.entries * 10 < old.entries || new.bytes * 10 < old.bytes
   }
 
-  /// Removes what is not kept: a signed note first, then the records. The space comes back with `Reclaim`.
+  /// Removes what is not kept, as `Removal` does. The space comes back with `Reclaim`.
   package static func remove(_ decisions: [Decision], _ repository: Repository) throws {
-    let gone = decisions.filter { !$0.isKept }.map(\.snapshot)
-    guard !gone.isEmpty else { return }
-    try repository.requireFullKey("remove snapshots")
-    var note = NoteRecord(
-      kind: .removed, time: .now(),
-      subjects: gone.map {
-        NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
-      })
-    note.text = "rotation"
-    try repository.store(note, after: try SnapshotCatalog(repository))
-    for snapshot in gone { try repository.store.delete(.snapshot(snapshot.id)) }
+    try Removal.carryOut(decisions.filter { !$0.isKept }.map(\.snapshot), repository, reason: "rotation")
   }
 }

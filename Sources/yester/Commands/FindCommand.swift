@@ -10,9 +10,11 @@ struct FindCommand: ParsableCommand {
     commandName: "find",
     abstract: "Look for files by name in all snapshots of a host.",
     discussion: """
-      PATTERN is compared with names, or with whole paths when it holds a slash: "*" and "?" stand for anything but a \
-      slash, "[a-z]" for one of these, and "**" for any number of directories, as in "home/**/*.odt". For each path \
-      it shows every distinct version, and the first and the last snapshot that hold it.
+      A plain word finds all names that contain it. A pattern with "*", "?" or "[" is compared with whole names, one \
+      with a slash with whole paths: "*" and "?" stand for anything but a slash, "[a-z]" for one of these, and "**" \
+      for any number of directories, as in "home/**/*.odt"; "**/hosts" finds just what is named so. For each path it \
+      shows every distinct version, and the first and the last snapshot that hold it. When nothing is found, the exit \
+      status is 1.
       """
   )
 
@@ -56,9 +58,11 @@ struct FindCommand: ParsableCommand {
       places = try explorer.snapshots(ofHost: host).snapshots.map { SnapshotPlace(explorer.reader($0)) }
     }
     let search = SnapshotSearch(pattern, types: Set(kind.map { [$0.type] } ?? []), stop: Process.stop)
+    var matches = 0
     try ResultStream.run { stream in
       if output.json { try stream.json { $0.beginArray() } }
       try search.run(places) { match in
+        matches += 1
         if output.json { try Self.printJSON(match, places, stream) } else { try Self.printText(match, places, stream) }
       }
       if output.json {
@@ -66,6 +70,28 @@ struct FindCommand: ParsableCommand {
         try stream.endJSON()
       }
     }
+    guard matches > 0 else { throw nothing(pattern.scope, places.count) }
+  }
+
+  /// What to say when nothing was found, and how else to look for it.
+  private func nothing(_ scope: FindPattern.Scope, _ count: Int) -> YesterError {
+    let what =
+      switch scope {
+      case .partOfName: "No name contains \"\(pattern)\""
+      case .wholeName: "No whole name matches \"\(pattern)\""
+      case .wholePath: "No whole path matches \"\(pattern)\""
+      }
+    var advice: [String] = []
+    switch scope {
+    case .partOfName: break
+    case .wholeName: advice.append("\"*\" at both ends finds what contains it.")
+    case .wholePath: advice.append("\"**/\" at the beginning finds it in any directory.")
+    }
+    if !ignoreCase { advice.append("-i takes capital and small letters as equal.") }
+    if snapshot == nil && host == nil { advice.append("--host looks in another host's snapshots.") }
+    return YesterError(
+      .failed, "\(what) in \(count == 1 ? "the snapshot" : "the \(Output.count(UInt64(count))) snapshots") looked at",
+      advice: advice.joined(separator: " "))
   }
 
   private static func printText(
