@@ -30,21 +30,34 @@ package struct SnapshotSelector: Sendable {
     for candidates in host == nil && !own.isEmpty ? [own, all] : [all] {
       if let found = try match(candidates) { return found }
     }
+    if let removal = catalog.removal(of: snapshot) { throw YesterError(.failed, removal) }
+    if let absence = catalog.absence(ofHost: host ?? System.hostName), host != nil || catalog.snapshots.isEmpty {
+      throw absence
+    }
     throw YesterError(
       .failed, "There is no snapshot \"\(snapshot)\"",
       advice:
         "Name one by \"latest\", a day (20261120), its name or the beginning of its id; \"yester list\" shows them.")
   }
 
+  /// As `find`, for what cannot take a place in a snapshot.
+  package func findWhole(in catalog: SnapshotCatalog, host: String? = nil) throws -> CatalogedSnapshot {
+    guard !hasPath else {
+      throw YesterError(.usage, "A whole snapshot is to be named here", advice: "Leave out the colon and the path.")
+    }
+    return try find(in: catalog, host: host)
+  }
+
+  /// Whether what it means depends on whose snapshots are looked at: "latest", or a day.
+  package var isRelative: Bool { snapshot == "latest" || isDay }
+
+  private var isDay: Bool { snapshot.utf8.count == 8 && snapshot.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+
   private func match(_ candidates: [CatalogedSnapshot]) throws -> CatalogedSnapshot? {
     let regular = candidates.filter { $0.record.kind != .restorePoint }
     if snapshot == "latest" { return regular.last ?? candidates.last }
     if let exact = candidates.last(where: { $0.record.name == snapshot }) { return exact }
-    if snapshot.utf8.count == 8, snapshot.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-      let last = regular.last(where: { $0.record.name.hasPrefix(snapshot + "_") })
-    {
-      return last
-    }
+    if isDay, let last = regular.last(where: { $0.record.name.hasPrefix(snapshot + "_") }) { return last }
     guard snapshot.utf8.count >= 4 else { return nil }
     let byID = candidates.filter { $0.id.hex.hasPrefix(snapshot) }
     guard byID.count < 2 else {

@@ -7,13 +7,7 @@ internal import RepositoryStore
 enum SnapshotJSON {
   static func object(_ snapshot: CatalogedSnapshot, _ json: inout JSONWriter) {
     json.beginObject()
-    json.field("id", snapshot.id.hex)
-    fields(snapshot.record, &json)
-    json.field("verified", snapshot.verified != nil)
-    json.field("verified_level", optional: snapshot.verified?.level)
-    json.field("verified_by", optional: snapshot.verified?.by)
-    json.field("verified_date", optional: snapshot.verified?.time.iso8601(offset: snapshot.record.utcOffset))
-    json.field("pinned", snapshot.isPinned || snapshot.pinnedUntil != nil)
+    members(snapshot, &json)
     json.endObject()
   }
 
@@ -44,6 +38,17 @@ enum SnapshotJSON {
       ("unchanged", c.unchanged), ("unreadable", c.unreadable), ("bytes_read", c.bytesRead), ("bytes_new", c.bytesNew),
       ("bytes_stored", c.bytesStored),
     ] { json.field(name, value) }
+    json.endObject()
+  }
+
+  /// What annotations can change, as an object.
+  static func description(_ r: SnapshotRecord, _ json: inout JSONWriter) {
+    json.beginObject()
+    json.field("description", r.summary)
+    json.field("purpose", r.purpose)
+    json.field("notes", r.notes)
+    json.field("change_ticket", r.changeTicket)
+    strings("tags", r.tags, &json)
     json.endObject()
   }
 

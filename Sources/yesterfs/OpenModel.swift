@@ -19,7 +19,16 @@ func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any 
     var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
     shown.requests = counts
     shown.driverVersion = Driver.version
-    return try Namespace(repository, shown) { DriverLog.write(.error, $0) }
+    let model = try Namespace(repository, shown) { DriverLog.write(.error, $0) }
+    if let absence = model.absence {
+      guard options.host == nil else {
+        model.close()
+        throw absence
+      }
+      // A machine may mount before its first backup, at its start say: its snapshots appear when there are some.
+      DriverLog.write(.warning, "\(absence.message), so that the mount is empty. \(absence.advice)")
+    }
+    return model
   } catch let error as YesterError {
     throw DriverError(error.description, DriverError.Status(rawValue: error.code.rawValue) ?? .failed)
   }

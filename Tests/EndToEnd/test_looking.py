@@ -5,7 +5,7 @@ import os
 import shutil
 import unittest
 
-from machine import DAMAGED, FAILED, ROOT
+from machine import DAMAGED, FAILED, ROOT, wait_until
 from support import EndToEndTest, make_tree
 
 
@@ -65,8 +65,8 @@ class Looking(EndToEndTest):
         self.assertEqual(versions[1]["sha256"], hashlib.sha256(b"changed").hexdigest())
         found = self.yester("find", "--json", "file-002").json
         self.assertEqual(found[0]["versions"][0]["last"], self.first["name"])
-        self.assertEqual(self.yester("find", "--json", "--snapshot", "latest", "file-002").json, [])
-        self.assertEqual(self.yester("find", "--json", "FILE-000").json, [])
+        for arguments in (["--snapshot", "latest", "file-002"], ["FILE-000"]):
+            self.assertEqual(self.yester("find", "--json", *arguments, status=FAILED).json, [])
         self.assertEqual(len(self.yester("find", "--json", "-i", "FILE-000").json), 1)
         links = self.yester("find", "--json", "--type", "l", "dir4").json
         self.assertEqual([[one["type"] for one in path["versions"]] for path in links], [["symlink"]])
@@ -76,6 +76,24 @@ class Looking(EndToEndTest):
         self.assertTrue(wanted)
         text = self.yester("find", "odd*").out
         self.assertNotIn("\x1b", text)
+
+    def found(self, *arguments):
+        return {os.path.basename(one["path"]) for one in self.yester("find", "--json", *arguments).json}
+
+    def test_a_plain_word_is_a_part_of_a_name(self):
+        wanted = {path.name for path in self.source.rglob("*") if "le-01" in path.name}
+        self.assertTrue(wanted)
+        self.assertLessEqual(wanted, self.found("le-01"))
+        self.assertEqual({name for name in self.found("le-01") if "le-01" not in name}, set())
+        self.assertEqual(self.found("-i", "ADDE"), {"added"})
+        # With wildcards whole names, with a slash whole paths.
+        self.assertEqual(self.found("adde?"), {"added"})
+        self.assertEqual(self.found("**/added"), {"added"})
+        for pattern, words in (("dde?", "whole name"), ("*dde", "whole name"), ("dir1/added", "whole path"),
+                               ("zzz", "No name contains")):
+            ran = self.yester("find", pattern, status=FAILED)
+            self.assertEqual(ran.out, "", pattern)
+            self.assertIn(words, ran.err, pattern)
 
     def test_diff_of_two_snapshots(self):
         result = self.yester("diff", "--json", f"{self.first['name']}:{self.source}", self.second["name"]).json
@@ -155,7 +173,8 @@ class Looking(EndToEndTest):
             "ls": ["ls", "-R", f"latest:{self.source}"], "find": ["find", "file-00*"], "verify": ["verify"],
             "diff": ["diff", self.first["name"], "latest"], "versions": ["versions", self.source / "dir2" / "file-002"],
             "backup": ["backup", self.source], "rotate": ["rotate", "--keep-last", "1", "--dry-run"],
-            "prune": ["prune", "--dry-run"],
+            "prune": ["prune", "--dry-run"], "annotate": ["annotate", "latest", "--add-tag", "x"],
+            "remove": ["remove", "--dry-run", "--prune", self.first["name"]],
             "restore": ["restore", f"latest:{self.source}", "--to", self.temp / "to", "--dry-run"]}
         unknown = {name: sorted(field for field in keys_of(self.yester(*command, "--json").json)
                                 if f"`{field}`" not in page) for name, command in outputs.items()}
@@ -169,6 +188,74 @@ class Looking(EndToEndTest):
                         ["diff", self.first["name"], "latest"], ["versions", self.source / "dir0" / "file-000"]):
             ran = self.yester(*command, status=DAMAGED)
             self.assertTrue(ran.err)
+
+
+class OtherHosts(EndToEndTest):
+    """What is said on a machine that has no snapshots itself."""
+
+    def setUp(self):
+        super().setUp()
+        make_tree(self.source, files=5)
+        self.init()
+
+    def test_a_repository_without_snapshots(self):
+        self.assertEqual(self.snapshots(), [])
+        self.assertEqual(self.snapshots("--host", "any"), [])
+        for command in (["ls", "latest"], ["find", "x"], ["restore", "latest", "--to", self.temp / "to"],
+                        ["show", "latest"], ["cat", "latest:/x"]):
+            self.assertIn("yester backup", self.yester(*command, status=FAILED).err, command)
+        # It may be mounted before the first backup, also for a host that is named.
+        for arguments in ([], ["--host", "any"]):
+            point = self.mount(*arguments)
+            self.assertEqual(os.listdir(point), [".yester"])
+            self.unmount(point)
+
+    def test_names_the_hosts_that_have_some(self):
+        for number in range(2):
+            self.backup("--host", "lost.example", "-d", f"n{number}")
+        made = self.backup("--host", "another.example", "-d", "x")
+        hosts = "The repository has snapshots of: another.example (1), lost.example (2)"
+        own = f"no snapshots of this host ({os.uname().nodename})"
+        for command in (["list"], ["ls", "latest"], ["show", made["name"][:8]],
+                        ["cat", f"latest:{self.source}/dir0/file-000"],
+                        ["restore", "latest", "--to", self.temp / "to", "--dry-run"]):
+            ran = self.yester(*command)
+            self.assertIn(own, ran.err, command)
+            self.assertIn(hosts, ran.err, command)
+        self.assertNotIn(own, self.yester("show", made["name"]).err, "it was named")
+        for command in (["find", "file"], ["versions", self.source]):
+            ran = self.yester(*command, status=FAILED)
+            self.assertIn(own, ran.err, command)
+            self.assertIn(hosts, ran.err, command)
+        for command in (["list", "--json"], ["ls", "latest"], ["show", "latest"], ["find", "file"],
+                        ["versions", "/etc"], ["restore", "latest", "--to", self.temp / "to"],
+                        ["rotate", "--keep-last", "1"], ["annotate", "latest", "-d", "x"], ["remove", made["name"]]):
+            ran = self.yester(*command, "--host", "typo", status=FAILED)
+            self.assertIn("no snapshots of the host typo", ran.err, command)
+            self.assertIn(hosts, ran.err, command)
+        self.assertIn("another.example", self.yester("ls", "--host", "another.example", "latest").out + made["host"])
+        self.assertEqual(self.yester("list", "--host", "lost.example").err, "")
+        self.yester("list", "--plan", "typo", status=FAILED)
+        self.assertEqual(len(self.snapshots()), 3)
+
+    def test_a_mount_says_so(self):
+        self.backup("--host", "lost.example")
+        point = self.temp / "mnt"
+        point.mkdir()
+        for arguments in (["--host", "typo"], ["-o", "host=typo"]):
+            ran = self.yester("mount", point, *arguments, status=FAILED)
+            self.assertIn("no snapshots of the host typo. The repository has snapshots of: lost.example (1)", ran.err)
+            self.assertIn("-o host=lost.example", ran.err)
+            self.assertFalse(os.path.ismount(point))
+        # This machine's own may come yet.
+        ran = self.yester("mount", point)
+        self.assertIn("lost.example (1)", ran.err)
+        self.assertEqual(os.listdir(point), [".yester"])
+        made = self.backup()
+        wait_until(lambda: made["name"] in os.listdir(point), 3, "the first snapshot does not appear")
+        self.unmount(point)
+        self.assertEqual(self.yester("mount", point, "--host", "lost.example").err, "")
+        self.unmount(point)
 
 
 if __name__ == "__main__":

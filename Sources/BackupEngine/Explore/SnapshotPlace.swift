@@ -25,8 +25,10 @@ package final class Explorer: Sendable {
   package func reader(_ snapshot: CatalogedSnapshot) -> SnapshotReader { SnapshotReader(snapshot, tree: tree) }
 
   /// A place that the user named: `SNAPSHOT` or `SNAPSHOT:/path`. `defaultPath` stands where no path was given.
-  package func place(_ selector: SnapshotSelector, defaultPath: [UInt8] = []) throws -> SnapshotPlace {
-    let reader = reader(try selector.find(in: catalog))
+  package func place(
+    _ selector: SnapshotSelector, host: String? = nil, defaultPath: [UInt8] = []
+  ) throws -> SnapshotPlace {
+    let reader = reader(try selector.find(in: catalog, host: host))
     let path = Self.normal(selector.hasPath ? selector.path : defaultPath)
     guard let node = try reader.node(at: path) else {
       throw YesterError(
@@ -55,16 +57,8 @@ package final class Explorer: Sendable {
     } else {
       chosen = hosts[0]
     }
-    let own = catalog.snapshots.filter { $0.record.host == chosen }
-    guard !own.isEmpty else {
-      throw YesterError(
-        .failed,
-        "There is no snapshot of the host \(chosen)",
-        advice: hosts.isEmpty
-          ? "Make one with \"yester backup\"." : "Choose with --host from: \(hosts.joined(separator: ", "))."
-      )
-    }
-    return (chosen, own)
+    if let absence = catalog.absence(ofHost: chosen) { throw absence }
+    return (chosen, catalog.snapshots.filter { $0.record.host == chosen })
   }
 }
 

@@ -135,6 +135,13 @@ package final class Namespace: FileSystemModel {
       files: snapshots.reduce(0) { $0 &+ $1.record.counts.entries })
   }
 
+  /// Says that the one host that is shown has no snapshots while others have some; nil otherwise.
+  package var absence: YesterError? {
+    let catalog = state.withLock { $0.catalog }
+    guard let host = options.host, !catalog.snapshots.isEmpty else { return nil }
+    return catalog.absence(ofHost: host, option: "-o host=")
+  }
+
   package func close() {
     readAhead.close()
     lease?.release()

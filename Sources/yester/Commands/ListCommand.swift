@@ -1,16 +1,21 @@
 internal import ArgumentParser
+internal import BackupEngine
 internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
 internal import SnapshotTree
 
 struct ListCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "list", abstract: "List the snapshots.")
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List the snapshots.",
+    discussion: "Tags and descriptions are those that \"yester annotate\" has given since, where it has.")
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
   @Option(help: "Only this host's snapshots.") var host: String?
   @Option(help: "Only this plan's snapshots.") var plan: String?
+  @Option(name: .customLong("tag"), help: "Only snapshots with this tag; several times: with all of them.")
+  var tags: [String] = []
   @Flag(help: "With --json: the catalog in the form of backup_metadata.json, with every file of every snapshot.")
   var files = false
 
@@ -21,9 +26,8 @@ struct ListCommand: ParsableCommand {
   func run() throws {
     let repository = try access.open()
     let catalog = try SnapshotCatalog(repository)
-    let snapshots = catalog.snapshots.filter {
-      (host == nil || $0.record.host == host) && (plan == nil || $0.record.plan == plan)
-    }
+    let snapshots = try SnapshotFilter(host: host, plan: plan, tags: tags).select(from: catalog)
+    if host == nil && !output.json && !output.quiet { HostNotice.tell(catalog) }
     if files {
       try repository.requireFullKey("list files")
       try repository.index.refresh()
@@ -53,13 +57,28 @@ struct ListCommand: ParsableCommand {
   private static func printTable(_ snapshots: [CatalogedSnapshot]) {
     if snapshots.isEmpty { return Output.line("There are no snapshots yet.") }
     var rows = [["NAME", "ID", "HOST", "PLAN", "KIND", "TYPE", "ENTRIES", "SIZE", "NEW", "VERIFIED"]]
+    let hasTags = snapshots.contains { !$0.record.tags.isEmpty }
+    let hasDescriptions = snapshots.contains { !$0.record.summary.isEmpty }
+    if hasTags { rows[0].append("TAGS") }
+    if hasDescriptions { rows[0].append("DESCRIPTION") }
     for s in snapshots {
-      rows.append([
+      var row = [
         s.record.name, s.id.short, s.record.host, s.record.plan, s.record.kind.description,
         s.record.type.description, Output.count(s.record.counts.entries), Output.size(s.record.counts.bytes),
         Output.size(s.record.counts.bytesStored), s.verified?.level ?? "-",
-      ])
+      ]
+      if hasTags { row.append(shortened(s.record.tags.joined(separator: ","))) }
+      if hasDescriptions { row.append(shortened(s.record.summary)) }
+      rows.append(row)
     }
     Output.table(rows, right: [6, 7, 8])
+  }
+
+  private static let columnsMax = 60
+
+  /// For a cell of the table; "yester show" has the whole text.
+  private static func shortened(_ text: String) -> String {
+    let shown = EntryText.text(Array(text.prefix(columnsMax + 1).utf8))
+    return shown.count > columnsMax ? shown.prefix(columnsMax) + "…" : shown
   }
 }

@@ -26,6 +26,7 @@ struct ListFilesCommand: ParsableCommand {
   @Flag(name: [.customLong("null"), .customShort("0")], help: "End each name with a NUL byte, and escape nothing.")
   var endsWithNull = false
 
+  @Option(help: "Whose snapshot (default: this host's, then any).") var host: String?
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
@@ -38,7 +39,9 @@ struct ListFilesCommand: ParsableCommand {
   func run() throws {
     let explorer = try Explorer(access.open(), purpose: "list files", takesLease: recursive)
     defer { explorer.close() }
-    let place = try explorer.place(SnapshotSelector(place))
+    let selector = SnapshotSelector(place)
+    let place = try explorer.place(selector, host: host)
+    HostNotice.tell(selector, place.reader.snapshot, explorer.catalog, host: host)
     try ResultStream.run { stream in
       if output.json { try stream.json { $0.beginArray() } }
       try forEach(place) { entry, relative in

@@ -33,7 +33,9 @@ struct RestoreCommand: ParsableCommand {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
     let selector = SnapshotSelector(what)
-    let snapshot = try selector.find(in: repository.readCatalog(), host: host)
+    let catalog = try repository.readCatalog()
+    let snapshot = try selector.find(in: catalog, host: host)
+    HostNotice.tell(selector, snapshot, catalog, host: host)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     var options = Restore.Options()
     options.deletes = delete

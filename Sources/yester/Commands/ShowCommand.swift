@@ -14,12 +14,15 @@ struct ShowCommand: ParsableCommand {
   @Argument(help: "\"latest\", a day (20261120), a name or the beginning of an id.")
   var snapshot: String
 
+  @Option(help: "Whose snapshot (default: this host's, then any).") var host: String?
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let catalog = try SnapshotCatalog(try access.open())
-    let found = try SnapshotSelector(snapshot).find(in: catalog)
+    let selector = SnapshotSelector(snapshot)
+    let found = try selector.findWhole(in: catalog, host: host)
+    HostNotice.tell(selector, found, catalog, host: host)
     let base = found.record.base.flatMap { id in catalog.snapshots.first { $0.id == id }?.record.name }
     if output.json { Self.printJSON(found, base) } else { Self.printText(found, base) }
   }
@@ -38,6 +41,8 @@ struct ShowCommand: ParsableCommand {
       json.endArray()
       json.field("pinned_until", optional: snapshot.pinnedUntil?.iso8601(offset: snapshot.record.utcOffset))
       json.field("confirmed", snapshot.isConfirmed)
+      json.key("recorded")
+      if snapshot.annotations.last == nil { json.null() } else { SnapshotJSON.description(snapshot.signed, &json) }
       json.field("writer", writer(snapshot))
       json.field("writer_role", snapshot.envelope.role.description)
       json.field("sequence", snapshot.record.sequence)
@@ -55,12 +60,22 @@ struct ShowCommand: ParsableCommand {
     }
     add("Kind", r.kind.description)
     add("Type", r.type.description)
-    add("Description", r.summary)
-    add("Purpose", r.purpose)
-    add("Notes", r.notes)
-    add("Change ticket", r.changeTicket)
+    // What its maker wrote, where somebody has annotated it since.
+    func add(_ title: String, _ text: String, recorded: String) {
+      guard text != recorded else { return add(title, text) }
+      rows.append([title, text.isEmpty ? "none" : EntryText.text(Array(text.utf8))])
+      rows.append(["  at first", recorded.isEmpty ? "none" : EntryText.text(Array(recorded.utf8))])
+    }
+    let signed = snapshot.signed
+    add("Description", r.summary, recorded: signed.summary)
+    add("Purpose", r.purpose, recorded: signed.purpose)
+    add("Notes", r.notes, recorded: signed.notes)
+    add("Change ticket", r.changeTicket, recorded: signed.changeTicket)
     add("Creator", r.creator)
-    add("Tags", r.tags.joined(separator: ", "))
+    add("Tags", r.tags.joined(separator: ", "), recorded: signed.tags.joined(separator: ", "))
+    if let last = snapshot.annotations.last {
+      add("Annotated", "\(last.time.iso8601(offset: r.utcOffset)), by \(last.by)")
+    }
     add("Started", r.start.iso8601(offset: r.utcOffset))
     add("Finished", r.end.iso8601(offset: r.utcOffset) + duration(r))
     if let id = r.base { add("Compared with", base.map { "\($0) (\(id.short))" } ?? "\(id.short), which is gone") }
@@ -119,5 +134,8 @@ extension SnapshotJSON {
     json.field("verified_by", optional: snapshot.verified?.by)
     json.field("verified_date", optional: snapshot.verified?.time.iso8601(offset: snapshot.record.utcOffset))
     json.field("pinned", snapshot.isPinned || snapshot.pinnedUntil != nil)
+    let last = snapshot.annotations.last
+    json.field("annotated_by", optional: last?.by)
+    json.field("annotated_date", optional: last?.time.iso8601(offset: snapshot.record.utcOffset))
   }
 }
