@@ -19,7 +19,7 @@ struct Yester: ParsableCommand {
         name: "Looking at snapshots:",
         subcommands: [
           ListCommand.self, ShowCommand.self, ListFilesCommand.self, FindCommand.self, DiffCommand.self,
-          VersionsCommand.self, MountCommand.self, UnmountCommand.self,
+          VersionsCommand.self, CatCommand.self, MountCommand.self, UnmountCommand.self,
         ]),
       CommandGroup(
         name: "Bringing files back:",
