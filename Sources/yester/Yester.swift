@@ -27,7 +27,7 @@ struct Yester: ParsableCommand {
       CommandGroup(
         name: "Keeping the repository:",
         subcommands: [
-          StatusCommand.self, VerifyCommand.self, RotateCommand.self, RemoveCommand.self,
+          StatusCommand.self, VerifyCommand.self, AnnotateCommand.self, RotateCommand.self, RemoveCommand.self,
           PruneCommand.self, KeyCommand.self,
         ]),
     ])

@@ -61,6 +61,10 @@ package enum MetadataCatalog {
     json.field("change_ticket", r.changeTicket)
     json.field("creator", r.creator)
     json.field("notes", r.notes)
+    json.key("tags")
+    json.beginArray()
+    for tag in r.tags { json.value(tag) }
+    json.endArray()
     json.field("retention", retention(snapshot))
     if files {
       json.key("files")
