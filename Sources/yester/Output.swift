@@ -7,8 +7,8 @@ internal import RepositoryStore
 
 /// Writing to the user: results to stdout, everything else to stderr.
 enum Output {
-  static func line(_ text: String = "", to number: CInt = 1) { write(Array((text + "\n").utf8), to: number) }
-  static func note(_ text: String) { write(Array((text + "\n").utf8), to: 2) }
+  static func line(_ text: String = "") { write(Array((text + "\n").utf8), to: 1) }
+  static func note(_ text: String) { write(Array((safe(text) + "\n").utf8), to: 2) }
   static func json(_ build: (inout JSONWriter) -> Void) {
     var writer = JSONWriter(indented: true)
     build(&writer)
@@ -88,17 +88,33 @@ enum Output {
     return String(out.reversed())
   }
 
+  /// Names of hosts and snapshots stand in messages as somebody has written them: what would upset a terminal comes out
+  /// escaped.
+  private static func safe(_ text: String) -> String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    return text.unicodeScalars.map { isControl($0) ? "\\x" + Hex.encode([UInt8($0.value)]) : String($0) }.joined()
+  }
+
   /// Columns as wide as they need to be; the first row is the head.
-  static func table(_ rows: [[String]], right: Set<Int> = [], to number: CInt = 1) {
-    guard let columns = rows.map(\.count).max() else { return }
+  static func table(_ rows: [[String]], right: Set<Int> = []) {
+    for text in tableLines(rows, right: right) { line(text) }
+  }
+
+  /// The same as lines, without anything that would upset a terminal.
+  static func tableLines(_ rows: [[String]], right: Set<Int> = []) -> [String] {
+    let rows = rows.map { row in row.map { EntryText.text(Array($0.utf8)) } }
+    guard let columns = rows.map(\.count).max() else { return [] }
     let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
-    for row in rows {
+    return rows.map { row in
       let cells = row.enumerated().map { column, text in
         let space = String(repeating: " ", count: widths[column] - text.count)
         if right.contains(column) { return space + text }
         return column == row.count - 1 ? text : text + space
       }
-      line(cells.joined(separator: "  "), to: number)
+      return cells.joined(separator: "  ")
     }
   }
 }

@@ -238,6 +238,16 @@ class OtherHosts(EndToEndTest):
         self.yester("list", "--plan", "typo", status=FAILED)
         self.assertEqual(len(self.snapshots()), 3)
 
+    def test_names_that_would_upset_a_terminal(self):
+        evil = "evil\x1b[31mhost"
+        made = self.backup("--host", evil, "--tag", "t\x1b[0m", "-d", "d\x9b0m\n")
+        for command, status in ((["list"], 0), (["ls", "latest"], 0), (["show", "latest"], 0), (["find", "x"], FAILED),
+                                (["list", "--host", "typo"], FAILED), (["list", "--tag", "typo"], FAILED),
+                                (["list", "--plan", "typo", "--host", evil], FAILED), (["remove", "latest"], 2),
+                                (["remove", made["name"]], FAILED), (["rotate", "-n"], 0)):
+            ran = self.yester(*command, status=status)
+            self.assertNotRegex(ran.out + ran.err, "[\x00-\x08\x0b-\x1f\x7f-\x9f]", command)
+
     def test_a_mount_says_so(self):
         self.backup("--host", "lost.example")
         point = self.temp / "mnt"

@@ -176,6 +176,10 @@ private func severalSnapshots() -> [UInt8] {
       subjects: [
         NoteRecord.Subject(snapshot: .zero, writer: testKeyring.writer.publicKey, sequence: 1)
       ]))
+  var annotation = SnapshotAnnotation(snapshot: .zero, revision: 1)
+  annotation.summary = "described"
+  annotation.addedTags = ["tag"]
+  writer.note(NoteRecord(annotation, time: Timestamp(seconds: 1_790_000_001)))
   writer.questions([0, 0, 0])
   return writer.bytes
 }

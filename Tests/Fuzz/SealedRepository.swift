@@ -32,6 +32,11 @@ struct SealedRepository {
       note.subjects = zip(note.subjects, snapshots).map {
         NoteRecord.Subject(snapshot: $1, writer: $0.writer, sequence: $0.sequence)
       }
+      note.names = Array(note.names.prefix(note.subjects.count))
+      // Its id counts as a place, since the true ids are known only now.
+      if let place = note.annotation?.snapshot.bytes.first, !snapshots.isEmpty {
+        note.annotation?.snapshot = snapshots[Int(place) % snapshots.count]
+      }
       let bytes = RecordSealing.seal(note, testKeyring)
       try store.put(.snapshot(SHA256.hash(bytes)), bytes)
     }

@@ -79,7 +79,8 @@ package enum Removal {
 
   /// What stands against removing these together.
   package static func candidates(_ snapshots: [CatalogedSnapshot], in catalog: SnapshotCatalog) -> [Candidate] {
-    let all = catalog.snapshots
+    let plans = Set(snapshots.map { [$0.record.host, $0.record.plan] })
+    let all = catalog.snapshots.filter { plans.contains([$0.record.host, $0.record.plan]) }
     let protections = RetentionPolicy.protections(
       of: Set(snapshots.map(\.id)), among: all.map { Rotation.candidate($0, among: all) },
       nowSeconds: Timestamp.now().seconds)

@@ -41,6 +41,7 @@ struct DiffCommand: ParsableCommand {
     try ResultStream.run { stream in
       if let live = try LivePath.parse(new) {
         let place = try explorer.place(oldSelector, defaultPath: (live ?? "").pathBytes)
+        HostNotice.tell(oldSelector, place.reader.snapshot, explorer.catalog, host: nil)
         let path = live.map(\.pathBytes) ?? [0x2F] + place.path
         let comparison = LiveComparison(
           place,
@@ -56,6 +57,7 @@ struct DiffCommand: ParsableCommand {
         let newSelector = SnapshotSelector(new)
         let a = try explorer.place(oldSelector, defaultPath: newSelector.path)
         let b = try explorer.place(newSelector, defaultPath: oldSelector.path)
+        HostNotice.tell(oldSelector, a.reader.snapshot, explorer.catalog, host: nil)
         try begin(stream, a, new: b.reader.snapshot.record.name, newPath: b.path)
         counts = try SnapshotComparison(a, b, stop: Process.stop).run { try show($0, below: a, stream) }
       }

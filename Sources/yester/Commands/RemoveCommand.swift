@@ -40,11 +40,11 @@ struct RemoveCommand: ParsableCommand {
     let catalog = try SnapshotCatalog(repository)
     let chosen = try Removal.find(snapshots, host: host, in: catalog)
     let candidates = Removal.candidates(chosen, in: catalog)
-    let asks = !yes && !dryRun && Descriptor.terminalColumns(0) > 0
-    show(candidates, asks: asks)
+    let isShown = !output.json && !output.quiet
+    if isShown { list(candidates) { Output.line($0) } }
     if !force { try Removal.requireUnprotected(candidates) }
     if !dryRun {
-      if asks { try confirm() }
+      if !yes && Descriptor.terminalColumns(0) > 0 { try goOn(isShown: isShown) { list(candidates, $0) } }
       try Removal.run(chosen, repository, force: force)
     }
     let reclaimed = prune ? try reclaim(repository, chosen) : nil
@@ -63,10 +63,8 @@ struct RemoveCommand: ParsableCommand {
     return try PruneCommand.reclaim(repository, options, output)
   }
 
-  /// The list goes where it is seen before the question: to stderr when stdout leads elsewhere.
-  private func show(_ candidates: [Removal.Candidate], asks: Bool) {
-    let isSeen = Descriptor.terminalColumns(1) > 0 && !output.json
-    guard asks || !(output.json || output.quiet) else { return }
+  /// What is to be removed, a line at a time.
+  private func list(_ candidates: [Removal.Candidate], _ line: (String) -> Void) {
     let isProtected = candidates.contains { !$0.protections.isEmpty }
     let isDescribed = candidates.contains { !$0.snapshot.record.summary.isEmpty }
     var rows = [["NAME", "ID", "HOST", "PLAN", "MADE", "SIZE"]]
@@ -78,18 +76,19 @@ struct RemoveCommand: ParsableCommand {
         r.name, candidate.snapshot.id.short, r.host, r.plan, r.start.iso8601(offset: r.utcOffset),
         Output.size(r.counts.bytes),
       ]
-      if isDescribed { row.append(EntryText.text(Array(r.summary.prefix(60).utf8))) }
+      if isDescribed { row.append(String(r.summary.prefix(60))) }
       if isProtected { row.append(candidate.protections.joined(separator: ", ")) }
       rows.append(row)
     }
-    Output.table(rows, right: [5], to: asks && !isSeen ? 2 : 1)
+    for text in Output.tableLines(rows, right: [5]) { line(text) }
   }
 
-  private func confirm() throws {
-    let what = snapshots.count == 1 ? "this snapshot" : "these snapshots"
-    Output.write(Array("Remove \(what)? [y/N] ".utf8), to: 2)
+  /// The list goes where it is seen before the question: to stderr when stdout leads elsewhere.
+  private func goOn(isShown: Bool, _ list: ((String) -> Void) -> Void) throws {
+    if !isShown || Descriptor.terminalColumns(1) == 0 { list { Output.note($0) } }
+    Output.write(Array("Go on? [y/N] ".utf8), to: 2)
     guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
-      throw YesterError(.interrupted, "Nothing was removed")
+      throw YesterError(.interrupted, "Nothing was changed")
     }
   }
 

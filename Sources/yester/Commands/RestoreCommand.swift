@@ -105,7 +105,10 @@ struct RollbackCommand: ParsableCommand {
     try repository.requireFullKey("roll back")
     let lease = try Lease.take(repository, .read, isRequired: !dryRun)
     defer { lease?.release() }
-    let snapshot = try SnapshotSelector(snapshot).find(in: repository.readCatalog())
+    let selector = SnapshotSelector(snapshot)
+    let catalog = try repository.readCatalog()
+    let snapshot = try selector.find(in: catalog)
+    HostNotice.tell(selector, snapshot, catalog, host: nil)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     let progress = RunProgress()
     let display = ProgressDisplay(progress, output, verb: "Comparing")
