@@ -142,6 +142,18 @@ class Looking(EndToEndTest):
         self.assertEqual((shown["id"], shown["counts"]), (made["id"], made["counts"]))
         self.yester("show", "nonsense", status=FAILED)
 
+    def test_a_list_of_some(self):
+        both = [self.first["name"], self.second["name"]]
+        day = both[0][:8]
+        for arguments, wanted in (([], both), ([day], both), (["latest"], both[1:]), ([both[0]], both[:1]),
+                                  ([self.second["id"][:6], both[0]], both), ([both[1], both[1]], both[1:])):
+            self.assertEqual([one["name"] for one in self.snapshots(*arguments)], wanted, arguments)
+        table = self.yester("list", both[1]).out
+        self.assertIn("second", table)
+        self.assertEqual(len(table.splitlines()), 2)
+        for arguments in (["nothing"], [both[0], "nothing"], [""], [day, "--host", "typo"]):
+            self.assertEqual(self.yester("list", *arguments, status=FAILED).out, "", arguments)
+
     def test_status(self):
         found = self.yester("status", "--json").json
         self.assertEqual((found["snapshots"], found["repository"], found["leases"]), (2, str(self.repository), []))

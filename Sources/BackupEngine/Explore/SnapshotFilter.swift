@@ -5,12 +5,15 @@ package import RepositoryStore
 /// Which snapshots a command is about. What was asked for and is not there is an error that says what there is, so
 /// that a mistyped name is not taken for "nothing to do".
 package struct SnapshotFilter: Sendable {
+  /// "latest", or beginnings of names or ids; none takes all. Each has to mean something.
+  package var names: [String]
   package var host: String?
   package var plan: String?
   /// Only those that have all of these.
   package var tags: [String]
 
-  package init(host: String? = nil, plan: String? = nil, tags: [String] = []) {
+  package init(names: [String] = [], host: String? = nil, plan: String? = nil, tags: [String] = []) {
+    self.names = names
     self.host = host
     self.plan = plan
     self.tags = tags
@@ -31,6 +34,7 @@ package struct SnapshotFilter: Sendable {
           advice: "There are some of: \(Self.list(plans)).")
       }
     }
+    if !names.isEmpty { left = try named(left, catalog) }
     guard !tags.isEmpty else { return left }
     let known = Set(left.flatMap(\.record.tags)).sorted()
     let wanted = Set(tags)
@@ -41,6 +45,31 @@ package struct SnapshotFilter: Sendable {
         advice: known.isEmpty ? "None has any." : "There are the tags: \(Self.list(known)).")
     }
     return left
+  }
+
+  private func named(
+    _ snapshots: [CatalogedSnapshot], _ catalog: SnapshotCatalog
+  ) throws -> [CatalogedSnapshot] {
+    // This host's, where it has some: as "latest" means elsewhere.
+    let own = snapshots.filter { $0.record.host == System.hostName }
+    let pool = own.isEmpty ? snapshots : own
+    let latest = pool.last { $0.record.kind != .restorePoint } ?? pool.last
+    var chosen: Set<ObjectID> = []
+    for name in names {
+      let found =
+        name == "latest"
+        ? latest.map { [$0] } ?? []
+        : snapshots.filter {
+          !name.isEmpty && ($0.record.name.hasPrefix(name) || (name.utf8.count >= 4 && $0.id.hex.hasPrefix(name)))
+        }
+      guard !found.isEmpty else {
+        throw YesterError(
+          .failed, catalog.removal(of: name) ?? "There is no snapshot \"\(name)\"",
+          advice: "\"yester list\" without a name shows all.")
+      }
+      chosen.formUnion(found.map(\.id))
+    }
+    return snapshots.filter { chosen.contains($0.id) }
   }
 
   private static let namedMax = 20

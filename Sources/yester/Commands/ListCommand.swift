@@ -10,6 +10,9 @@ struct ListCommand: ParsableCommand {
     commandName: "list", abstract: "List the snapshots.",
     discussion: "Tags and descriptions are those that \"yester annotate\" has given since, where it has.")
 
+  @Argument(
+    help: ArgumentHelp("Only \"latest\", or what these begin: a day, names, ids.", valueName: "snapshot"))
+  var names: [String] = []
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
   @Option(help: "Only this host's snapshots.") var host: String?
@@ -26,7 +29,7 @@ struct ListCommand: ParsableCommand {
   func run() throws {
     let repository = try access.open()
     let catalog = try SnapshotCatalog(repository)
-    let snapshots = try SnapshotFilter(host: host, plan: plan, tags: tags).select(from: catalog)
+    let snapshots = try SnapshotFilter(names: names, host: host, plan: plan, tags: tags).select(from: catalog)
     if host == nil && !output.json && !output.quiet { HostNotice.tell(catalog) }
     if files {
       try repository.requireFullKey("list files")
