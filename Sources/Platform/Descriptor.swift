@@ -21,6 +21,11 @@ package final class Descriptor: Sendable {
     try open(path.pathBytes, at: directory, flags, mode: mode)
   }
 
+  /// A second descriptor of standard input.
+  package static func standardInput() throws(Errno) -> Descriptor {
+    Descriptor(owning: try posix(fcntl(0, F_DUPFD_CLOEXEC, 3)))
+  }
+
   /// Fills as much of `buffer` as there is data for; less only at the end of the file.
   package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
     var done = 0

@@ -13,9 +13,22 @@ package struct ExtendedAttribute: Sendable, Equatable {
 
 /// Extended attributes of `name` in a directory; a symbolic link's are its own.
 package enum ExtendedAttributes {
-  /// Sorted by name. Attributes that vanish between listing and reading are left out; a file system without
-  /// attributes has none.
-  package static func read(_ name: [UInt8], at directory: Descriptor?) throws(Errno) -> [ExtendedAttribute] {
+  /// What reading all of a file's attributes has given.
+  package struct Reading: Sendable {
+    /// Sorted by name. Attributes that vanish between listing and reading are left out; a file system without
+    /// attributes has none.
+    package var attributes: [ExtendedAttribute] = []
+    /// Those that are there and could not be read.
+    package var failures: [(name: [UInt8], error: Errno)] = []
+
+    package init() {}
+
+    /// Of all that are there.
+    package var names: [[UInt8]] { attributes.map(\.name) + failures.map(\.name) }
+  }
+
+  /// Throws when not even the names of the attributes can be read.
+  package static func readEach(_ name: [UInt8], at directory: Descriptor?) throws(Errno) -> Reading {
     let dirfd = directory?.raw ?? yl_at_fdcwd
     return try collect(
       list: { buffer, size in name.withCPath { yl_listxattrat(dirfd, $0, buffer, size) } },
@@ -23,10 +36,23 @@ package enum ExtendedAttributes {
   }
 
   /// The same of an open file (not one opened with `O_PATH`).
-  package static func read(_ file: Descriptor) throws(Errno) -> [ExtendedAttribute] {
+  package static func readEach(_ file: Descriptor) throws(Errno) -> Reading {
     try collect(
       list: { buffer, size in yl_flistxattr(file.raw, buffer, size) },
       get: { attribute, buffer, size in yl_fgetxattr(file.raw, attribute, buffer, size) })
+  }
+
+  /// As `readEach`; also throws when one of them cannot be read.
+  package static func read(_ name: [UInt8], at directory: Descriptor?) throws(Errno) -> [ExtendedAttribute] {
+    try whole(try readEach(name, at: directory))
+  }
+  package static func read(_ file: Descriptor) throws(Errno) -> [ExtendedAttribute] {
+    try whole(try readEach(file))
+  }
+
+  private static func whole(_ reading: Reading) throws(Errno) -> [ExtendedAttribute] {
+    if let failure = reading.failures.first { throw failure.error }
+    return reading.attributes
   }
 
   package static func set(_ attribute: ExtendedAttribute, _ name: [UInt8], at directory: Descriptor?) throws(Errno) {
@@ -59,25 +85,27 @@ package enum ExtendedAttributes {
   private static func collect(
     list: (UnsafeMutableRawPointer?, Int) -> Int,
     get: (UnsafePointer<CChar>, UnsafeMutableRawPointer?, Int) -> Int
-  ) throws(Errno) -> [ExtendedAttribute] {
+  ) throws(Errno) -> Reading {
     // Most files have no attributes: ask with a small buffer first, so that this costs one call.
     let size: Int = withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { list($0.baseAddress, 256) }
-    if size == 0 || size == -Int(ENOTSUP) { return [] }
+    if size == 0 || size == -Int(ENOTSUP) { return Reading() }
     if size < 0 && size != -Int(ERANGE) { try Errno.check(size) }
     // 64 KiB is XATTR_LIST_MAX and XATTR_SIZE_MAX: nothing the kernel returns is longer.
     var names = [UInt8](repeating: 0, count: 65536)
     let length = try Errno.check(names.withUnsafeMutableBytes { list($0.baseAddress, $0.count) })
     var value = [UInt8](repeating: 0, count: 65536)
-    var out: [ExtendedAttribute] = []
+    var out = Reading()
     for name in names.prefix(length).split(separator: 0) {
       let key = Array(name)
       let got = key.withCPath { key in value.withUnsafeMutableBytes { get(key, $0.baseAddress, $0.count) } }
-      if got < 0 {
-        if [ENODATA, ENOTSUP, EPERM, EACCES].contains(CInt(-got)) { continue }
-        try Errno.check(got)
+      switch got {
+      // It vanished meanwhile, or is none that programs may read (some file systems list such).
+      case -Int(ENODATA), -Int(ENOTSUP): continue
+      case ..<0: out.failures.append((key, Errno(rawValue: CInt(-got))))
+      default: out.attributes.append(ExtendedAttribute(name: key, value: Array(value.prefix(got))))
       }
-      out.append(ExtendedAttribute(name: key, value: Array(value.prefix(got))))
     }
-    return out.sorted { $0.name.precedes($1.name) }
+    out.attributes.sort { $0.name.precedes($1.name) }
+    return out
   }
 }

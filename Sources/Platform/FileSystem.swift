@@ -77,6 +77,9 @@ package enum FileSystem {
 
 extension Descriptor {
   package static let directoryFlags: CInt = O_RDONLY | yl_o_directory | yl_o_nofollow
+  /// For a directory that is only passed through: it need not be readable. It can be looked at and opened from, and
+  /// neither listed nor synced.
+  package static let passageFlags: CInt = yl_o_path | yl_o_directory | yl_o_nofollow
   package static let noFollow: CInt = yl_o_nofollow
   package static let noAccessTime: CInt = yl_o_noatime
   package static let pathOnly: CInt = yl_o_path

@@ -90,9 +90,14 @@ package enum System {
 
   /// An absolute path without `.`, `..`, doubled slashes or symbolic links; nil when something on it is missing.
   package static func realPath(_ path: String) -> String? {
-    guard let resolved = path.pathBytes.withCPath({ realpath($0, nil) }) else { return nil }
+    (try? resolve(path.pathBytes)).map { String(path: $0) }
+  }
+
+  /// The same of bytes; throws what keeps it from being resolved.
+  package static func resolve(_ path: [UInt8]) throws(Errno) -> [UInt8] {
+    guard let resolved = path.withCPath({ realpath($0, nil) }) else { throw .current }
     defer { free(resolved) }
-    return String(path: (0..<strlen(resolved)).map { UInt8(bitPattern: resolved[$0]) })
+    return Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
   }
 
   /// Where yester keeps what it can make anew: `YESTER_CACHE_DIR`, or the user's cache directory.

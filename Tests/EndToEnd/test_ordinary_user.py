@@ -21,7 +21,9 @@ def become_user():
     os.umask(0o022)
 
 
-class OrdinaryUser(EndToEndTest):
+class OrdinaryUserTest(EndToEndTest):
+    """A test whose repository, key and directory belong to an ordinary user."""
+
     def setUp(self):
         super().setUp()
         # The tree of the project may lie where other users cannot look.
@@ -36,13 +38,6 @@ class OrdinaryUser(EndToEndTest):
         if mode & 0o006 != 0o006:
             os.chmod("/dev/fuse", 0o666)
             self.addCleanup(os.chmod, "/dev/fuse", mode)
-        self.root_owned = self.source / "closed"
-        self.as_user(["mkdir", self.source])
-        make_tree(self.source / "tree")
-        for path in [self.source / "tree", *(self.source / "tree").rglob("*")]:
-            os.chown(path, USER, USER, follow_symlinks=False)
-        self.root_owned.write_text("only root may read this\n")
-        self.root_owned.chmod(0o600)
         self.user_yester("init", "--key-file", self.key)
 
     def as_user(self, command, status=0) -> Ran:
@@ -52,6 +47,18 @@ class OrdinaryUser(EndToEndTest):
 
     def user_yester(self, *arguments, status=0):
         return self.as_user([self.programs / "yester", *arguments], status)
+
+
+class OrdinaryUser(OrdinaryUserTest):
+    def setUp(self):
+        super().setUp()
+        self.root_owned = self.source / "closed"
+        self.as_user(["mkdir", self.source])
+        make_tree(self.source / "tree")
+        for path in [self.source / "tree", *(self.source / "tree").rglob("*")]:
+            os.chown(path, USER, USER, follow_symlinks=False)
+        self.root_owned.write_text("only root may read this\n")
+        self.root_owned.chmod(0o600)
 
     def test_backup_mount_copy_and_restore(self):
         ran = self.user_yester("backup", "--json", self.source, status=INCOMPLETE)

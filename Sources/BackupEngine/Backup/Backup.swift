@@ -10,48 +10,58 @@ package enum Backup {
     package let record: SnapshotRecord
     /// Nil for a dry run.
     package let id: ObjectID?
+    /// Paths of which something is not in the snapshot, with the sources that are not in it at all.
     package let problems: Int
+    package let missingSources: Int
     package let baseName: String?
   }
 
-  /// Throws `YesterError`; `Stopped` when `progress.stop` was raised: then what was stored so far is indexed, and the
+  /// Throws `YesterError`, also when nothing could be backed up; `Stopped` when `progress.stop` was raised: then what was stored so far is indexed, and the
   /// next run builds on it.
   package static func run(
     _ repository: Repository, _ options: BackupOptions, progress: RunProgress,
     report: @escaping (PathProblem) -> Void
   ) throws -> Result {
-    let plan = try SourcePlan(options.sources)
-    guard !plan.paths.isEmpty else {
+    guard !options.sources.isEmpty || options.sourceList != nil else {
       throw YesterError(.usage, "There is nothing to back up", advice: "Name at least one path.")
     }
+    let problems = ProblemCounter(isStrict: options.isStrict, report)
+    let plan = try SourcePlan(options) { try problems.take($0) }
+    guard !plan.isEmpty else { throw problems.nothing(isExcluded: false) }
+    let sources = plan.summary()
     try repository.requireCurrentKeys()
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
     let catalog = try repository.readCatalog()
     // What a lost pack held is stored again where the source still has it.
     _ = try repository.index.avoidMissingPacks()
-    let base = BaseTree.choose(repository, catalog, options, sources: plan.paths)
+    let base = BaseTree.choose(repository, catalog, options, sources: sources)
     if let counts = base?.snapshot.record.counts {
       progress.setTotals(entries: counts.entries, bytes: counts.bytes)
     }
     let scanIsOver = CancellationFlag()
     defer { scanIsOver.raise() }
-    if base == nil && options.showsProgress { SourceScan.start(plan.paths, options, progress, done: scanIsOver) }
+    if base == nil && options.showsProgress { SourceScan.start(plan, options, progress, done: scanIsOver) }
     let start = Timestamp.now()
-    let work = try Work(repository, options, base, plan, progress, report)
+    let work = try Work(repository, options, base, plan, progress, problems)
     var record = try work.run()
     record.start = start
     record.end = .now()
-    describe(&record, options, base, plan, catalog)
-    let baseName = base?.snapshot.record.name
-    if options.isDryRun { return Result(record: record, id: nil, problems: work.problemCount, baseName: baseName) }
+    record.sources = sources
+    describe(&record, options, base, catalog)
+    func result(_ id: ObjectID?) -> Result {
+      Result(
+        record: record, id: id, problems: problems.count, missingSources: problems.missing,
+        baseName: base?.snapshot.record.name)
+    }
+    if options.isDryRun { return result(nil) }
     try lease?.requireHeld()
     let id = try storeUnderFreeName(&record, repository, catalog)
     // Had the lease been lost in the last moment, the snapshot might lack something: better said than assumed.
     try lease?.requireHeld()
     // The snapshot is complete. When this fails (a store that lets nothing be deleted, say), the next run tries again.
     try? repository.mergeIndexSegments()
-    return Result(record: record, id: id, problems: work.problemCount, baseName: baseName)
+    return result(id)
   }
 
   /// Others may have added records meanwhile: the name must be free, and the chain must go on from its end. The name is
@@ -86,8 +96,7 @@ package enum Backup {
   }
 
   private static func describe(
-    _ record: inout SnapshotRecord, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
-    _ catalog: SnapshotCatalog
+    _ record: inout SnapshotRecord, _ options: BackupOptions, _ base: BaseTree?, _ catalog: SnapshotCatalog
   ) {
     record.host = options.host
     record.plan = options.plan
@@ -103,7 +112,6 @@ package enum Backup {
     record.program = options.program
     record.utcOffset = record.start.localOffset
     record.base = base?.snapshot.id
-    record.sources = plan.paths
     record.excludes = options.excludePatterns
     record.name = name(record, catalog)
   }
@@ -117,15 +125,16 @@ package enum Backup {
     private let walk: TreeWalk
     private let builder: TreeBuilder
     private let bytesRead = Counter()
-    private let problems = Counter()
+    private let problems: ProblemCounter
     /// Nobody wants any more what is still being read.
     private let isGivenUp = CancellationFlag()
 
     init(
       _ repository: Repository, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
-      _ progress: RunProgress, _ report: @escaping (PathProblem) -> Void
+      _ progress: RunProgress, _ problems: ProblemCounter
     ) throws {
       self.plan = plan
+      self.problems = problems
       let settings = Self.settings(options)
       let chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
       self.chunks = chunks
@@ -135,7 +144,6 @@ package enum Backup {
       let links = LinkTable(nextGroup: base?.snapshot.record.nextLinkGroup ?? 1)
       self.links = links
       let bytesRead = bytesRead
-      let problems = problems
       let isGivenUp = isGivenUp
       let reads = chunks.map { chunks in
         FileReads(chunks, workers: settings.workers, recorder) {
@@ -149,11 +157,11 @@ package enum Backup {
         }
       }
       builder = TreeBuilder(TreeWriter(ChunkNamer(keySet), Sink(chunks, recorder)), reads, links, progress: progress) {
-        if $0.kind == .unreadable || $0.kind == .changed { problems.add(1) }
-        report($0)
+        try problems.take($0)
       }
       walk = TreeWalk(
-        options, looker: SourceLooker(options, base: base), builder: builder, reads: reads,
+        options, looker: SourceLooker(options, base: base, repository: repository.store.location), builder: builder,
+        reads: reads,
         base: base, recorder: recorder, links: links, progress: progress)
     }
 
@@ -163,8 +171,6 @@ package enum Backup {
       if let workers = options.readConcurrency { settings.workers = workers }
       return settings
     }
-
-    var problemCount: Int { Int(problems.value) }
 
     /// A write-only key keeps a copy of the listings for the next run; without a place for it, that run reads all.
     private static func recorder(_ repository: Repository, _ options: BackupOptions) -> LocalListings.Recorder? {
@@ -184,6 +190,9 @@ package enum Backup {
         throw stopped
       } catch let error as Errno {
         throw YesterError.system("Reading", "/", error)
+      }
+      guard builder.hasEntries, builder.hasContent || problems.count == 0 else {
+        throw problems.nothing(isExcluded: !builder.hasEntries && problems.count == 0)
       }
       try chunks?.flush()
       try? recorder?.commit()

@@ -4,6 +4,8 @@ package import RepositoryFormat
 /// What `Backup` is to do.
 package struct BackupOptions: Sendable {
   package var sources: [String] = []
+  /// More of them.
+  package var sourceList: PathStream?
   package var host = System.hostName
   package var plan = "default"
   package var kind = SnapshotKind.daily
@@ -36,6 +38,8 @@ package struct BackupOptions: Sendable {
   package static let readConcurrencyMax = 64
   /// Somebody watches the progress: it is worth a second look at the sources to know how much there is.
   package var showsProgress = false
+  /// No snapshot unless all of it could be read.
+  package var isStrict = false
   /// Only say what would be done.
   package var isDryRun = false
   /// Directories that must stay out, by absolute path: the repository, above all.
@@ -47,6 +51,8 @@ package struct BackupOptions: Sendable {
 /// Something that a run could not do for one path, or had to do differently.
 package struct PathProblem: Sendable {
   package enum Kind: String, Sendable {
+    /// A source that is not there or cannot be opened: nothing of it is in the snapshot.
+    case missing
     /// Its content is not in the snapshot.
     case unreadable
     /// The repository has lost some of its content.
@@ -59,6 +65,16 @@ package struct PathProblem: Sendable {
     case metadata
     /// A directory that holds no files of the user's was not entered.
     case skipped
+    /// Nothing is wrong, but the user should know.
+    case remark
+
+    /// Whether the snapshot is not what it should be.
+    package var isFailure: Bool {
+      switch self {
+      case .missing, .unreadable, .damaged, .changed, .metadata: true
+      case .vanished, .skipped, .remark: false
+      }
+    }
   }
   package let kind: Kind
   package let path: [UInt8]

@@ -1,29 +1,105 @@
 internal import Platform
+internal import RepositoryFormat
+internal import RepositoryStore
+internal import Synchronization
 
-/// File systems that hold no files of the user's: the kernel makes their content up. And mounts of yester itself,
-/// which would back up the backups.
-struct MountTable {
-  private static let skipped: Set<String> = [
+/// Mounts that a backup does not simply enter: file systems that hold no files of the user's, since the kernel makes
+/// their content up, and mounts of yester itself. For any thread.
+final class MountTable: Sendable {
+  private static let virtualTypes: Set<String> = [
     "proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "pstore", "bpf", "configfs", "fusectl",
-    "mqueue", "hugetlbfs", "binfmt_misc", "autofs", "efivarfs", "nsfs", "rpc_pipefs", "devpts", "fuse.yesterfs",
+    "mqueue", "hugetlbfs", "binfmt_misc", "autofs", "efivarfs", "nsfs", "rpc_pipefs", "devpts",
   ]
-  /// Devices of such file systems, with their types.
-  private var virtualDevices: [UInt64: String] = [:]
+  private static let ownType = "fuse.yesterfs"
 
-  /// Reads /proc/self/mountinfo (proc(5)): the third field is `major:minor`, the type follows a lone hyphen.
-  init() {
-    guard let file = try? Descriptor.open("/proc/self/mountinfo"), let bytes = try? file.readAll(limit: 64 << 20)
-    else { return }
-    for line in bytes.split(separator: 0x0A) {
-      let fields = line.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
-      guard fields.count > 4, let hyphen = fields.firstIndex(of: "-"), hyphen + 1 < fields.count,
-        Self.skipped.contains(fields[hyphen + 1])
-      else { continue }
-      let numbers = fields[2].split(separator: ":").compactMap { UInt64($0) }
-      if numbers.count == 2 { virtualDevices[numbers[0] << 32 | numbers[1]] = fields[hyphen + 1] }
+  enum Special: Sendable, Equatable {
+    /// Of this type; it holds no files of the user's.
+    case virtual(type: String)
+    /// Snapshots of the very repository that is written to, or looked at.
+    case sameRepository
+    /// Snapshots of another one, which lies there.
+    case otherRepository(location: [UInt8])
+  }
+  private struct OwnMount {
+    /// Where the repository lies whose snapshots it shows.
+    let location: [UInt8]
+    var mountPoints: Set<[UInt8]> = []
+  }
+  private let repository: String?
+  /// Types by device number.
+  private let virtual: [UInt64: String]
+  private let own: [UInt64: OwnMount]
+  /// What was found out of `own`. Asked only when such a mount is met: its repository may be slow to answer, or gone.
+  private let known = Mutex<[UInt64: Special]>([:])
+
+  /// `repository` is the location of the one that is worked with.
+  init(repository: String?, mounts: [MountInfo] = MountInfo.all()) {
+    self.repository = repository
+    var virtual: [UInt64: String] = [:]
+    var own: [UInt64: OwnMount] = [:]
+    for mount in mounts {
+      let type = String(decoding: mount.type, as: UTF8.self)
+      if Self.virtualTypes.contains(type) { virtual[mount.device] = type }
+      if type == Self.ownType {
+        own[mount.device, default: OwnMount(location: mount.source)].mountPoints.insert(mount.mountPoint)
+      }
     }
+    self.virtual = virtual
+    self.own = own
   }
 
-  /// The type of the virtual file system with this device number; nil for real ones.
-  func virtualType(_ device: UInt64) -> String? { virtualDevices[device] }
+  /// What is special about the file system with this device number; nil for ordinary ones.
+  subscript(device: UInt64) -> Special? {
+    if let type = virtual[device] { return .virtual(type: type) }
+    guard let mount = own[device] else { return nil }
+    if let known = known.withLock({ $0[device] }) { return known }
+    let shown = RepositoryIdentity(String(path: mount.location))
+    let isSame = repository.map { RepositoryIdentity($0).isSame(as: shown) } ?? false
+    let special: Special = isSame ? .sameRepository : .otherRepository(location: mount.location)
+    known.withLock { $0[device] = special }
+    return special
+  }
+
+  /// Whether an absolute path is where snapshots are mounted, and not one of them.
+  func isMountPoint(_ path: [UInt8], of device: UInt64) -> Bool { own[device]?.mountPoints.contains(path) ?? false }
+
+  /// Whether an absolute path is what a mount of yester shows beside its snapshots: no files, but what is made up when
+  /// somebody asks.
+  func isBesideSnapshots(_ path: [UInt8], of device: UInt64) -> Bool {
+    guard let mount = own[device], path.count > 8, path.suffix(8).elementsEqual("/.yester".utf8) else { return false }
+    let above = Array(path.dropLast(8))
+    if mount.mountPoints.contains(above) { return true }
+    // A mount of all hosts has it in each host's directory. In a snapshot such a name is the user's.
+    guard let slash = above.lastIndex(of: 0x2F), mount.mountPoints.contains(Array(above[..<slash])) else {
+      return false
+    }
+    let name = String(decoding: above[(slash + 1)...], as: UTF8.self)
+    let isDay = name.utf8.count == 8 && name.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    return !isDay && !isValidSnapshotName(name)
+  }
+
+  /// Whether a walk stays out of what lies on a device that it comes to.
+  func isSkipped(_ device: UInt64) -> Bool {
+    switch self[device] {
+    case .virtual, .sameRepository: true
+    case .otherRepository, nil: false
+    }
+  }
+}
+
+/// A repository by where it lies and by its id: it may be reached by several paths.
+private struct RepositoryIdentity {
+  private let place: FileIdentity?
+  private let id: RepositoryID?
+
+  init(_ location: String) {
+    place = (try? FileStatus(of: location)).map { FileIdentity($0) }
+    id = (try? Repository.config(of: DirectoryStore(location)))?.id
+  }
+
+  func isSame(as other: RepositoryIdentity) -> Bool {
+    if let place, place == other.place { return true }
+    if let id, id == other.id { return true }
+    return false
+  }
 }

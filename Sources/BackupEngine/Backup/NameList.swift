@@ -37,12 +37,16 @@ struct NameList {
 
   init(_ names: [[UInt8]]) {
     starts = [0]
-    for name in names.sorted(by: { $0.precedes($1) }) {
-      bytes.append(contentsOf: name)
-      starts.append(UInt32(bytes.count))
-      types.append(UInt8(DT_UNKNOWN))
-      order.append(UInt32(order.count))
-    }
+    for name in names.sorted(by: { $0.precedes($1) }) { append(name) }
+  }
+
+  /// Adds a name that comes after all others.
+  mutating func append(_ name: some Sequence<UInt8>) {
+    if starts.isEmpty { starts = [0] }
+    bytes.append(contentsOf: name)
+    starts.append(UInt32(bytes.count))
+    types.append(UInt8(DT_UNKNOWN))
+    order.append(UInt32(order.count))
   }
 
   var count: Int { order.count }

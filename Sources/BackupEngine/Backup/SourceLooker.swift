@@ -99,14 +99,16 @@ final class SourceLooker: Sendable {
 
   private let options: BackupOptions
   private let base: BaseTree?
-  private let mounts = MountTable()
+  private let mounts: MountTable
   private let forbidden: Set<FileIdentity>
   /// Files that are new are left to those who read them.
   private let leavesFiles: Bool
 
-  init(_ options: BackupOptions, base: BaseTree?) {
+  /// `repository` is the location of the one that is written to.
+  init(_ options: BackupOptions, base: BaseTree?, repository: String?) {
     self.options = options
     self.base = base
+    mounts = MountTable(repository: repository)
     leavesFiles = !options.isDryRun && options.fileSizeMax == nil
     forbidden = Set(options.forbidden.compactMap { path in (try? FileStatus(of: path)).map { FileIdentity($0) } })
   }
@@ -121,10 +123,12 @@ final class SourceLooker: Sendable {
     let status = try directory.status()
     var look = DirectoryLook(directory: OpenDirectory(directory), status: status)
     look.attributes = attributes(of: directory, path, &look.problems)
-    if let reason = reasonToStayOut(status, above) {
-      look.isIncomplete = true
-      look.problems.append(PathProblem(.skipped, path, reason))
-      return look
+    if let problem = problem(with: status, path, above) {
+      look.problems.append(problem)
+      if problem.kind != .remark || mounts.isSkipped(status.device) {
+        look.isIncomplete = true
+        return look
+      }
     }
     do throws(Errno) { look.names = try NameList(directory, countMax: namesMax) } catch {
       if error == .tooLarge { throw error }
@@ -157,26 +161,51 @@ final class SourceLooker: Sendable {
     return entries
   }
 
-  /// A directory on the way to a source, of which only some names are wanted.
-  func look(into directory: Descriptor, path: [UInt8], only names: [[UInt8]]) throws(Errno) -> DirectoryLook {
+  /// A directory on the way to a source, of which only some names are wanted. It may be opened for passing only.
+  func look(into directory: Descriptor, path: [UInt8], only names: NameList) throws(Errno) -> DirectoryLook {
     var look = DirectoryLook(directory: OpenDirectory(directory), status: try directory.status())
-    look.attributes = attributes(of: directory, path, &look.problems)
-    look.names = NameList(names)
+    look.attributes = (try? Attributes.read(passage: directory, path, &look.problems)) ?? []
+    look.names = names
     return look
   }
 
   private func attributes(
     of directory: Descriptor, _ path: [UInt8], _ problems: inout [PathProblem]
   ) -> [ExtendedAttribute] {
-    let read = try? Attributes.read(path, &problems) { () throws(Errno) in try ExtendedAttributes.read(directory) }
+    let read = try? Attributes.read(path, &problems) { () throws(Errno) in
+      try ExtendedAttributes.readEach(directory)
+    }
     return read ?? []
   }
 
-  private func reasonToStayOut(_ status: FileStatus, _ above: FileStatus?) -> String? {
-    if let type = mounts.virtualType(status.device) { return "a \(type) file system holds no files of yours" }
-    if forbidden.contains(FileIdentity(status)) { return "it belongs to the repository or to yester's cache" }
-    if options.oneFileSystem, let above, above.device != status.device { return "it is on another file system" }
-    return nil
+  /// Why a directory is not entered; or, as a remark, what is to be known of it. A source itself, which nothing is
+  /// above of, is never passed over in silence, and may lie among snapshots of the repository: to read them is safe.
+  private func problem(with status: FileStatus, _ path: [UInt8], _ above: FileStatus?) -> PathProblem? {
+    let isSource = above == nil
+    let isEntered = above.map { $0.device != status.device } ?? true
+    let kind: PathProblem.Kind = isSource ? .missing : .skipped
+    if forbidden.contains(FileIdentity(status)) {
+      return PathProblem(kind, path, "it belongs to the repository or to yester's cache")
+    }
+    if options.oneFileSystem, let above, above.device != status.device {
+      return PathProblem(.skipped, path, "it is on another file system")
+    }
+    switch mounts[status.device] {
+    case .virtual(let type): return PathProblem(kind, path, "a \(type) file system holds no files of yours")
+    case .sameRepository where isSource:
+      guard mounts.isMountPoint([0x2F] + path, of: status.device) else { return nil }
+      return PathProblem(.missing, path, "all snapshots of this repository are not backed up into it; name one of them")
+    case .sameRepository where isEntered:
+      return PathProblem(.remark, path, "not entered, since it shows the snapshots of this repository")
+    case .otherRepository(let location) where isEntered && !isSource:
+      let name = printable(Array(location.drop { $0 == 0x2F }))
+      return PathProblem(
+        .remark, path, "the snapshots of the repository \(name) are backed up from here (--exclude leaves them out)")
+    case .sameRepository, .otherRepository:
+      guard mounts.isBesideSnapshots([0x2F] + path, of: status.device) else { return nil }
+      return PathProblem(kind, path, "it holds no files of yours, but what yester says of the snapshots")
+    case nil: return nil
+    }
   }
 
   /// The file that says that the content of this directory is not wanted.
@@ -244,7 +273,7 @@ final class SourceLooker: Sendable {
     }
     var problems: [PathProblem] = []
     let attributes = try Attributes.read(path, &problems) { () throws(Errno) in
-      try ExtendedAttributes.read(name, at: directory)
+      try ExtendedAttributes.readEach(name, at: directory)
     }
     return EntryLook.Special(status: status, body: body, attributes: attributes, problems: problems)
   }
@@ -261,7 +290,8 @@ final class SourceLooker: Sendable {
       status.modified == entry.modified, !options.comparesChangeTime || status.changed == entry.changed,
       !options.comparesInode || status.inode == entry.sourceInode, status.size == entry.size,
       status.permissions == entry.permissions, status.user == entry.owner.user,
-      status.group == entry.owner.group, status.linkCount == entry.linkCount, base.showsChanges(entry)
+      status.group == entry.owner.group, status.linkCount == entry.linkCount, !entry.isIncomplete,
+      base.showsChanges(entry)
     else { return false }
     return base.isStored(entry)
   }

@@ -1,54 +1,100 @@
 internal import Platform
-internal import RepositoryStore
 
-/// What to back up, as a tree of names from `/`: sources, and the way to them.
-package final class SourcePlan {
-  /// All below here belongs to the snapshot.
-  package private(set) var isSource = false
-  package private(set) var children: [[UInt8]: SourcePlan] = [:]
-  /// Absolute paths of the sources, sorted.
-  package private(set) var paths: [[UInt8]] = []
+/// A directory on the way from `/` to sources, or a source itself: a stretch of the sorted list of all of them.
+package struct SourcePlan: Sendable {
+  private let list: PathList
+  private let range: Range<Int>
+  /// The length of this directory's path.
+  private let length: Int
 
-  private init() {}
+  /// The root of what is to be backed up. The list is sorted.
+  init(_ list: PathList) { self.init(list, 0..<list.count, length: 0) }
 
-  /// From paths as the user gave them. The last component of a path is not followed when it is a symbolic link; a
-  /// slash behind it asks for following.
-  package init(_ given: [String]) throws {
-    for path in given {
-      let absolute = try Self.resolve(path)
-      paths.append(absolute)
-      var node = self
-      for part in absolute.split(separator: 0x2F) {
-        let next = node.children[Array(part)] ?? SourcePlan()
-        node.children[Array(part)] = next
-        node = next
-      }
-      node.isSource = true
-    }
-    paths.sort { $0.precedes($1) }
+  private init(_ list: PathList, _ range: Range<Int>, length: Int) {
+    self.list = list
+    self.range = range
+    self.length = length
   }
 
-  package var sortedNames: [[UInt8]] { children.keys.sorted { $0.precedes($1) } }
+  package var isEmpty: Bool { range.isEmpty }
+  package var count: Int { range.count }
 
-  private static func resolve(_ path: String) throws -> [UInt8] {
-    func real(_ path: String) throws -> String {
-      guard let real = System.realPath(path) else {
-        throw YesterError(.failed, "\(path) is not there", advice: "Check the path; nothing was backed up.")
-      }
-      return real
+  /// All below here belongs to the snapshot.
+  package var isSource: Bool { !range.isEmpty && list[range.lowerBound].count == length }
+
+  /// What is wanted of this directory, which is no source.
+  var names: NameList {
+    var names = NameList()
+    var place = range.lowerBound
+    while place < range.upperBound {
+      let name = name(place)
+      names.append(name)
+      place = end(of: name, from: place)
     }
-    guard !path.isEmpty else { throw YesterError(.usage, "An empty path cannot be backed up") }
-    if path.hasSuffix("/") || path.hasSuffix("/.") || path.hasSuffix("/..") || path == "." || path == ".." {
-      return try real(path).pathBytes
+    return names
+  }
+
+  /// What is wanted of the name in this directory; nil for nothing.
+  func child(_ name: [UInt8]) -> SourcePlan? {
+    let first = first(in: range) { !$0.lexicographicallyPrecedes(name) }
+    guard first < range.upperBound, self.name(first).elementsEqual(name) else { return nil }
+    return SourcePlan(list, first..<end(of: name[...], from: first), length: nameStart + name.count)
+  }
+
+  /// Whether a path, without a slash in front, is a source, lies in one, or is on the way to one.
+  func reaches(_ path: [UInt8]) -> Bool {
+    var node = self
+    for name in path.split(separator: 0x2F) {
+      if node.isSource { return true }
+      guard let next = node.child(Array(name)) else { return false }
+      node = next
     }
-    let slash = path.lastIndex(of: "/")
-    let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
-    let above = try real(parent)
-    let full = (above == "/" ? "" : above) + "/" + name
-    guard (try? FileStatus(of: full, following: false)) != nil else {
-      throw YesterError(.failed, "\(path) is not there", advice: "Check the path; nothing was backed up.")
+    return true
+  }
+
+  /// The sources, as absolute paths.
+  func forEachSource(_ body: ([UInt8]) -> Void) {
+    for place in range { body([0x2F] + list[place]) }
+  }
+
+  /// The sources as a record names them: where there are more than `countMax`, the directory that all of them are in.
+  func summary(countMax: Int = 1000) -> [[UInt8]] {
+    guard range.count > countMax else {
+      return range.map { [0x2F] + list[$0] }
     }
-    return full.pathBytes
+    var node = self
+    var path: [UInt8] = []
+    while !node.isSource, !node.isEmpty,
+      node.end(of: node.name(node.range.lowerBound), from: node.range.lowerBound)
+        == node.range.upperBound, let below = node.child(Array(node.name(node.range.lowerBound)))
+    {
+      path.append(0x2F)
+      path.append(contentsOf: node.name(node.range.lowerBound))
+      node = below
+    }
+    return [path.isEmpty ? [0x2F] : path]
+  }
+
+  private var nameStart: Int { length == 0 ? 0 : length + 1 }
+
+  /// The part of a path that names something in this directory.
+  private func name(_ place: Int) -> ArraySlice<UInt8> {
+    list[place].dropFirst(nameStart).prefix { $0 != 0x2F }
+  }
+
+  /// Behind the last path with that name in this directory.
+  private func end(of name: ArraySlice<UInt8>, from place: Int) -> Int {
+    first(in: place..<range.upperBound) { name.lexicographicallyPrecedes($0) }
+  }
+
+  /// The first place whose name fulfils a condition that holds for all behind it as well.
+  private func first(in places: Range<Int>, where isMet: (ArraySlice<UInt8>) -> Bool) -> Int {
+    var low = places.lowerBound
+    var high = places.upperBound
+    while low < high {
+      let middle = (low + high) / 2
+      if isMet(name(middle)) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

@@ -86,12 +86,20 @@ final class SourceReader {
     _ file: Descriptor, _ status: FileStatus, _ request: FileRequest, _ target: FileIngest.Target?,
     _ problems: inout [PathProblem]
   ) throws -> Entry {
+    let known = problems.count
     let attributes = try Attributes.read(request.path, &problems) { () throws(Errno) in
-      try ExtendedAttributes.read(file)
+      try ExtendedAttributes.readEach(file)
     }
+    // Then the next run must not take the file over as it is.
+    let isIncomplete = problems.count > known
     guard let ingest, let target else {
       return maker.entry(
         request.name, status, .file(size: status.size, content: .empty), attributes: attributes)
+    }
+    func entry(_ status: FileStatus, _ body: EntryBody) -> Entry {
+      var entry = maker.entry(request.name, status, body, attributes: attributes)
+      entry.isIncomplete = isIncomplete
+      return entry
     }
     var before = status
     var attempt = 1
@@ -101,7 +109,7 @@ final class SourceReader {
       // A change that comes while a small file is read changes its times to now; what is stored has the old ones, so
       // that the next run reads it again. Only where the clock may be too coarse for that need it be looked at twice.
       let isSettled = before.changed.seconds < Timestamp.now().seconds - Self.settledSeconds
-      if result.isOneRead && isSettled { return maker.entry(request.name, before, body, attributes: attributes) }
+      if result.isOneRead && isSettled { return entry(before, body) }
       let after = try file.status()
       let isStable = after.size == before.size && after.modified == before.modified && result.size == before.size
       if isStable || attempt == 2 {
@@ -109,7 +117,7 @@ final class SourceReader {
           problems.append(
             PathProblem(.changed, request.path, "it changed while it was read; what is stored may be a mixture"))
         }
-        return maker.entry(request.name, after, body, attributes: attributes)
+        return entry(after, body)
       }
       before = after
       attempt += 1
@@ -122,30 +130,14 @@ extension Errno {
   var isOfProcess: Bool { [EMFILE, ENFILE, ENOMEM].contains(rawValue) }
 }
 
-/// Extended attributes as a snapshot stores them.
-enum Attributes {
-  /// None, and a problem, where they cannot be read or are too large; only a file that is gone throws.
-  static func read(
-    _ path: [UInt8], _ problems: inout [PathProblem], _ read: () throws(Errno) -> [ExtendedAttribute]
-  ) throws(Errno) -> [ExtendedAttribute] {
-    let attributes: [ExtendedAttribute]
-    do throws(Errno) { attributes = try read() } catch {
-      if error == .notFound { throw error }
-      problems.append(PathProblem(.metadata, path, "its extended attributes cannot be read: \(error)"))
-      return []
-    }
-    if attributes.reduce(0, { $0 + $1.name.count + $1.value.count }) > Limits.attributesSizeMax {
-      problems.append(PathProblem(.metadata, path, "its extended attributes are larger than 4 MiB and were left out"))
-      return []
-    }
-    return attributes
-  }
-}
-
 extension PathProblem {
-  /// That something failed for one path.
-  static func of(_ error: Errno, doing: String, _ path: [UInt8]) -> PathProblem {
-    error == .notFound
-      ? PathProblem(.vanished, path, "it is gone") : PathProblem(.unreadable, path, "\(doing) failed: \(error)")
+  /// That something failed for one path. A source itself that is gone is missing, not just gone before its turn came.
+  static func of(_ error: Errno, doing: String, _ path: [UInt8], isSource: Bool = false) -> PathProblem {
+    switch (error, isSource) {
+    case (.notFound, false): PathProblem(.vanished, path, "it is gone")
+    case (.notFound, true): PathProblem(.missing, path, "it is not there")
+    case (_, false): PathProblem(.unreadable, path, "\(doing) failed: \(error)")
+    case (_, true): PathProblem(.missing, path, "\(doing) failed: \(error)")
+    }
   }
 }

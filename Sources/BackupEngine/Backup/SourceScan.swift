@@ -5,7 +5,7 @@ internal import Platform
 /// backups take the numbers of the one before. What cannot be looked at is passed over: the backup itself names it.
 enum SourceScan {
   /// Ends early when `done` is raised or the run is stopped; then no totals are set.
-  static func start(_ paths: [[UInt8]], _ options: BackupOptions, _ progress: RunProgress, done: CancellationFlag) {
+  static func start(_ plan: SourcePlan, _ options: BackupOptions, _ progress: RunProgress, done: CancellationFlag) {
     _ = Worker(ifThereIsRoom: "yester-scan") {
       var entries: UInt64 = 0
       var bytes: UInt64 = 0
@@ -13,17 +13,17 @@ enum SourceScan {
         entries += 1
         if status.isRegular { bytes += min(status.size, status.blocks * 512) }
       }
-      let mounts = MountTable()
+      let mounts = MountTable(repository: options.forbidden.first)
       // Only directories wait here: a directory of a million files must not fill the memory.
       var open: [[UInt8]] = []
-      for path in paths {
-        guard let status = try? FileStatus(of: path) else { continue }
+      plan.forEachSource { path in
+        guard !done.isRaised, let status = try? FileStatus(of: path) else { return }
         if status.isDirectory { open.append(path) } else { count(status) }
       }
       while let path = open.popLast() {
         if done.isRaised || progress.stop.isRaised { return }
         guard let directory = try? Descriptor.open(path, Descriptor.directoryFlags),
-          let status = try? directory.status(), mounts.virtualType(status.device) == nil
+          let status = try? directory.status(), !mounts.isSkipped(status.device)
         else { continue }
         count(status)
         let prefix = path == [0x2F] ? path : path + [0x2F]

@@ -47,7 +47,7 @@ final class TreeBuilder {
   private let reads: FileReads?
   private let links: LinkTable
   private let progress: RunProgress
-  private let report: (PathProblem) -> Void
+  private let report: (PathProblem) throws -> Void
   private var steps: [Step] = []
   private var next = 0
   /// Bytes of the paths in steps that were not taken yet.
@@ -55,10 +55,14 @@ final class TreeBuilder {
   private var stack: [Frame] = []
   private var root: Entry?
   private(set) var counts = SnapshotCounts()
+  /// Something of a source is in the tree, though perhaps nothing but a directory that could not be read.
+  private(set) var hasEntries = false
+  /// Something is in the tree that could be read.
+  private(set) var hasContent = false
 
   init(
     _ writer: TreeWriter, _ reads: FileReads?, _ links: LinkTable, progress: RunProgress,
-    report: @escaping (PathProblem) -> Void
+    report: @escaping (PathProblem) throws -> Void
   ) {
     self.writer = writer
     self.reads = reads
@@ -121,7 +125,7 @@ final class TreeBuilder {
       match(base)
       try finish(result, name, path, base)
     case .lost(let base): match(base)
-    case .problem(let problem): note(problem)
+    case .problem(let problem): try note(problem)
     }
   }
 
@@ -130,7 +134,7 @@ final class TreeBuilder {
   }
 
   private func finish(_ result: FileResult, _ name: [UInt8], _ path: [UInt8], _ base: SnapshotNode?) throws {
-    for problem in result.problems { note(problem) }
+    for problem in result.problems { try note(problem) }
     switch result.outcome {
     case .entry(let entry): try store(entry, base)
     case .linked(let file): try storeLink(file, name, path, base, isReported: !result.problems.isEmpty)
@@ -145,16 +149,19 @@ final class TreeBuilder {
     _ file: LinkReference, _ name: [UInt8], _ path: [UInt8], _ base: SnapshotNode?, isReported: Bool = false
   ) throws {
     if let entry = links.meet(file, name: name, base: base?.entry) { return try store(entry, base) }
-    if !isReported { note(PathProblem(.unreadable, path, "it cannot be read, as under another of its names")) }
+    if !isReported { try note(PathProblem(.unreadable, path, "it cannot be read, as under another of its names")) }
   }
 
   /// Reports a problem; where something is missing now, the directory says so.
-  func note(_ problem: PathProblem) {
-    if problem.kind == .unreadable {
+  func note(_ problem: PathProblem) throws {
+    switch problem.kind {
+    case .unreadable, .missing:
       if !stack.isEmpty { stack[stack.count - 1].entry.isIncomplete = true }
       counts.unreadable += 1
+    case .metadata: counts.unreadable += 1
+    case .damaged, .changed, .vanished, .skipped, .remark: break
     }
-    report(problem)
+    try report(problem)
   }
 
   private func leave(_ isIncomplete: Bool) throws {
@@ -166,11 +173,17 @@ final class TreeBuilder {
     if let base = frame.base, base.entry.isDirectory { counts.deleted += base.entry.below - frame.matched }
     count(frame.entry, frame.base)
     counts.directories += 1
+    if !frame.entry.isPartial {
+      hasEntries = true
+      if below > 0 || !frame.entry.isIncomplete { hasContent = true }
+    }
     if stack.isEmpty { root = frame.entry } else { try stack[stack.count - 1].listing.append(frame.entry, writer) }
   }
 
   private func store(_ entry: Entry, _ base: SnapshotNode?) throws {
     if let base, base.entry.isDirectory { counts.deleted += base.entry.below }
+    hasEntries = true
+    hasContent = true
     count(entry, base)
     switch entry.body {
     case .file(let size, _):

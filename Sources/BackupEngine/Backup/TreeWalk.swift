@@ -66,8 +66,8 @@ final class TreeWalk {
   func run(_ plan: SourcePlan) throws -> Entry {
     ahead.start(threads: lookers)
     defer { ahead.close() }
-    let root = try Descriptor.open("/", Descriptor.directoryFlags)
     let planBelow = plan.isSource ? nil : plan
+    let root = try Descriptor.open("/", Self.flags(planBelow))
     try enter([], look(into: root, planBelow, base?.reader.root), base?.reader.root, planBelow)
     while let top = stack.indices.last {
       if stack[top].next < stack[top].look.names.count {
@@ -83,11 +83,16 @@ final class TreeWalk {
 
   // MARK: Directories
 
+  /// A directory on the way to sources need not be readable.
+  private static func flags(_ plan: SourcePlan?) -> CInt {
+    plan == nil ? Descriptor.directoryFlags : Descriptor.passageFlags
+  }
+
   /// Looks into the directory that has the path at hand.
   private func look(
     into directory: Descriptor, _ plan: SourcePlan?, _ base: SnapshotNode?
   ) throws(Errno) -> DirectoryLook {
-    if let plan { return try looker.look(into: directory, path: path, only: plan.sortedNames) }
+    if let plan { return try looker.look(into: directory, path: path, only: plan.names) }
     let above = stack.last.flatMap { $0.plan == nil ? $0.look.status : nil }
     var look = try looker.look(into: directory, path: path, above: above, base: base)
     ahead.announce(&look, path: path)
@@ -142,9 +147,10 @@ final class TreeWalk {
 
   /// Opens a directory again that was closed to save descriptors, by way of `..`, and makes sure that it is the same.
   private func reopen(below frame: Frame) throws {
+    let flags = Self.flags(stack[stack.count - 1].plan)
     let expected = stack[stack.count - 1].look.status
     guard let child = frame.look.directory.descriptor,
-      let directory = try? Descriptor.open("..", at: child, Descriptor.directoryFlags),
+      let directory = try? Descriptor.open("..", at: child, flags),
       let status = try? directory.status(), status.inode == expected.inode, status.device == expected.device
     else {
       throw YesterError(
@@ -161,9 +167,7 @@ final class TreeWalk {
     guard let directory = stack[top].look.directory.descriptor else {
       preconditionFailure("the top directory is open")
     }
-    let planBelow = stack[top].plan.flatMap { plan in
-      plan.children[stack[top].look.names[place]].flatMap { $0.isSource ? nil : $0 }
-    }
+    let planBelow = stack[top].plan?.child(stack[top].look.names[place]).flatMap { $0.isSource ? nil : $0 }
     var seen = self.look(at: place, directory, planBelow)
     // What could not be looked at a while ago may be gone, or there again.
     if case .failed = seen.finding { seen = lookAgain(seen.name, directory, planBelow) }
@@ -229,7 +233,7 @@ final class TreeWalk {
     }
     let look: DirectoryLook
     do throws(Errno) {
-      let child = try SourceReader.open(seen.name, parent, Descriptor.directoryFlags)
+      let child = try SourceReader.open(seen.name, parent, Self.flags(plan))
       look = try self.look(into: child, plan, seen.base)
     } catch {
       return try visit(closed: seen, error, parent, plan)
@@ -265,8 +269,9 @@ final class TreeWalk {
       try problem(error, doing: "looking at it", nil)
       return false
     }
-    try builder.take(.problem(PathProblem(.unreadable, path, "opening the directory failed: \(reason)")))
-    let entry = maker.entry(seen.name, status, .directory(below: 0, listing: .zero), attributes: [])
+    try builder.take(.problem(.of(reason, doing: "opening the directory", path, isSource: isAtSource)))
+    var entry = maker.entry(seen.name, status, .directory(below: 0, listing: .zero), attributes: [])
+    entry.isPartial = plan != nil
     try builder.take(.enter(entry, base: seen.base))
     try builder.take(.leave(isIncomplete: true))
     return false
@@ -300,8 +305,11 @@ final class TreeWalk {
 
   private func problem(_ error: Errno, doing: String, _ base: SnapshotNode?) throws {
     if let base { try builder.take(.lost(base: base)) }
-    try builder.take(.problem(.of(error, doing: doing, path)))
+    try builder.take(.problem(.of(error, doing: doing, path, isSource: isAtSource)))
   }
+
+  /// Whether what is at hand is a source itself, or on the way to one.
+  private var isAtSource: Bool { stack.last?.plan != nil }
 }
 
 /// A path for people: bytes that are not UTF-8 or would upset a terminal come out escaped.

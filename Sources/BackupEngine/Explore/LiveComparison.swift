@@ -24,6 +24,8 @@ package final class LiveComparison {
     let path: [UInt8]
     /// Only what is in the snapshot counts.
     let ignoresAdded: Bool
+    /// It is only the way to what was backed up: its names were not listed.
+    let isPassage: Bool
   }
 
   private static let openDirectoriesMax = 256
@@ -33,12 +35,12 @@ package final class LiveComparison {
   private let content: LiveContent
   private let excludes: ExcludeRules
   private let forbidden: Set<FileIdentity>
-  private let mounts = MountTable()
+  private let mounts: MountTable
   private let onProblem: (PathProblem) -> Void
   private var counts = DifferenceCounts()
   private var stack: [Frame] = []
 
-  /// `forbidden` are directories that never count. What cannot be read goes to `problem`.
+  /// `forbidden` are directories that never count, the repository first. What cannot be read goes to `problem`.
   package init(
     _ place: SnapshotPlace,
     forbidden: [String],
@@ -48,6 +50,7 @@ package final class LiveComparison {
     self.place = place
     self.stop = stop
     onProblem = problem
+    mounts = MountTable(repository: forbidden.first)
     let snapshot = place.reader.snapshot
     content = LiveContent(FileContentReader(tree: place.reader.tree, keySet: snapshot.keySet))
     // They were good when the snapshot was made.
@@ -66,7 +69,7 @@ package final class LiveComparison {
     let parent: Descriptor
     let status: FileStatus
     do throws(Errno) {
-      parent = try Descriptor.open(slash == 0 ? [0x2F] : Array(live[..<slash]), Descriptor.directoryFlags)
+      parent = try Descriptor.open(slash == 0 ? [0x2F] : Array(live[..<slash]), Descriptor.passageFlags)
       status = try FileStatus(of: name, at: parent)
     } catch { throw YesterError.system("Looking at", printable(Array(live.dropFirst())), error) }
     try compare(place.node.entry, status, name, in: parent, aboveDevice: status.device, path: [], report)
@@ -82,7 +85,8 @@ package final class LiveComparison {
     let done = stack.removeLast()
     guard let above = stack.last, above.isLive, above.directory == nil, let below = done.directory else { return }
     do throws(Errno) {
-      stack[stack.count - 1].directory = try Descriptor.open("..", at: below, Descriptor.directoryFlags)
+      let flags = above.isPassage ? Descriptor.passageFlags : Descriptor.directoryFlags
+      stack[stack.count - 1].directory = try Descriptor.open("..", at: below, flags)
     } catch { throw YesterError.system("Going back to", printable(place.path(of: above.path)), error) }
   }
 
@@ -101,8 +105,8 @@ package final class LiveComparison {
     stack[stack.count - 1].cursor?.advance()
     let path = SnapshotComparison.join(top.path, stored.name)
     var status: FileStatus?
-    if let directory = top.directory, stored.name == live {
-      stack[stack.count - 1].next += 1
+    if stored.name == live { stack[stack.count - 1].next += 1 }
+    if let directory = top.directory, top.isPassage || stored.name == live {
       do throws(Errno) { status = try FileStatus(of: stored.name, at: directory) } catch {
         if error != .notFound {
           problem(path, "looking at it", error)
@@ -156,8 +160,7 @@ package final class LiveComparison {
   /// Whether a directory never is part of a snapshot.
   private func isOutside(_ status: FileStatus) -> Bool {
     status.isDirectory
-      && (mounts.virtualType(status.device) != nil
-        || forbidden.contains(FileIdentity(status)))
+      && (mounts.isSkipped(status.device) || forbidden.contains(FileIdentity(status)))
   }
 
   /// A name that both have.
@@ -189,7 +192,7 @@ package final class LiveComparison {
     let isLeftOut =
       stored.isDirectory && stored.below == 0 && (isOutside(status) || status.device != aboveDevice)
     guard !isLeftOut else { return }
-    let live = status.isDirectory ? open(name, directory, path) : nil
+    let live = status.isDirectory ? open(name, directory, path, isPassage: stored.isPartial) : nil
     // What is in a directory that cannot be read is neither there nor gone.
     if status.isDirectory && live == nil { return }
     try push(stored: stored, live: live, device: status.device, path: path)
@@ -226,8 +229,12 @@ package final class LiveComparison {
 
   // MARK: Directories
 
-  private func open(_ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]) -> (Descriptor, NameList)? {
+  /// `isPassage`: it may be one that the user may not list, and need not.
+  private func open(
+    _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8], isPassage: Bool = false
+  ) -> (Descriptor, NameList)? {
     do throws(Errno) {
+      if isPassage { return (try Descriptor.open(name, at: directory, Descriptor.passageFlags), NameList()) }
       let opened = try Descriptor.open(name, at: directory, Descriptor.directoryFlags)
       return (opened, try NameList(opened))
     } catch {
@@ -266,7 +273,8 @@ package final class LiveComparison {
         names: live?.1 ?? NameList(),
         device: device,
         path: path,
-        ignoresAdded: ignoresAdded
+        ignoresAdded: ignoresAdded,
+        isPassage: stored?.isPartial ?? false
       )
     )
   }

@@ -78,9 +78,10 @@ final class EntryWriter {
         try file.setOwner(user: entry.owner.user, group: entry.owner.group)
       }
     }
-    let present = (try? ExtendedAttributes.read(file)) ?? []
-    for old in present where !entry.attributes.contains(where: { $0.name == old.name }) {
-      try? ExtendedAttributes.remove(old.name, file)
+    let reading = try? ExtendedAttributes.readEach(file)
+    let present = reading?.attributes ?? []
+    for old in reading?.names ?? [] where !entry.attributes.contains(where: { $0.name == old }) {
+      try? ExtendedAttributes.remove(old, file)
     }
     for attribute in entry.attributes where !present.contains(attribute) {
       trying(.attributes, &reasons) { () throws(Errno) in try ExtendedAttributes.set(attribute, file) }
@@ -129,9 +130,10 @@ final class EntryWriter {
   private func setAttributes(
     _ entry: Entry, _ name: [UInt8], _ directory: Descriptor, _ reasons: inout [RestoreLosses.Kind: Errno]
   ) {
-    let present = (try? ExtendedAttributes.read(name, at: directory)) ?? []
-    for old in present where !entry.attributes.contains(where: { $0.name == old.name }) {
-      try? ExtendedAttributes.remove(old.name, name, at: directory)
+    let reading = try? ExtendedAttributes.readEach(name, at: directory)
+    let present = reading?.attributes ?? []
+    for old in reading?.names ?? [] where !entry.attributes.contains(where: { $0.name == old }) {
+      try? ExtendedAttributes.remove(old, name, at: directory)
     }
     for attribute in entry.attributes where !present.contains(attribute) {
       trying(.attributes, &reasons) { () throws(Errno) in

@@ -15,7 +15,7 @@ final class LiveTree {
     last = ([], root)
   }
 
-  /// The directory at a relative path.
+  /// The directory at a relative path, which need not be readable: for looking and opening below it only.
   func directory(_ path: [UInt8]) throws(Errno) -> Descriptor {
     if path == last.path { return last.directory }
     var directory = root
@@ -26,7 +26,7 @@ final class LiveTree {
       rest = path[(last.path.count + 1)...]
     }
     for name in rest.split(separator: 0x2F) {
-      directory = try Descriptor.open(Array(name), at: directory, Descriptor.directoryFlags)
+      directory = try Descriptor.open(Array(name), at: directory, Descriptor.passageFlags)
     }
     last = (path, directory)
     return directory

@@ -38,7 +38,7 @@ package enum Restore {
     }
     do {
       try Directory.makeAll(destination, mode: 0o755)
-      let directory = try Descriptor.open(destination, Descriptor.directoryFlags & ~Descriptor.noFollow)
+      let directory = try open(destination, isListed: options.deletes)
       let planner = RestorePlanner(
         reader, deletes: options.deletes, protecting: options.protected, progress: progress)
       let plan =
@@ -47,6 +47,16 @@ package enum Restore {
         : try planner.run(single: node, named: node.entry.name, in: directory)
       return Prepared(plan: plan, reader: reader, destination: directory)
     } catch let error as Errno { throw YesterError.system("Restoring to", destination, error) }
+  }
+
+  /// The destination may be one that the user may pass through and not list, unless something is to be deleted there.
+  private static func open(_ destination: String, isListed: Bool) throws(Errno) -> Descriptor {
+    do throws(Errno) {
+      return try Descriptor.open(destination, Descriptor.directoryFlags & ~Descriptor.noFollow)
+    } catch {
+      guard error == .denied, !isListed else { throw error }
+      return try Descriptor.open(destination, Descriptor.passageFlags & ~Descriptor.noFollow)
+    }
   }
 
   /// Plans to bring one live path back: exactly that, and nothing beside it.

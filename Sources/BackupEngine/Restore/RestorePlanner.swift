@@ -75,7 +75,8 @@ final class RestorePlanner {
       }
       stack.removeLast()
       if stack.last != nil, stack[stack.count - 1].open == nil {
-        stack[stack.count - 1].open = try Descriptor.open("..", at: top.directory, Descriptor.directoryFlags)
+        let flags = Self.flags(stack[stack.count - 1].node.entry)
+        stack[stack.count - 1].open = try Descriptor.open("..", at: top.directory, flags)
       }
     }
     return plan
@@ -106,6 +107,11 @@ final class RestorePlanner {
     return plan
   }
 
+  /// How a directory is opened that is there already: what is only on the way to others need not be readable.
+  private static func flags(_ entry: Entry) -> CInt {
+    entry.isPartial ? Descriptor.passageFlags : Descriptor.directoryFlags
+  }
+
   /// Plans one child; a directory that is there already is returned, to be gone into.
   private func visit(_ child: SnapshotNode, _ above: Frame) throws -> Frame? {
     let entry = child.entry
@@ -134,7 +140,7 @@ final class RestorePlanner {
       // An empty directory in the snapshot says nothing of a file system that is mounted there.
       if status.device != above.device && entry.below == 0 { return keep(path, "another file system is mounted there") }
       return Frame(
-        node: child, open: try Descriptor.open(entry.name, at: above.directory, Descriptor.directoryFlags),
+        node: child, open: try Descriptor.open(entry.name, at: above.directory, Self.flags(entry)),
         device: status.device, path: path, needsMetadata: !entry.isPartial)
     }
     if let reason = try reasonToReplace(child, status, above.directory) {

@@ -25,7 +25,9 @@ package enum Rollback {
     let name = Array(absolute[(slash + 1)...])
     let above = Array(absolute[..<slash])
     do {
-      let parent = try Descriptor.open(above.isEmpty ? [0x2F] : above, Descriptor.directoryFlags)
+      // One may have no right to list the directory that one's own lies in.
+      let flags = Descriptor.passageFlags & ~Descriptor.noFollow
+      let parent = try Descriptor.open(above.isEmpty ? [0x2F] : above, flags)
       var options = Restore.Options()
       options.deletes = true
       options.protected = protecting

@@ -28,7 +28,8 @@ struct BackupCommand: ParsableCommand {
     commandName: "backup", abstract: "Make a snapshot of files and directories.")
 
   @Argument(help: ArgumentHelp("What to back up.", valueName: "path"), completion: .file())
-  var paths: [String]
+  var paths: [String] = []
+  @OptionGroup(title: "Where it comes from") var sources: SourceOptions
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
@@ -71,6 +72,7 @@ struct BackupCommand: ParsableCommand {
   enum VerifyMethod: String, ExpressibleByArgument, CaseIterable { case mount }
 
   func validate() throws {
+    try sources.validate(paths)
     guard compression.map(Zstd.levels.contains) ?? true else { throw ValidationError("--compression takes 1 to 19.") }
     guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
       throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
@@ -88,7 +90,7 @@ struct BackupCommand: ParsableCommand {
       cacheSize: 32 << 20, uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
-    options.sources = paths
+    try sources.apply(paths, to: &options)
     options.type = type
     options.comparesChangeTime = !ignoreCtime
     options.comparesInode = !ignoreInode
@@ -121,12 +123,7 @@ struct BackupCommand: ParsableCommand {
         .damaged, "The snapshot \(result.record.name) did not pass its verification (see above)",
         advice: "Run \"yester verify\"; the snapshot is kept, but not marked as verified.")
     }
-    if result.problems > 0 {
-      throw YesterError(
-        .incomplete,
-        "\(result.problems) \(result.problems == 1 ? "file" : "files") could not be read properly (named above)",
-        advice: "The snapshot holds everything else.")
-    }
+    if result.problems > 0 { throw SourceOptions.incomplete(result) }
   }
 
   /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
@@ -176,6 +173,7 @@ struct BackupCommand: ParsableCommand {
       json.field("id", optional: result.id?.hex)
       json.field("seconds", seconds)
       json.field("problems", result.problems)
+      json.field("missing_sources", result.missingSources)
       SnapshotJSON.fields(result.record, &json)
       json.endObject()
     }
