@@ -37,6 +37,14 @@ const int yl_fadv_sequential = POSIX_FADV_SEQUENTIAL, yl_fadv_dontneed = POSIX_F
           yl_fadv_noreuse = POSIX_FADV_NOREUSE;
 
 static inline int result(long r) { return r < 0 ? -errno : (int)r; }
+
+int yl_pipe(int *reading, int *writing) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  *reading = ends[0];
+  *writing = ends[1];
+  return 0;
+}
 static inline long longResult(long r) { return r < 0 ? -(long)errno : r; }
 
 int yl_statx(int dirfd, const char *path, int flags, struct yl_stat *out) {

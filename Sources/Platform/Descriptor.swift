@@ -21,6 +21,13 @@ package final class Descriptor: Sendable {
     try open(path.pathBytes, at: directory, flags, mode: mode)
   }
 
+  /// A pipe, of which no other program inherits an end.
+  package static func pipe() throws(Errno) -> (reading: Descriptor, writing: Descriptor) {
+    var ends: (CInt, CInt) = (-1, -1)
+    try Errno.check(yl_pipe(&ends.0, &ends.1))
+    return (Descriptor(owning: ends.0), Descriptor(owning: ends.1))
+  }
+
   /// A second descriptor of standard input.
   package static func standardInput() throws(Errno) -> Descriptor {
     Descriptor(owning: try posix(fcntl(0, F_DUPFD_CLOEXEC, 3)))

@@ -68,11 +68,14 @@ def start(command, **options):
     return subprocess.Popen([part if isinstance(part, bytes) else str(part) for part in command], **options)
 
 
-def run(command, timeout=TIMEOUT, **options):
-    """Run a program to its end. It is killed when it takes too long, and that is an error."""
+def run(command, timeout=TIMEOUT, input=None, **options):
+    """Run a program to its end, with `input` (bytes) coming through a pipe. It is killed when it takes too long, and
+    that is an error."""
+    if input is not None:
+        options["stdin"] = subprocess.PIPE
     process = start(command, start_new_session=True, **options)
     try:
-        out, err = process.communicate(timeout=timeout)
+        out, err = process.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)

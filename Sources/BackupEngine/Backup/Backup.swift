@@ -22,13 +22,13 @@ package enum Backup {
     _ repository: Repository, _ options: BackupOptions, progress: RunProgress,
     report: @escaping (PathProblem) -> Void
   ) throws -> Result {
-    guard !options.sources.isEmpty || options.sourceList != nil else {
+    guard !options.sources.isEmpty || options.sourceList != nil || options.streamedFile != nil else {
       throw YesterError(.usage, "There is nothing to back up", advice: "Name at least one path.")
     }
     let problems = ProblemCounter(isStrict: options.isStrict, report)
     let plan = try SourcePlan(options) { try problems.take($0) }
-    guard !plan.isEmpty else { throw problems.nothing(isExcluded: false) }
-    let sources = plan.summary()
+    guard !plan.isEmpty || options.streamedFile != nil else { throw problems.nothing(isExcluded: false) }
+    let sources = options.streamedFile.map { [[0x2F] + $0.path] } ?? plan.summary()
     try repository.requireCurrentKeys()
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
@@ -41,7 +41,9 @@ package enum Backup {
     }
     let scanIsOver = CancellationFlag()
     defer { scanIsOver.raise() }
-    if base == nil && options.showsProgress { SourceScan.start(plan, options, progress, done: scanIsOver) }
+    if base == nil && options.showsProgress && !plan.isEmpty {
+      SourceScan.start(plan, options, progress, done: scanIsOver)
+    }
     let start = Timestamp.now()
     let work = try Work(repository, options, base, plan, progress, problems)
     var record = try work.run()
@@ -124,6 +126,8 @@ package enum Backup {
     private let links: LinkTable
     private let walk: TreeWalk
     private let builder: TreeBuilder
+    private let ingest: @Sendable () -> FileIngest
+    private var streamed: StreamedTree?
     private let bytesRead = Counter()
     private let problems: ProblemCounter
     /// Nobody wants any more what is still being read.
@@ -145,20 +149,23 @@ package enum Backup {
       self.links = links
       let bytesRead = bytesRead
       let isGivenUp = isGivenUp
+      let ingest: @Sendable () -> FileIngest = {
+        FileIngest(
+          keySet, isStopped: { progress.stop.isRaised || isGivenUp.isRaised },
+          didRead: {
+            bytesRead.add(UInt64($0))
+            progress.add(bytes: UInt64($0))
+          })
+      }
+      self.ingest = ingest
       let reads = chunks.map { chunks in
-        FileReads(chunks, workers: settings.workers, recorder) {
-          let ingest = FileIngest(
-            keySet, isStopped: { progress.stop.isRaised || isGivenUp.isRaised },
-            didRead: {
-              bytesRead.add(UInt64($0))
-              progress.add(bytes: UInt64($0))
-            })
-          return SourceReader(ingest, links)
-        }
+        FileReads(chunks, workers: settings.workers, recorder) { SourceReader(ingest(), links) }
       }
       builder = TreeBuilder(TreeWriter(ChunkNamer(keySet), Sink(chunks, recorder)), reads, links, progress: progress) {
         try problems.take($0)
       }
+      let builder = builder
+      streamed = options.streamedFile.map { StreamedTree($0, builder, base: base) }
       walk = TreeWalk(
         options, looker: SourceLooker(options, base: base, repository: repository.store.location), builder: builder,
         reads: reads,
@@ -179,13 +186,19 @@ package enum Backup {
         repository, path: LocalListings.path(repository, host: options.host, plan: options.plan))
     }
 
+    private func tree() throws -> Entry {
+      guard var streamed else { return try walk.run(plan) }
+      guard let chunks else { throw YesterError(.usage, "A dry run cannot look at what comes through a stream") }
+      return try streamed.run(chunks, recorder, ingest: ingest)
+    }
+
     func run() throws -> SnapshotRecord {
       defer {
         isGivenUp.raise()
         chunks?.close()
       }
       let root: Entry
-      do { root = try walk.run(plan) } catch let stopped as Stopped {
+      do { root = try tree() } catch let stopped as Stopped {
         try? chunks?.flush()
         throw stopped
       } catch let error as Errno {

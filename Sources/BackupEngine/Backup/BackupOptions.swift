@@ -6,6 +6,8 @@ package struct BackupOptions: Sendable {
   package var sources: [String] = []
   /// More of them.
   package var sourceList: PathStream?
+  /// In place of all sources: a file whose content comes through a stream.
+  package var streamedFile: StreamedFile?
   package var host = System.hostName
   package var plan = "default"
   package var kind = SnapshotKind.daily

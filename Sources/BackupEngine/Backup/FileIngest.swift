@@ -56,6 +56,17 @@ final class FileIngest {
     return try storePieces(file, size, mayHaveHoles: mayHaveHoles, target)
   }
 
+  /// Stores what comes, to its end.
+  func store(_ stream: any ByteStream, to target: Target) throws -> Result {
+    var list = PieceList(TreeWriter(namer, target.sink))
+    fileHash.start()
+    let size = try storeData(0, Limits.fileSizeMax, isHashed: true, target.lane, &list) { piece, _ in
+      try stream.read(into: piece)
+    }
+    let content = size == 0 ? .empty : try list.finish(fileHash.finish())
+    return Result(size: size, content: content, isOneRead: false)
+  }
+
   private func storeWhole(_ file: Descriptor, _ size: Int, _ lane: ChunkLane) throws -> Result {
     let room = try lane.room(size)
     let got = try pages.read(file, into: room, at: 0)
@@ -88,7 +99,9 @@ final class FileIngest {
         if offset == size { break }
       }
       let end = mayHaveHoles ? min(size, UInt64(try file.nextHole(from: Int64(offset)))) : size
-      let reached = try storeData(file, offset, end, isHashed: isHashed, target.lane, &list)
+      let reached = try storeData(offset, end, isHashed: isHashed, target.lane, &list) { piece, at in
+        try pages.read(file, into: piece, at: Int64(at))
+      }
       offset = reached
       if reached < end { break }  // The file is shorter than it was.
     }
@@ -105,11 +118,11 @@ final class FileIngest {
     }
   }
 
-  /// Cuts the stretch from `start` to `end`; how far it got. What was read is hashed and looked through at once, while
-  /// it is in the processor's cache.
+  /// Cuts the stretch from `start` to `end`; how far it got. `read` fills a buffer from an offset on, less only at the
+  /// end. What was read is hashed and looked through at once, while it is in the processor's cache.
   private func storeData(
-    _ file: Descriptor, _ start: UInt64, _ end: UInt64, isHashed: Bool, _ lane: ChunkLane,
-    _ list: inout PieceList
+    _ start: UInt64, _ end: UInt64, isHashed: Bool, _ lane: ChunkLane, _ list: inout PieceList,
+    read: (UnsafeMutableRawBufferPointer, UInt64) throws -> Int
   ) throws -> UInt64 {
     var readTo = start
     /// Bytes of the chunk at hand, at the beginning of the buffer.
@@ -121,7 +134,7 @@ final class FileIngest {
       let room = Int(min(UInt64(Self.readSize), end - readTo))
       let got = try buffer.withRoom(filled + room) { memory in
         let piece = UnsafeMutableRawBufferPointer(rebasing: memory[filled...])
-        let got = try pages.read(file, into: piece, at: Int64(readTo))
+        let got = try read(piece, readTo)
         if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
         var from = filled
         filled += got

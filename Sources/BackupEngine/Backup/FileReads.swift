@@ -106,7 +106,7 @@ final class FileReads {
 }
 
 /// Hands chunks to a worker's lane, and listings to the local copy as well.
-private final class LaneSink: ChunkSink {
+final class LaneSink: ChunkSink {
   private let lane: ChunkLane
   private let recorder: LocalListings.Recorder?
   init(_ lane: ChunkLane, _ recorder: LocalListings.Recorder?) {

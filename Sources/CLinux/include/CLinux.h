@@ -25,6 +25,8 @@ extern const int yl_fadv_sequential, yl_fadv_dontneed, yl_fadv_noreuse;
 int yl_statx(int dirfd, const char *path, int flags, struct yl_stat *out);
 int yl_openat(int dirfd, const char *path, int flags, uint32_t mode);
 int yl_fchdir(int fd);
+// A pipe whose ends are closed when another program is executed.
+int yl_pipe(int *reading, int *writing);
 long yl_getdents(int fd, void *buffer, size_t size);
 int yl_renameat2(int olddir, const char *old, int newdir, const char *new_, unsigned flags);
 int yl_linkat(int olddir, const char *old, int newdir, const char *new_, int flags);

@@ -25,7 +25,7 @@ extension SnapshotType: ExpressibleByArgument {
 
 struct BackupCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "backup", abstract: "Make a snapshot of files and directories.")
+    commandName: "backup", abstract: "Make a snapshot of files and directories.", discussion: SourceOptions.discussion)
 
   @Argument(help: ArgumentHelp("What to back up.", valueName: "path"), completion: .file())
   var paths: [String] = []
@@ -72,7 +72,7 @@ struct BackupCommand: ParsableCommand {
   enum VerifyMethod: String, ExpressibleByArgument, CaseIterable { case mount }
 
   func validate() throws {
-    try sources.validate(paths)
+    try sources.validate(paths, isDryRun: dryRun)
     guard compression.map(Zstd.levels.contains) ?? true else { throw ValidationError("--compression takes 1 to 19.") }
     guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
       throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
@@ -90,7 +90,7 @@ struct BackupCommand: ParsableCommand {
       cacheSize: 32 << 20, uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
-    try sources.apply(paths, to: &options)
+    try sources.apply(paths, to: &options, stop: progress.stop)
     options.type = type
     options.comparesChangeTime = !ignoreCtime
     options.comparesInode = !ignoreInode
@@ -191,11 +191,14 @@ struct DescriptionOptions: ParsableArguments {
   @Option(help: "The ticket of the change that follows.") var changeTicket = ""
   @Option(name: .customLong("tag"), help: "A tag, for rotation rules; can be given several times.")
   var tags: [String] = []
-  @Option(help: "The plan that the snapshot belongs to.") var plan = "default"
+  @Option(help: "The plan that the snapshot belongs to (default: \"default\", or the name given by --stdin-name).")
+  var plan: String?
   @Option(help: "The host to file it under (default: this one).") var host: String?
 
   func validate() throws {
-    guard !plan.isEmpty, plan.utf8.count <= 100 else { throw ValidationError("--plan takes 1 to 100 characters.") }
+    guard plan.map({ !$0.isEmpty && $0.utf8.count <= 100 }) ?? true else {
+      throw ValidationError("--plan takes 1 to 100 characters.")
+    }
     guard host.map({ !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") }) ?? true else {
       throw ValidationError("--host takes 1 to 255 characters without a slash.")
     }
@@ -209,7 +212,7 @@ struct DescriptionOptions: ParsableArguments {
     options.notes = notes
     options.changeTicket = changeTicket
     options.tags = tags
-    options.plan = plan
+    if let plan { options.plan = plan }
     if let host { options.host = host }
   }
 }
