@@ -3,27 +3,53 @@ internal import RepositoryFormat
 package import RepositoryStore
 
 /// How users name a snapshot, and a place in it: `latest`, a day, a name, or the beginning of an id; then perhaps a
-/// colon and a path.
+/// colon and a path. As everywhere, a path without a slash in front is taken from the working directory.
 package struct SnapshotSelector: Sendable {
   package let snapshot: String
-  /// Without a slash in front; empty for the whole snapshot.
+  /// From the root, without a slash in front, `.` and `..`; empty for the whole snapshot.
   package let path: [UInt8]
   package let hasPath: Bool
+  /// The path is relative, and there is no working directory to take it from.
+  private let isUnplaced: Bool
 
-  package init(_ text: String) {
-    if let colon = text.firstIndex(of: ":") {
-      snapshot = String(text[..<colon])
-      path = Array(String(text[text.index(after: colon)...]).pathBytes.drop { $0 == 0x2F })
-      hasPath = true
-    } else {
+  /// `workingDirectory` is the physical path of where relative ones begin; nil when there is none.
+  package init(_ text: String, workingDirectory: () -> [UInt8]? = { try? System.resolve([0x2E]) }) {
+    guard let colon = text.firstIndex(of: ":") else {
       snapshot = text
       path = []
       hasPath = false
+      isUnplaced = false
+      return
     }
+    snapshot = String(text[..<colon])
+    hasPath = true
+    let given = String(text[text.index(after: colon)...]).pathBytes
+    guard let first = given.first, first != 0x2F else {
+      path = Self.normal(given)
+      isUnplaced = false
+      return
+    }
+    let start = workingDirectory()
+    isUnplaced = start == nil
+    path = Self.normal((start ?? []) + [0x2F] + given)
+  }
+
+  /// Two dots lead up by name: what a symbolic link was in a snapshot nobody need know.
+  private static func normal(_ path: [UInt8]) -> [UInt8] {
+    var parts: [ArraySlice<UInt8>] = []
+    for part in path.split(separator: 0x2F) where !part.elementsEqual([0x2E]) {
+      if part.elementsEqual([0x2E, 0x2E]) { _ = parts.popLast() } else { parts.append(part) }
+    }
+    return Array(parts.joined(separator: [0x2F]))
   }
 
   /// The snapshot that is meant; error 1 with what would be possible otherwise.
   package func find(in catalog: SnapshotCatalog, host: String? = nil) throws -> CatalogedSnapshot {
+    guard !isUnplaced else {
+      throw YesterError(
+        .failed, "The working directory is not there any more",
+        advice: "Give the path behind \"\(snapshot):\" with a slash in front, from the snapshot's root.")
+    }
     let all = catalog.snapshots.filter { host == nil || $0.record.host == host }
     // This host's snapshots come first, wherever a name could mean several.
     let own = all.filter { $0.record.host == System.hostName }

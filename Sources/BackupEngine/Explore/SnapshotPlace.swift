@@ -24,7 +24,7 @@ package final class Explorer: Sendable {
 
   package func reader(_ snapshot: CatalogedSnapshot) -> SnapshotReader { SnapshotReader(snapshot, tree: tree) }
 
-  /// A place that the user named: `SNAPSHOT` or `SNAPSHOT:/path`. `defaultPath` stands where no path was given.
+  /// A place that the user named: `SNAPSHOT` or `SNAPSHOT:path`. `defaultPath` stands where no path was given.
   package func place(
     _ selector: SnapshotSelector, host: String? = nil, defaultPath: [UInt8] = []
   ) throws -> SnapshotPlace {

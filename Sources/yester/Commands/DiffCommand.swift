@@ -11,7 +11,7 @@ struct DiffCommand: ParsableCommand {
     abstract: "Show what differs between two snapshots, or a snapshot and the live files.",
     discussion: """
       Each line begins with + (added), - (removed), M (another content), m (only mode, owner, time or extended \
-      attributes differ) or T (another type). The second one may be "live", "live:/path" or an absolute path: then \
+      attributes differ) or T (another type). The second one may be "live", "live:path" or a path with a slash in it: then \
       the files of this machine are compared, without what the snapshot left out by its exclude patterns; their \
       extended attributes are not looked at. A path that is given for one side only holds for both. That the time of \
       a directory differs is not shown.
@@ -33,7 +33,7 @@ struct DiffCommand: ParsableCommand {
     let explorer = try Explorer(repository, purpose: "compare files")
     defer { explorer.close() }
     let oldSelector = SnapshotSelector(old)
-    guard oldSelector.snapshot != "live", !old.hasPrefix("/") else {
+    guard oldSelector.snapshot != "live", !LivePath.isPath(old) else {
       throw YesterError(.usage, "The live files can only be the second of the two", advice: "Name a snapshot first.")
     }
     var problems = 0
@@ -134,11 +134,16 @@ struct DiffCommand: ParsableCommand {
 
 /// Paths on this machine, as commands take them.
 enum LivePath {
-  /// The path after `live:`, or an absolute path; inside, nil stands for "live" alone. Nil for anything else.
+  /// Whether this is no name of a snapshot, but a path: those have no slash in front of a colon.
+  static func isPath(_ text: String) -> Bool {
+    text == "." || text == ".." || text.prefix { $0 != ":" }.contains("/")
+  }
+
+  /// The path after `live:`, or a path; inside, nil stands for "live" alone. Nil for anything else.
   static func parse(_ text: String) throws -> String?? {
     if text == "live" { return .some(nil) }
     if text.hasPrefix("live:") { return .some(try resolve(String(text.dropFirst(5)))) }
-    return text.hasPrefix("/") ? .some(try resolve(text)) : nil
+    return isPath(text) ? .some(try resolve(text)) : nil
   }
 
   /// The absolute path, with the directories above its last component resolved as far as they are there. The last

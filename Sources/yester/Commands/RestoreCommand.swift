@@ -10,7 +10,7 @@ struct RestoreCommand: ParsableCommand {
     commandName: "restore", abstract: "Bring files back from a snapshot into a directory.",
     discussion: """
       The snapshot is named by "latest", a day (20261120), its name or the beginning of its id. With a path behind a \
-      colon, a directory's content comes to lie in the destination itself, anything else under its own name. Without \
+      colon (from the working directory, if no slash is in front), a directory's content comes to lie in the destination itself, anything else under its own name. Without \
       a path, absolute paths are made below the destination. What is there already and equal stays untouched, so \
       that an interrupted restore goes on where it ended.
       """)
