@@ -22,6 +22,7 @@ package enum System {
 
   package static var processID: Int32 { getpid() }
   package static var isRoot: Bool { geteuid() == 0 }
+  package static var userID: UInt32 { geteuid() }
   package static var processorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
   package static var peakMemoryKiB: Int { yl_peak_memory() }
   /// Nanoseconds since the machine started, its sleep included.

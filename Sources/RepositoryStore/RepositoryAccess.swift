@@ -14,6 +14,8 @@ package struct RepositoryAccess: Sendable {
   package var passwordDescriptor: Int32?
   /// Whether to ask at the terminal when nothing else is given.
   package var mayPrompt = true
+  /// Called with a sentence for the user, such as that others can read the key file.
+  package var warn: @Sendable (String) -> Void = { _ in }
 
   package init() {}
 
@@ -56,14 +58,12 @@ package struct RepositoryAccess: Sendable {
 
   /// Options come before the environment, key files before passwords.
   package func secret(prompt: String = "Password of the repository: ") throws -> Secret {
-    if let keyFile { return try Self.readKeyFile(keyFile) }
+    if let keyFile { return try readKey(keyFile) }
     if let passwordDescriptor { return try Self.readPassword(Descriptor(owning: passwordDescriptor), "the pipe") }
-    if let passwordFile { return try Self.readPassword(Self.openFile(passwordFile), passwordFile) }
+    if let passwordFile { return try readPassword(passwordFile) }
     if let passwordCommand { return .password(try Self.run(passwordCommand)) }
-    if let path = System.environment("YESTER_KEY_FILE"), !path.isEmpty { return try Self.readKeyFile(path) }
-    if let path = System.environment("YESTER_PASSWORD_FILE"), !path.isEmpty {
-      return try Self.readPassword(Self.openFile(path), path)
-    }
+    if let path = System.environment("YESTER_KEY_FILE"), !path.isEmpty { return try readKey(path) }
+    if let path = System.environment("YESTER_PASSWORD_FILE"), !path.isEmpty { return try readPassword(path) }
     if let command = System.environment("YESTER_PASSWORD_COMMAND"), !command.isEmpty {
       return .password(try Self.run(command))
     }
@@ -82,9 +82,23 @@ package struct RepositoryAccess: Sendable {
     }
   }
 
-  package static func readKeyFile(_ path: String) throws -> Secret {
+  package static func readKeyFile(_ path: String) throws -> Secret { try readKey(openFile(path), path) }
+
+  private func readKey(_ path: String) throws -> Secret {
+    let file = try Self.openFile(path)
+    if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
+    return try Self.readKey(file, path)
+  }
+
+  private func readPassword(_ path: String) throws -> Secret {
+    let file = try Self.openFile(path)
+    if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
+    return try Self.readPassword(file, path)
+  }
+
+  private static func readKey(_ file: Descriptor, _ path: String) throws -> Secret {
     let bytes: [UInt8]
-    do { bytes = try openFile(path).readAll(limit: 4096) } catch let error as Errno {
+    do throws(Errno) { bytes = try file.readAll(limit: 4096) } catch {
       throw YesterError.system("Reading the key file", path, error)
     }
     do { return try Secret(keyFileContent: bytes) } catch {

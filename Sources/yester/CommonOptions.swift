@@ -23,6 +23,7 @@ struct AccessOptions: ParsableArguments {
 
   var access: RepositoryAccess {
     var access = RepositoryAccess()
+    access.warn = { Output.note("yester: \($0)") }
     access.repository = repository
     access.keyFile = keyFile
     access.passwordFile = passwordFile

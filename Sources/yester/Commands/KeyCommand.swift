@@ -44,6 +44,7 @@ struct NewSecretOptions: ParsableArguments {
   /// is removed when that fails.
   func use(_ body: (Secret) throws -> Void) throws {
     var access = RepositoryAccess()
+    access.warn = { Output.note("yester: \($0)") }
     access.keyFile = newKeyFile
     access.passwordFile = newPasswordFile
     if newKeyFile == nil && newPasswordFile == nil { return try body(Self.ask()) }
