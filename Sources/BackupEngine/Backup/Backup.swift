@@ -28,6 +28,7 @@ package enum Backup {
     let problems = ProblemCounter(isStrict: options.isStrict, report)
     let plan = try SourcePlan(options) { try problems.take($0) }
     guard !plan.isEmpty || options.streamedFile != nil else { throw problems.nothing(isExcluded: false) }
+    for remark in ExcludeReach.remarks(options.ownExcludePatterns, plan) where !plan.isEmpty { report(remark) }
     let sources = options.streamedFile.map { [[0x2F] + $0.path] } ?? plan.summary()
     try repository.requireCurrentKeys()
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)

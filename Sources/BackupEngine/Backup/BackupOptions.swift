@@ -23,6 +23,8 @@ package struct BackupOptions: Sendable {
   package var excludes = ExcludeRules()
   /// The patterns as given, for the record.
   package var excludePatterns: [[UInt8]] = []
+  /// Those of them that somebody wrote for this backup: that one of them can match nothing is worth a remark.
+  package var ownExcludePatterns: [[UInt8]] = []
   /// Leave out the content of directories that a CACHEDIR.TAG marks (bford.info/cachedir).
   package var excludeCaches = false
   /// Leave out directories that hold a file of one of these names.

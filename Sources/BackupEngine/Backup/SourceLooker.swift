@@ -105,7 +105,7 @@ final class SourceLooker: Sendable {
   private let leavesFiles: Bool
 
   /// `repository` is the location of the one that is written to.
-  init(_ options: BackupOptions, base: BaseTree?, repository: String?) {
+  init(_ options: BackupOptions, base: BaseTree?, repository: String? = nil) {
     self.options = options
     self.base = base
     mounts = MountTable(repository: repository)

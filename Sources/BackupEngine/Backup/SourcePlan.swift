@@ -41,15 +41,21 @@ package struct SourcePlan: Sendable {
     return SourcePlan(list, first..<end(of: name[...], from: first), length: nameStart + name.count)
   }
 
-  /// Whether a path, without a slash in front, is a source, lies in one, or is on the way to one.
-  func reaches(_ path: [UInt8]) -> Bool {
+  enum Reach {
+    /// A source, or in one.
+    case inside
+    case onTheWay
+    case outside
+  }
+
+  /// Where a path, without a slash in front, lies.
+  func reach(_ path: [UInt8]) -> Reach {
     var node = self
-    for name in path.split(separator: 0x2F) {
-      if node.isSource { return true }
-      guard let next = node.child(Array(name)) else { return false }
+    for name in path.split(separator: 0x2F) where !node.isSource {
+      guard let next = node.child(Array(name)) else { return .outside }
       node = next
     }
-    return true
+    return node.isSource ? .inside : .onTheWay
   }
 
   /// The sources, as absolute paths.

@@ -253,6 +253,10 @@ struct ExcludeOptions: ParsableArguments {
         "yester: the exclude pattern \(printable(lines[line - 1]).dropFirst()) is malformed and matches nothing.")
     }
     options.excludePatterns = lines
+    // Lists are shared by machines that do not all have what they name; but a slash in front was not forgotten there.
+    options.ownExcludePatterns = lines.enumerated().compactMap { number, line in
+      number < patterns.count || line.first != 0x2F ? line : nil
+    }
     options.excludeCaches = excludeCaches
     options.markers = markers.map(\.pathBytes)
     options.fileSizeMax = excludeLargerThan
