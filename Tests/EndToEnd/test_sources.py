@@ -45,6 +45,9 @@ class MissingSources(EndToEndTest):
     def test_what_the_kernel_makes_up_is_refused_by_name(self):
         ran = self.yester("backup", "/proc", status=FAILED)
         self.assertIn("/proc: a proc file system", ran.err)
+        # A file there would be empty, or cut off: its size is made up as well.
+        ran = self.yester("backup", "/proc/version", status=FAILED)
+        self.assertIn("/proc/version: a proc file system", ran.err)
         ran = self.yester("backup", self.source, self.repository, status=INCOMPLETE)
         self.assertIn(f"{self.repository}: it belongs to the repository", ran.err)
         self.assertEqual(len(self.snapshots()), 1)

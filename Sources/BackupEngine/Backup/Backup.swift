@@ -16,8 +16,8 @@ package enum Backup {
     package let baseName: String?
   }
 
-  /// Throws `YesterError`, also when nothing could be backed up; `Stopped` when `progress.stop` was raised: then what was stored so far is indexed, and the
-  /// next run builds on it.
+  /// Throws `YesterError`, also when nothing could be backed up; `Stopped` when `progress.stop` was raised: then what
+  /// was stored so far is indexed, and the next run builds on it.
   package static func run(
     _ repository: Repository, _ options: BackupOptions, progress: RunProgress,
     report: @escaping (PathProblem) -> Void

@@ -32,6 +32,15 @@ struct EntryLook: Sendable {
     /// A link, a device and the like, with all that there is to know.
     case special(Special)
     case failed(Errno)
+
+    /// Of what is no directory, where it was looked at.
+    var status: FileStatus? {
+      switch self {
+      case .unchanged(let status), .seen(let status): status
+      case .special(let special): special.status
+      case .excluded, .unread, .directory, .failed: nil
+      }
+    }
   }
   struct Special: Sendable {
     let status: FileStatus
@@ -176,6 +185,13 @@ final class SourceLooker: Sendable {
       try ExtendedAttributes.readEach(directory)
     }
     return read ?? []
+  }
+
+  /// Why a source that is no directory is not backed up; nil for all that are.
+  func problem(withSource status: FileStatus, _ path: [UInt8]) -> PathProblem? {
+    // Their sizes and contents are made up when somebody reads them.
+    guard case .virtual(let type) = mounts[status.device] else { return nil }
+    return PathProblem(.missing, path, "a \(type) file system holds no files of yours")
   }
 
   /// Why a directory is not entered; or, as a remark, what is to be known of it. A source itself, which nothing is

@@ -202,6 +202,12 @@ final class TreeWalk {
 
   /// Takes in what was seen at the path at hand. True for a directory that was entered.
   private func visit(_ seen: EntryLook, _ directory: Descriptor, _ planBelow: SourcePlan?) throws -> Bool {
+    if isAtSource, planBelow == nil, let status = seen.finding.status,
+      let problem = looker.problem(withSource: status, path)
+    {
+      try builder.take(.problem(problem))
+      return false
+    }
     switch seen.finding {
     case .directory: return try visit(directory: seen, directory, planBelow)
     case .excluded: stack[stack.count - 1].look.isIncomplete = true
