@@ -70,9 +70,11 @@ package struct PathStream: Sendable {
 
 /// Finds out where the paths lie that somebody has named.
 struct SourceList {
+  private static let knownMax = 4096
+
   private(set) var paths = PathList()
-  /// The directory that was resolved last, as given and as it is: lists name many files of one directory.
-  private var last: (given: [UInt8], real: [UInt8])?
+  /// Directories that were resolved, as given and as they are: lists name many files of one directory.
+  private var known: [[UInt8]: [UInt8]] = [:]
 
   /// Takes a path as the user gave it, relative to the working directory. The last component is not followed when it
   /// is a symbolic link; a slash behind it asks for following. It need not be there. Throws `Errno` when what is above
@@ -95,9 +97,10 @@ struct SourceList {
   }
 
   private mutating func resolve(_ directory: [UInt8]) throws(Errno) -> [UInt8] {
-    if let last, last.given == directory { return last.real }
+    if let real = known[directory] { return real }
     let real = try System.resolve(directory)
-    last = (directory, real)
+    if known.count == Self.knownMax { known = [:] }
+    known[directory] = real
     return real
   }
 
