@@ -109,11 +109,16 @@ let package = Package(
       swiftSettings: settings
     ),
 
+    // MARK: TerminalText
+    .target(name: "TerminalText", swiftSettings: settings),
+    .testTarget(name: "TerminalTextTests", dependencies: ["TerminalText"], swiftSettings: settings),
+
     // MARK: Programs
     .executableTarget(
       name: "yester",
       dependencies: [
         "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
+        "TerminalText",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings
