@@ -4,8 +4,9 @@
 /// Files cost time by their bytes and by being files: a hundred thousand small ones take as long as one that is much
 /// larger than all of them. Both costs are measured while the run goes on, by least squares over stretches of a
 /// second, older ones counting less. Where the stretches are too much alike to tell the two apart, the costs keep the
-/// ratio that is usual, and where something has not come yet, its cost is the usual one, on a machine as fast or slow as
-/// this one has shown to be. Together the costs always explain the time that has passed, stalls included.
+/// ratio that is usual. What has not come yet is taken to be slower than usual, too, when all else is, but less so: it may
+/// be the disk, or it may be a line that only bytes go over. Together the costs always explain the time that has passed,
+/// stalls included.
 package struct ProgressEstimator: Sendable {
   /// What there is and what is done of it, counted from the beginning.
   package struct State: Sendable {
@@ -30,8 +31,8 @@ package struct ProgressEstimator: Sendable {
   private static let shortestMemorySeconds = 20.0
   /// Before that nothing can be said of the time left.
   private static let patienceSeconds = 2.0
-  /// Over which a new estimate takes the place of the one before.
-  private static let smoothingSeconds = 3.0
+  /// Over which a new estimate takes the place of the one before: a fifth of the time so far, within these bounds.
+  private static let smoothingSeconds = 0.5...5.0
   package static let shareMax = 0.999
 
   /// Sums over the stretches so far. Work is measured in the seconds that it would take at the usual costs.
@@ -94,7 +95,7 @@ package struct ProgressEstimator: Sendable {
     }
     // What was said before runs down with the clock, and follows what is measured now little by little.
     if let before = smoothedLeft {
-      let weight = min(1, passed / Self.smoothingSeconds)
+      let weight = min(1, passed / (now.seconds / 5).clamped(to: Self.smoothingSeconds))
       smoothedLeft = max(0, before - passed) * (1 - weight) + left * weight
     } else {
       smoothedLeft = left
@@ -141,12 +142,16 @@ package struct ProgressEstimator: Sendable {
     // How many times slower than usual everything is.
     let slowness = sums.seconds / work
     let prior = Self.priorWeight * (sums.entrySquares + sums.byteSquares) / 2
+    // Of what was part of the work, that; of what was not, its root.
+    func expected(_ own: Double) -> Double { own * 10 >= work ? slowness : slowness.squareRoot() }
+    let (entryExpected, byteExpected) = (expected(sums.entryWork), expected(sums.byteWork))
     let (a, b, c) = (sums.entrySquares + prior, sums.byteSquares + prior, sums.products)
-    let (p, q) = (sums.entryTimes + prior * slowness, sums.byteTimes + prior * slowness)
+    let (p, q) = (sums.entryTimes + prior * entryExpected, sums.byteTimes + prior * byteExpected)
     let determinant = a * b - c * c
     var (entry, byte) = (slowness, slowness)
     if determinant > 0 {
-      let range = slowness / 1000...slowness * 1000
+      let root = slowness.squareRoot()
+      let range = min(slowness, root) / 1000...max(slowness, root) * 1000
       entry = ((p * b - q * c) / determinant).clamped(to: range)
       byte = ((q * a - p * c) / determinant).clamped(to: range)
     }

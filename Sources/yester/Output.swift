@@ -4,6 +4,7 @@ internal import Glibc
 internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
+internal import TerminalText
 
 /// Writing to the user: results to stdout, everything else to stderr.
 enum Output {
@@ -16,17 +17,23 @@ enum Output {
   }
 
   static func write(_ bytes: [UInt8], to number: CInt) {
+    let failure = Terminal.statusLine.withdrawn(for: number) { Output.put(bytes, to: number) }
+    // Nobody reads any more (EPIPE): there is nothing left to say.
+    if let failure, number == 1 { Glibc.exit(failure.rawValue == EPIPE ? 0 : 1) }
+  }
+
+  /// Writes as it is; what went wrong.
+  static func put(_ bytes: [UInt8], to number: CInt) -> Errno? {
     var done = 0
     while done < bytes.count {
       let put = bytes.withUnsafeBytes { Glibc.write(number, $0.baseAddress.map { $0 + done }, bytes.count - done) }
       if put < 0 {
         if errno == EINTR { continue }
-        // Nobody reads any more (EPIPE): there is nothing left to say.
-        if number == 1 { Glibc.exit(errno == EPIPE ? 0 : 1) }
-        return
+        return Errno.current
       }
       done += put
     }
+    return nil
   }
 
   static func exit(with error: any Error, of command: any ParsableArguments.Type) -> Never {
@@ -51,42 +58,9 @@ enum Output {
     }
   }
 
-  /// `1.5 GiB`
-  static func size(_ bytes: UInt64) -> String {
-    if bytes < 1024 { return "\(bytes) B" }
-    var value = Double(bytes) / 1024
-    for unit in ["KiB", "MiB", "GiB", "TiB"] {
-      if value < 1024 || unit == "TiB" { return decimal(value) + " " + unit }
-      value /= 1024
-    }
-    return "\(bytes) B"
-  }
-
-  /// Three digits that count.
-  static func decimal(_ value: Double) -> String {
-    if value >= 100 { return String(Int(value.rounded())) }
-    let scale: Double = value >= 10 ? 10 : 100
-    let rounded = (value * scale).rounded() / scale
-    return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
-  }
-
-  /// `1:02:03`, `4:05` or `12 s`
-  static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
-    if whole < 60 { return seconds < 10 ? decimal(seconds) + " s" : "\(whole) s" }
-    let text = "\(pad(whole / 60 % 60)):\(pad(whole % 60))"
-    return whole < 3600 ? "\(whole / 60):\(pad(whole % 60))" : "\(whole / 3600):\(text)"
-  }
-
-  /// `1,234,567`
-  static func count(_ value: UInt64) -> String {
-    var out = ""
-    for (place, digit) in String(value).reversed().enumerated() {
-      if place > 0 && place.isMultiple(of: 3) { out.append(",") }
-      out.append(digit)
-    }
-    return String(out.reversed())
-  }
+  static func size(_ bytes: UInt64) -> String { Amounts.size(bytes) }
+  static func duration(_ seconds: Double) -> String { Amounts.duration(seconds) }
+  static func count(_ value: UInt64) -> String { Amounts.count(value) }
 
   /// Names of hosts and snapshots stand in messages as somebody has written them: what would upset a terminal comes out
   /// escaped.

@@ -9,9 +9,14 @@ enum Process {
 
   static func prepare() {
     ProcessSettings.apply()
+    // What the handler uses must have been made before.
+    _ = Terminal.statusLine
     ProcessSettings.onTermination { _ in
       // A second signal ends the program at once.
-      if Process.stop.isRaised { _exit(130) }
+      if Process.stop.isRaised {
+        Terminal.statusLine.eraseAtOnce()
+        _exit(130)
+      }
       Process.stop.raise()
     }
   }

@@ -1,89 +1,143 @@
 internal import BackupEngine
 internal import Platform
+internal import TerminalText
 
-/// Shows how far a run is: a line that is rewritten at a terminal, lines of JSON with `--json`, else nothing.
+/// Shows how far a run is: a line that is rewritten at a terminal, lines now and then at one that cannot do that, lines
+/// of JSON with `--json`, else nothing. Hands interruptions on to the run.
 final class ProgressDisplay: Sendable {
-  private enum Style { case line(columns: Int), json }
-  private let progress: RunProgress
+  private enum Style { case line, plain, json, none }
+  /// What a terminal shows is made anew so often, whatever happens.
+  private static let intervalMilliseconds = 250
   private let isDone = Monitor(false)
-  private let worker: Worker?
-  private let isTerminal: Bool
+  private let worker: Worker
+  private let list: EntryList?
 
-  init(_ progress: RunProgress, _ options: OutputOptions, verb: String) {
-    self.progress = progress
-    let columns = Descriptor.terminalColumns(2)
-    let style: Style? = options.quiet ? nil : options.json ? .json : columns > 20 ? .line(columns: columns) : nil
-    isTerminal = if case .line = style { true } else { false }
-    guard let style else {
-      worker = Worker("yester-stop") { [isDone] in Self.relayStop(progress, isDone) }
-      return
-    }
+  /// `verb` says what is done where the run has no phases. What `list` gathers is shown in time.
+  init(_ progress: RunProgress, _ options: OutputOptions, verb: String, list: EntryList? = nil) {
+    self.list = list
+    let style = Self.style(options)
     let start = System.bootClock
     worker = Worker("yester-progress") { [isDone] in
+      var meter = Meter(verb: verb)
+      var plain = PlainPace()
       while true {
-        let done: Bool? = isDone.wait(milliseconds: 250) { $0 ? true : nil }
+        let done: Bool? = isDone.wait(milliseconds: Self.intervalMilliseconds) { $0 ? true : nil }
         if done == true { return }
         if Process.stop.isRaised { progress.stop.raise() }
+        list?.flush()
+        if style == .none { continue }
         let seconds = Double(System.bootClock - start) / 1e9
+        meter.update(progress.numbers, seconds: seconds)
         switch style {
-        case .line(let columns): Self.showLine(progress.numbers, seconds, columns, verb)
-        case .json: Self.showJSON(progress.numbers, seconds)
+        case .line where Descriptor.isInForeground(2):
+          Terminal.statusLine.show(meter.line.text(columns: Terminal.columns))
+        case .plain where plain.isDue(seconds): Output.note(meter.line.text(columns: Terminal.columns))
+        case .json: Output.write(meter.json + [0x0A], to: 2)
+        default: break
         }
       }
     }
   }
 
-  private static func relayStop(_ progress: RunProgress, _ isDone: Monitor<Bool>) {
-    while true {
-      let done: Bool? = isDone.wait(milliseconds: 100) { $0 ? true : nil }
-      if done == true { return }
-      if Process.stop.isRaised { progress.stop.raise() }
-    }
+  /// Whether anybody will see how far a run is.
+  static func isSeen(_ options: OutputOptions) -> Bool { style(options) != .none }
+
+  private static func style(_ options: OutputOptions) -> Style {
+    if options.quiet { return .none }
+    if options.json { return .json }
+    return Terminal.columns == 0 ? .none : Terminal.isDumb ? .plain : .line
   }
 
-  /// Ends the display and clears its line.
+  /// Ends the display and clears its line. More than once does no harm.
   func finish() {
     isDone.update { $0 = true }
-    worker?.join()
-    if isTerminal { Output.write(Array("\r\u{1B}[K".utf8), to: 2) }
+    worker.join()
+    list?.flush()
+    Terminal.statusLine.clear()
   }
+}
 
-  /// Share done, 0 to 1, and the seconds that are left; nil when the total is not known.
-  private static func estimate(_ n: RunProgress.Numbers, _ seconds: Double) -> (share: Double, left: Double)? {
-    guard let entries = n.entriesTotal, let bytes = n.bytesTotal, entries > 0 else { return nil }
-    let byEntries = Double(n.entries) / Double(entries)
-    let share = min(0.999, bytes == 0 ? byEntries : (byEntries + Double(n.bytes) / Double(bytes)) / 2)
-    return share < 0.001 ? nil : (share, seconds / share - seconds)
+/// When a terminal that keeps every line gets one more: every ten seconds in the first minute, then every minute.
+private struct PlainPace {
+  private var next = 10.0
+  mutating func isDue(_ seconds: Double) -> Bool {
+    guard seconds >= next else { return false }
+    next = seconds < 60 ? seconds + 10 : seconds + 60
+    return true
   }
+}
 
-  private static func showLine(_ n: RunProgress.Numbers, _ seconds: Double, _ columns: Int, _ verb: String) {
-    let rate = seconds > 0 ? UInt64(Double(n.bytes) / seconds) : 0
-    var text = "\(verb) "
-    if let (share, left) = estimate(n, seconds) {
-      let filled = Int(share * 20)
-      text += "[\(String(repeating: "#", count: filled))\(String(repeating: ".", count: 20 - filled))] "
-      text += "\(Int(share * 100)) %, \(Output.duration(left)) left, "
+/// Turns the numbers of a run into what is shown.
+private struct Meter {
+  private let verb: String
+  private let isUTF8 = Terminal.isUTF8
+  private var estimator = ProgressEstimator()
+  private var numbers = RunProgress.Numbers()
+  private var seconds = 0.0
+  private var phaseStart = 0.0
+
+  init(verb: String) { self.verb = verb }
+
+  mutating func update(_ now: RunProgress.Numbers, seconds: Double) {
+    if now.phaseNumber != numbers.phaseNumber {
+      estimator = ProgressEstimator()
+      phaseStart = self.seconds
     }
-    text += "\(Output.count(n.entries)) entries, \(Output.size(n.bytes)), \(Output.size(rate))/s  "
-    let path = printable(n.path)
-    let room = columns - 1 - text.count
-    if room > 10 { text += path.count <= room ? path : "…" + path.suffix(room - 1) }
-    Output.write(Array("\r\u{1B}[K\(text.prefix(columns - 1))".utf8), to: 2)
+    numbers = now
+    self.seconds = seconds
+    var state = ProgressEstimator.State()
+    state.seconds = seconds - phaseStart
+    state.entries = now.entries
+    state.bytes = now.bytes
+    state.skippedBytes = now.skippedBytes
+    state.entriesTotal = now.entriesTotal
+    state.bytesTotal = now.bytesTotal
+    estimator.update(state)
   }
 
-  private static func showJSON(_ n: RunProgress.Numbers, _ seconds: Double) {
+  private var words: String {
+    switch numbers.phase {
+    case nil: verb
+    case .finish: "Finishing"
+    case .compare: "Comparing"
+    case .prove: "Checking"
+    case .restore: "Restoring"
+    case .verify: "Verifying"
+    case .mark: "Examining"
+    case .copy: "Copying"
+    case .delete: "Deleting"
+    }
+  }
+
+  var line: ProgressLine {
+    var line = ProgressLine()
+    line.verb = words
+    line.entries = numbers.entries
+    line.entriesTotal = numbers.entriesTotal
+    line.bytes = numbers.bytes + numbers.skippedBytes
+    line.bytesTotal = numbers.bytesTotal
+    line.bytesPerSecond = estimator.bytesPerSecond
+    line.entriesPerSecond = estimator.entriesPerSecond
+    line.seconds = seconds
+    line.share = estimator.share
+    line.secondsLeft = estimator.secondsLeft
+    if !numbers.path.isEmpty { line.path = VisibleName([0x2F] + numbers.path, isUTF8: isUTF8) }
+    return line
+  }
+
+  /// docs/json.md, 1.1
+  var json: [UInt8] {
     var json = JSONWriter()
     json.beginObject()
     json.field("progress", "running")
+    if let phase = numbers.phase { json.field("phase", phase.rawValue) }
     json.field("seconds", seconds)
-    json.field("entries", n.entries)
-    json.field("bytes", n.bytes)
-    if let (share, left) = estimate(n, seconds) {
-      json.field("share", share)
-      json.field("seconds_left", left)
-    }
-    json.field("path", printable(n.path))
+    json.field("entries", numbers.entries)
+    json.field("bytes", numbers.bytes + numbers.skippedBytes)
+    if let share = estimator.share { json.field("share", share) }
+    if let left = estimator.secondsLeft { json.field("seconds_left", left) }
+    json.field("path", printable(numbers.path))
     json.endObject()
-    Output.write(json.text + [0x0A], to: 2)
+    return json.text
   }
 }

@@ -17,9 +17,10 @@ package enum Backup {
   }
 
   /// Throws `YesterError`, also when nothing could be backed up; `Stopped` when `progress.stop` was raised: then what
-  /// was stored so far is indexed, and the next run builds on it.
+  /// was stored so far is indexed, and the next run builds on it. `listing` is told of each entry in the order of the
+  /// walk, a directory behind its content.
   package static func run(
-    _ repository: Repository, _ options: BackupOptions, progress: RunProgress,
+    _ repository: Repository, _ options: BackupOptions, progress: RunProgress, listing: EntryListing? = nil,
     report: @escaping (PathProblem) -> Void
   ) throws -> Result {
     guard !options.sources.isEmpty || options.sourceList != nil || options.streamedFile != nil else {
@@ -46,7 +47,7 @@ package enum Backup {
       SourceScan.start(plan, options, progress, done: scanIsOver)
     }
     let start = Timestamp.now()
-    let work = try Work(repository, options, base, plan, progress, problems)
+    let work = try Work(repository, options, base, plan, progress, listing, problems)
     var record = try work.run()
     record.start = start
     record.end = .now()
@@ -122,6 +123,7 @@ package enum Backup {
   /// The parts of one run and how they hang together.
   private final class Work {
     private let plan: SourcePlan
+    private let progress: RunProgress
     private let chunks: ChunkWriter?
     private let recorder: LocalListings.Recorder?
     private let links: LinkTable
@@ -136,9 +138,10 @@ package enum Backup {
 
     init(
       _ repository: Repository, _ options: BackupOptions, _ base: BaseTree?, _ plan: SourcePlan,
-      _ progress: RunProgress, _ problems: ProblemCounter
+      _ progress: RunProgress, _ listing: EntryListing?, _ problems: ProblemCounter
     ) throws {
       self.plan = plan
+      self.progress = progress
       self.problems = problems
       let settings = Self.settings(options)
       let chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
@@ -156,21 +159,24 @@ package enum Backup {
           didRead: {
             bytesRead.add(UInt64($0))
             progress.add(bytes: UInt64($0))
-          })
+          },
+          didSkip: { progress.add(skippedBytes: $0) })
       }
       self.ingest = ingest
       let reads = chunks.map { chunks in
-        FileReads(chunks, workers: settings.workers, recorder) { SourceReader(ingest(), links) }
+        FileReads(chunks, workers: settings.workers, recorder, progress) { SourceReader(ingest(), links) }
       }
-      builder = TreeBuilder(TreeWriter(ChunkNamer(keySet), Sink(chunks, recorder)), reads, links, progress: progress) {
+      builder = TreeBuilder(
+        TreeWriter(ChunkNamer(keySet), Sink(chunks, recorder)), reads, links, progress: progress, listing: listing
+      ) {
         try problems.take($0)
       }
       let builder = builder
       streamed = options.streamedFile.map { StreamedTree($0, builder, base: base) }
       walk = TreeWalk(
         options, looker: SourceLooker(options, base: base, repository: repository.store.location), builder: builder,
-        reads: reads,
-        base: base, recorder: recorder, links: links, progress: progress)
+        reads: reads, base: base, recorder: recorder, links: links, progress: progress,
+        listsAll: listing?.isComplete ?? false)
     }
 
     private static func settings(_ options: BackupOptions) -> ChunkWriter.Settings {
@@ -208,6 +214,7 @@ package enum Backup {
       guard builder.hasEntries, builder.hasContent || problems.count == 0 else {
         throw problems.nothing(isExcluded: !builder.hasEntries && problems.count == 0)
       }
+      progress.begin(.finish, entries: nil, bytes: nil)
       try chunks?.flush()
       try? recorder?.commit()
       var record = SnapshotRecord(root: root)

@@ -20,12 +20,18 @@ final class FileIngest {
   private lazy var zeros = Self.makeZeros()
   private let isStopped: @Sendable () -> Bool
   private let didRead: @Sendable (Int) -> Void
+  private let didSkip: @Sendable (UInt64) -> Void
 
-  init(_ keySet: KeySet, isStopped: @escaping @Sendable () -> Bool, didRead: @escaping @Sendable (Int) -> Void) {
+  /// `didRead` is told of the bytes that were read, `didSkip` of holes.
+  init(
+    _ keySet: KeySet, isStopped: @escaping @Sendable () -> Bool, didRead: @escaping @Sendable (Int) -> Void,
+    didSkip: @escaping @Sendable (UInt64) -> Void
+  ) {
     namer = ChunkNamer(keySet)
     cutter = Cutter(seed: keySet.record.chunkerSeed)
     self.isStopped = isStopped
     self.didRead = didRead
+    self.didSkip = didSkip
   }
 
   private static func makeZeros() -> Bytes {
@@ -34,6 +40,9 @@ final class FileIngest {
     zeros.count = zeros.capacity
     return zeros
   }
+
+  /// A file that is stored already, under another of its names.
+  func pass(size: UInt64) { didSkip(size) }
 
   struct Result {
     let size: UInt64
@@ -92,6 +101,7 @@ final class FileIngest {
       let start = mayHaveHoles ? min(size, try file.nextData(from: Int64(offset)).map { UInt64($0) } ?? size) : offset
       if start > offset {
         holes += start - offset
+        didSkip(start - offset)
         if holes > Self.hashedHolesMax { isHashed = false }
         if isHashed { hashZeros(start - offset) }
         try list.append(ContentPiece(length: start - offset, chunk: nil))

@@ -48,6 +48,7 @@ final class FileReads {
 
   private let chunks: ChunkWriter
   private let recorder: LocalListings.Recorder?
+  private let progress: RunProgress
   private let readers: Pool<SourceReader>
   /// Directories of a batch.
   private let directoriesMax: Int
@@ -61,13 +62,14 @@ final class FileReads {
   }
 
   init(
-    _ chunks: ChunkWriter, workers: Int, _ recorder: LocalListings.Recorder?,
+    _ chunks: ChunkWriter, workers: Int, _ recorder: LocalListings.Recorder?, _ progress: RunProgress,
     readers: @escaping @Sendable () -> SourceReader
   ) {
     // Each worker has a batch, two more wait for it, and one is being gathered.
     directoriesMax = max(1, min(8, Self.openDirectoriesMax / (3 * workers + 1)))
     self.chunks = chunks
     self.recorder = recorder
+    self.progress = progress
     self.readers = Pool(readers)
   }
 
@@ -93,10 +95,14 @@ final class FileReads {
     directories = 0
     let readers = readers
     let recorder = recorder
+    let progress = progress
     try chunks.submit { lane in
       let target = FileIngest.Target(lane: lane, sink: LaneSink(lane, recorder))
       readers.use { reader in
         files.run { request in
+          // The walk may be through, with thousands of files still to be read.
+          try progress.throwIfStopped()
+          progress.setPath(request.path)
           try lane.move(to: request.position)
           return try reader.read(request, to: target)
         }

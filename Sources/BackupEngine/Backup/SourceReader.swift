@@ -71,6 +71,8 @@ final class SourceReader {
         var entry: Entry?
         defer { links.finish(reference, entry) }
         entry = try read(file, status, request, target, &result.problems)
+      } else {
+        ingest?.pass(size: status.size)
       }
     } catch let error as Errno {
       // Of the process, not of this file: others would fail in the same way, and be left out one by one.

@@ -20,12 +20,15 @@ final class TreeBuilder {
     case result(FileResult, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// Something of the base that was met again and could not be stored.
     case lost(base: SnapshotNode)
+    /// Rules leave it out.
+    case excluded(path: [UInt8])
     /// Of something in the directory that was entered last.
     case problem(PathProblem)
 
     var pathBytes: Int {
       switch self {
       case .link(_, _, let path, _), .file(_, _, _, let path, _), .result(_, _, let path, _): path.count
+      case .excluded(let path): path.count
       case .problem(let problem): problem.path.count
       default: 0
       }
@@ -47,6 +50,7 @@ final class TreeBuilder {
   private let reads: FileReads?
   private let links: LinkTable
   private let progress: RunProgress
+  private let listing: EntryListing?
   private let report: (PathProblem) throws -> Void
   private var steps: [Step] = []
   private var next = 0
@@ -61,13 +65,14 @@ final class TreeBuilder {
   private(set) var hasContent = false
 
   init(
-    _ writer: TreeWriter, _ reads: FileReads?, _ links: LinkTable, progress: RunProgress,
+    _ writer: TreeWriter, _ reads: FileReads?, _ links: LinkTable, progress: RunProgress, listing: EntryListing?,
     report: @escaping (PathProblem) throws -> Void
   ) {
     self.writer = writer
     self.reads = reads
     self.links = links
     self.progress = progress
+    self.listing = listing
     self.report = report
   }
 
@@ -125,6 +130,7 @@ final class TreeBuilder {
       match(base)
       try finish(result, name, path, base)
     case .lost(let base): match(base)
+    case .excluded(let path): listing?.tell(EntryEvent(.excluded, path))
     case .problem(let problem): try note(problem)
     }
   }
@@ -160,6 +166,9 @@ final class TreeBuilder {
       counts.unreadable += 1
     case .metadata: counts.unreadable += 1
     case .damaged, .changed, .vanished, .skipped, .remark: break
+    }
+    if problem.kind == .skipped, let listing, listing.isComplete {
+      listing.tell(EntryEvent(.skipped, problem.path, type: .directory, reason: problem.message))
     }
     try report(problem)
   }
@@ -202,11 +211,22 @@ final class TreeBuilder {
     guard let old = base?.entry, old.type == entry.type else {
       counts.added += 1
       if base != nil { counts.deleted += 1 }
+      tell(.added, entry)
       return
     }
     var comparable = entry
     // A directory's listing differs with anything below it; what counts is the directory itself.
     if entry.isDirectory { comparable.body = old.body }
     if comparable == old { counts.unchanged += 1 } else { counts.modified += 1 }
+    tell(comparable == old ? .unchanged : .modified, entry)
+  }
+
+  /// `entry` is one of the directory on top.
+  private func tell(_ kind: EntryEvent.Kind, _ entry: Entry) {
+    guard let listing, listing.isComplete || kind != .unchanged else { return }
+    // The root has no name.
+    var path = stack.dropFirst().reduce(into: [UInt8]()) { $0 += $1.entry.name + [0x2F] }
+    path += entry.name
+    listing.tell(EntryEvent(kind, path, entry))
   }
 }

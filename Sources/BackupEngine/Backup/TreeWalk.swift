@@ -35,6 +35,8 @@ final class TreeWalk {
   private let recorder: LocalListings.Recorder?
   private let links: LinkTable
   private let progress: RunProgress
+  /// Somebody wants to know what is left out as well.
+  private let listsAll: Bool
   private var maker = EntryMaker()
   /// For a dry run, in which nothing is read but metadata.
   private lazy var reader = SourceReader(nil, links)
@@ -49,7 +51,7 @@ final class TreeWalk {
   /// Without `reads` files are only looked at.
   init(
     _ options: BackupOptions, looker: SourceLooker, builder: TreeBuilder, reads: FileReads?, base: BaseTree?,
-    recorder: LocalListings.Recorder?, links: LinkTable, progress: RunProgress
+    recorder: LocalListings.Recorder?, links: LinkTable, progress: RunProgress, listsAll: Bool
   ) {
     self.looker = looker
     ahead = LookAhead(looker)
@@ -60,6 +62,7 @@ final class TreeWalk {
     self.recorder = recorder
     self.links = links
     self.progress = progress
+    self.listsAll = listsAll
   }
 
   /// Walks everything; the entry of the root.
@@ -210,13 +213,15 @@ final class TreeWalk {
     }
     switch seen.finding {
     case .directory: return try visit(directory: seen, directory, planBelow)
-    case .excluded: stack[stack.count - 1].look.isIncomplete = true
+    case .excluded:
+      stack[stack.count - 1].look.isIncomplete = true
+      if listsAll { try builder.take(.excluded(path: path)) }
     case .failed(let error): try problem(error, doing: "looking at it", nil)
     case _ where planBelow != nil: try problem(.notDirectory, doing: "looking for sources in it", seen.base)
     case .unread: try read(seen, directory)
     case .unchanged(let status):
       guard var entry = seen.base?.entry else { preconditionFailure("what is unchanged is in the base") }
-      progress.add(bytes: entry.size)
+      if status.isRegular { progress.add(skippedBytes: entry.size) }
       entry.linkGroup = nil
       keepLists(of: entry)
       try take(entry, status, seen.base)
@@ -321,7 +326,8 @@ final class TreeWalk {
 /// A path for people: bytes that are not UTF-8 or would upset a terminal come out escaped.
 package func printable(_ path: [UInt8]) -> String {
   let text = String(decoding: path, as: UTF8.self)
-  let isPlain = Array(text.utf8) == path && !path.contains { $0 < 0x20 || $0 == 0x7F }
+  let hasControl = text.unicodeScalars.contains { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) }
+  let isPlain = Array(text.utf8) == path && !hasControl
   if isPlain { return "/" + text }
   return "/"
     + path.map { byte in

@@ -87,8 +87,12 @@ package enum Reclaim {
       try repository.index.rebuildCache()
       _ = try repository.index.avoidMissingPacks()
       usage = UsageMap(repository.index)
-      for snapshot in catalog.snapshots where !options.without.contains(snapshot.id) {
-        try usage.mark(SnapshotReader(snapshot, tree: tree), progress)
+      let needed = catalog.snapshots.filter { !options.without.contains($0.id) }
+      var total = WalkTotal(needed)
+      progress.begin(.mark, entries: total.entries, bytes: 0)
+      for snapshot in needed {
+        total.didWalk(entries: try usage.mark(SnapshotReader(snapshot, tree: tree), progress))
+        progress.setTotals(entries: total.entries, bytes: 0)
       }
     }
 
@@ -124,7 +128,9 @@ package enum Reclaim {
       let rewritten = worthRewriting(packs)
       // A chunk may lie in two packs of which the marking chose one. The other one may go in this very run, so that
       // nothing that is copied now may rely on it.
-      try rewrite(rewritten, avoiding: packs.values.filter { $0.used == 0 }.map(\.pack.id))
+      try rewrite(
+        rewritten, avoiding: packs.values.filter { $0.used == 0 }.map(\.pack.id),
+        bytes: rewritten.reduce(0) { $0 + (packs[$1]?.used ?? 0) })
       let known = repository.index.current.condemned
       condemnedBefore = Set(known.keys)
       let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
@@ -164,11 +170,12 @@ package enum Reclaim {
     }
 
     /// Copies what is needed into new packs; every chunk is held against its id on the way.
-    private func rewrite(_ packs: [ObjectID], avoiding dead: [ObjectID]) throws {
+    private func rewrite(_ packs: [ObjectID], avoiding dead: [ObjectID], bytes: UInt64) throws {
       guard !packs.isEmpty else { return }
       repository.index.avoid(packs + dead)
       let writer = ChunkWriter(repository)
       defer { writer.close() }
+      progress.begin(.copy, entries: 0, bytes: bytes)
       let wanted = Set(packs)
       for segment in repository.index.current.segments {
         for place in 0..<segment.packCount {
@@ -235,7 +242,9 @@ package enum Reclaim {
       guard !ripe.isEmpty || !pardoned.isEmpty else { return }
       try rewriteIndex(
         dropping: ripe, condemned: condemned.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) })
+      progress.begin(.delete, entries: UInt64(ripe.count), bytes: 0)
       for pack in ripe.sorted() {
+        progress.add(entries: 1)
         try repository.store.delete(.pack(pack))
         result.packsDeleted += 1
         result.bytesFreed += packs[pack]?.pack.size ?? 0
@@ -286,7 +295,9 @@ package enum Reclaim {
       // not made in one moment: what is deleted must be unknown to an index at rest.
       let isAtRest = try repository.store.ids(.index) == segments && isAloneAmongWriters()
       guard isAtRest else { return }
+      progress.begin(.delete, entries: UInt64(orphans.count), bytes: 0)
       for (id, size) in orphans {
+        progress.add(entries: 1)
         try repository.store.delete(.pack(id))
         result.packsDeleted += 1
         result.bytesFreed += size

@@ -23,13 +23,18 @@ final class UsageMap {
   }
 
   /// Marks all that a snapshot needs. Throws when something is missing: whoever reclaims must not go on then.
-  func mark(_ reader: SnapshotReader, _ progress: RunProgress) throws {
+  /// How many entries were gone through for it.
+  @discardableResult
+  func mark(_ reader: SnapshotReader, _ progress: RunProgress) throws -> UInt64 {
+    var marked: UInt64 = 0
     markedSnapshots.insert(reader.snapshot.id)
     let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
-    guard case .directory(_, let rootListing) = reader.root.entry.body else { return }
+    guard case .directory(_, let rootListing) = reader.root.entry.body else { return 0 }
     try markListing(rootListing, reader.tree)
     try reader.walk(from: reader.root) { node, _ in
       try progress.throwIfStopped()
+      progress.add(entries: 1)
+      marked += 1
       switch node.entry.body {
       case .directory(_, let listing):
         if node.number == 0 { return true }
@@ -44,6 +49,7 @@ final class UsageMap {
       default: return true
       }
     }
+    return marked
   }
 
   /// False when it was marked before, with all below it.

@@ -43,7 +43,10 @@ final class EntryWriter {
     var end: UInt64 = 0
     try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
       try progress.throwIfStopped()
-      guard let chunk = piece.chunk else { return true }
+      guard let chunk = piece.chunk else {
+        progress.add(skippedBytes: piece.length)
+        return true
+      }
       let slice = try content.chunk(chunk, length: piece.length)
       try slice.withBytes { try file.write($0, at: Int64(offset)) }
       progress.add(bytes: piece.length)

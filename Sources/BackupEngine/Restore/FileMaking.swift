@@ -22,6 +22,8 @@ struct PathFailure: Sendable {
 final class FileMakingBatch: Sendable {
   struct Outcome: Sendable {
     var failures: [PathFailure] = []
+    /// What was made, when somebody wants to know.
+    var made: [EntryEvent] = []
   }
   private struct State {
     var tasks: [FileTask] = []
@@ -38,13 +40,18 @@ final class FileMakingBatch: Sendable {
     }
   }
 
-  fileprivate func run(_ content: FileContentReader, _ progress: RunProgress, _ losses: RestoreLosses) {
+  fileprivate func run(
+    _ content: FileContentReader, _ progress: RunProgress, _ losses: RestoreLosses, lists: Bool
+  ) {
     var out = Outcome()
     let writer = EntryWriter(content, progress: progress, losses: losses)
     for task in state.withLock({ $0.tasks }) {
       do {
         try progress.throwIfStopped()
+        progress.setPath(task.path)
+        defer { progress.add(entries: 1) }
         try writer.makeWhole(task.entry, task.name, at: task.directory, path: task.path)
+        if lists { out.made.append(EntryEvent(.created, task.path, task.entry)) }
       } catch { out.failures.append(PathFailure(task: task, error: error)) }
     }
     state.update { [out] in $0 = State(outcome: out) }
@@ -68,12 +75,15 @@ final class FileMaking {
   private var directories = 0
   private var directory: Descriptor?
 
-  init(_ content: FileContentReader, progress: RunProgress, losses: RestoreLosses) {
+  /// With `lists` the batches say what was made.
+  init(_ content: FileContentReader, progress: RunProgress, losses: RestoreLosses, lists: Bool) {
     let count = System.processorCount
     let queue = BoundedQueue<FileMakingBatch>(limit: 2 * count)
     self.queue = queue
     threads = (0..<count).map { number in
-      Worker("yester-make-\(number)") { while let batch = queue.take() { batch.run(content, progress, losses) } }
+      Worker("yester-make-\(number)") {
+        while let batch = queue.take() { batch.run(content, progress, losses, lists: lists) }
+      }
     }
   }
 

@@ -24,7 +24,8 @@ package enum Restore {
   /// Plans to restore `path` of a snapshot (empty for all of it) into the directory `destination`, which is made when
   /// it is not there: a directory's content comes to lie in it, anything else under its own name.
   package static func prepare(
-    _ reader: SnapshotReader, path: [UInt8], into destination: String, _ options: Options, progress: RunProgress
+    _ reader: SnapshotReader, path: [UInt8], into destination: String, _ options: Options, progress: RunProgress,
+    listing: EntryListing? = nil
   ) throws -> Prepared {
     guard let node = try reader.node(at: path) else {
       throw YesterError(
@@ -36,11 +37,12 @@ package enum Restore {
       throw YesterError(
         .failed, "\(destination) is inside of the repository or of yester's cache", advice: "Choose another directory.")
     }
+    beginComparing(reader, node, progress)
     do {
       try Directory.makeAll(destination, mode: 0o755)
       let directory = try open(destination, isListed: options.deletes)
       let planner = RestorePlanner(
-        reader, deletes: options.deletes, protecting: options.protected, progress: progress)
+        reader, deletes: options.deletes, protecting: options.protected, progress: progress, listing: listing)
       let plan =
         node.entry.isDirectory
         ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
@@ -59,6 +61,14 @@ package enum Restore {
     }
   }
 
+  /// How many bytes a part of a snapshot has is known for all of it alone.
+  private static func beginComparing(_ reader: SnapshotReader, _ node: SnapshotNode, _ progress: RunProgress) {
+    let counts = reader.snapshot.record.counts
+    let entries = 1 + node.entry.below
+    let share = min(1, Double(entries) / Double(max(1, counts.entries)))
+    progress.begin(.compare, entries: entries, bytes: UInt64(Double(counts.bytes) * share))
+  }
+
   /// Plans to bring one live path back: exactly that, and nothing beside it.
   static func prepare(
     _ reader: SnapshotReader, path: [UInt8], inPlace parent: Descriptor, name: [UInt8], _ options: Options,
@@ -75,6 +85,7 @@ package enum Restore {
         .failed, "Only parts of \(printable(path.drop { $0 == 0x2F }.map { $0 })) are in that snapshot",
         advice: "Roll back one of the paths that were backed up.")
     }
+    beginComparing(reader, node, progress)
     let planner = RestorePlanner(
       reader, deletes: options.deletes, protecting: options.protected, progress: progress)
     let plan = try planner.run(single: node, named: name, in: parent)
@@ -84,13 +95,16 @@ package enum Restore {
   /// Proves that all that the plan will write is stored and sound; throws before anything was touched otherwise.
   package static func prove(_ prepared: Prepared, progress: RunProgress) throws {
     let content = FileContentReader(tree: prepared.reader.tree, keySet: prepared.reader.snapshot.keySet)
+    progress.begin(.prove, entries: prepared.plan.creates + prepared.plan.replaces, bytes: prepared.plan.bytes)
     for action in prepared.plan.actions where action.entries > 0 {
       guard let number = action.number, let node = try prepared.reader.node(number) else { continue }
       try prepared.reader.walk(from: node) { node, _ in
         try progress.throwIfStopped()
+        progress.add(entries: 1)
         guard case .file(let size, let body) = node.entry.body else { return true }
         try content.forEachPiece(of: body, size: size, from: 0) { _, piece in
           if let chunk = piece.chunk { _ = try content.chunk(chunk, length: piece.length) }
+          progress.add(bytes: piece.length)
           return true
         }
         return true
@@ -108,13 +122,14 @@ package enum Restore {
     package var losses: [RestoreLosses.Loss] = []
   }
 
-  /// Carries the plan out.
+  /// Carries the plan out. `listing` is told of what was done, a directory behind its content.
   package static func carryOut(
-    _ prepared: Prepared, progress: RunProgress, report: @escaping (PathProblem) -> Void
+    _ prepared: Prepared, progress: RunProgress, listing: EntryListing? = nil, report: @escaping (PathProblem) -> Void
   ) throws -> Outcome {
-    progress.setTotals(entries: prepared.plan.creates + prepared.plan.replaces, bytes: prepared.plan.bytes)
+    progress.begin(
+      .restore, entries: prepared.plan.actions.reduce(0) { $0 + max(1, $1.entries) }, bytes: prepared.plan.bytes)
     let executor = RestoreExecutor(
-      prepared.reader, onto: prepared.destination, progress: progress, report: report)
+      prepared.reader, onto: prepared.destination, progress: progress, listing: listing, report: report)
     try executor.run(prepared.plan)
     return Outcome(failures: executor.failures, unmade: executor.unmade.all, losses: executor.losses.all)
   }

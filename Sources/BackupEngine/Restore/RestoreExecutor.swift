@@ -14,6 +14,7 @@ final class RestoreExecutor {
   private let live: LiveTree
   private let writer: EntryWriter
   private let progress: RunProgress
+  private let listing: EntryListing?
   private let report: (PathProblem) -> Void
   private let making: FileMaking
   /// What is under way and what waits for it, in order.
@@ -22,6 +23,8 @@ final class RestoreExecutor {
   private static let pendingMax = 128
   /// Where the first member of each link group lies.
   private var links: [UInt64: [UInt8]] = [:]
+  /// What is being made goes by another name until it takes the place of something: it is listed then.
+  private var isReplacing = false
   private(set) var failures = 0
   /// What could be made, and lacks something.
   let losses = RestoreLosses()
@@ -37,16 +40,17 @@ final class RestoreExecutor {
   }
 
   init(
-    _ reader: SnapshotReader, onto destination: Descriptor, progress: RunProgress,
+    _ reader: SnapshotReader, onto destination: Descriptor, progress: RunProgress, listing: EntryListing?,
     report: @escaping (PathProblem) -> Void
   ) {
     self.reader = reader
     self.progress = progress
+    self.listing = listing
     self.report = report
     live = LiveTree(destination)
     let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
     writer = EntryWriter(content, progress: progress, losses: losses)
-    making = FileMaking(content, progress: progress, losses: losses)
+    making = FileMaking(content, progress: progress, losses: losses, lists: listing != nil)
   }
 
   func run(_ plan: RestorePlan) throws {
@@ -61,6 +65,7 @@ final class RestoreExecutor {
       try progress.throwIfStopped()
       if action.kind != .create { try settle() }
       try attempt(action.path) { try carryOut(action) }
+      if action.entries == 0 { progress.add(entries: 1) }
     }
     try settle()
   }
@@ -97,6 +102,7 @@ final class RestoreExecutor {
     switch step {
     case .files(let batch):
       let outcome = batch.wait()
+      for made in outcome.made { tell(made) }
       for failure in outcome.failures {
         let group = failure.task.entry.linkGroup
         if let group, links[group] == failure.task.path { links[group] = nil }
@@ -104,9 +110,19 @@ final class RestoreExecutor {
       }
     case .finish(let entry, let name, let above, let path):
       writer.setMetadata(entry, name, at: above, path: path)
+      tell(EntryEvent(.created, path, entry))
     case .link(let node, let name, let directory, let path):
-      try attempt(path) { try makeLink(node, name, directory, path) }
+      progress.add(entries: 1)
+      try attempt(path) {
+        let before = failures
+        try makeLink(node, name, directory, path)
+        if failures == before { tell(EntryEvent(.created, path, node.entry)) }
+      }
     }
+  }
+
+  private func tell(_ event: @autoclosure () -> EntryEvent) {
+    if let listing, !isReplacing { listing.tell(event()) }
   }
 
   /// Runs one step; what goes wrong with one path does not keep the others from being restored, but a full disk, a
@@ -145,6 +161,7 @@ final class RestoreExecutor {
     case .delete:
       try LiveTree.remove(name, at: parent)
       live.forgetPosition()
+      tell(EntryEvent(.deleted, action.path))
     case .create: try create(try node(action), name, parent, action.path)
     case .replace: try replace(try node(action), name, parent, action.path)
     case .setMetadata, .finishDirectory:
@@ -155,6 +172,7 @@ final class RestoreExecutor {
       } else {
         writer.setMetadata(entry, name, at: parent, path: action.path)
       }
+      if action.kind == .setMetadata { tell(EntryEvent(.metadata, action.path, entry)) }
     }
   }
 
@@ -173,8 +191,12 @@ final class RestoreExecutor {
       if (try? FileStatus(of: temporary, at: parent)) != nil { try LiveTree.remove(temporary, at: parent) }
       let before = failures
       let above = path.lastIndex(of: 0x2F).map { Array(path[...$0]) } ?? []
-      try create(node, temporary, parent, above + temporary)
-      try settle()
+      do {
+        isReplacing = true
+        defer { isReplacing = false }
+        try create(node, temporary, parent, above + temporary)
+        try settle()
+      }
       guard failures == before else {
         // What is there stays when what should take its place is not whole.
         try LiveTree.remove(temporary, at: parent)
@@ -188,6 +210,7 @@ final class RestoreExecutor {
       } else {
         try FileSystem.rename(temporary, at: parent, to: name, at: parent)
       }
+      try tellReplaced(node, path)
     } catch {
       // Nobody may make files any more in what is to go.
       making.flush()
@@ -212,6 +235,16 @@ final class RestoreExecutor {
       throw error
     }
     try LiveTree.remove(aside, at: parent)
+  }
+
+  /// A directory that took the place of something else came with all in it.
+  private func tellReplaced(_ node: SnapshotNode, _ path: [UInt8]) throws {
+    guard let listing else { return }
+    try reader.walk(from: node) { child, below in
+      if !below.isEmpty { listing.tell(EntryEvent(.created, path + [0x2F] + below, child.entry)) }
+      return true
+    }
+    listing.tell(EntryEvent(.replaced, path, node.entry))
   }
 
   private func forgetLinks(under path: [UInt8]) {
@@ -267,8 +300,6 @@ final class RestoreExecutor {
     _ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]
   ) throws -> Level? {
     let entry = node.entry
-    progress.add(entries: 1)
-    progress.setPath(path)
     if let group = entry.linkGroup {
       guard links[group] == nil else {
         try take(.link(node, name: name, directory: parent, path: path))
@@ -282,7 +313,13 @@ final class RestoreExecutor {
       }
       return nil
     }
-    return try makeOther(node, name, parent, path)
+    progress.add(entries: 1)
+    progress.setPath(path)
+    let before = failures
+    let level = try makeOther(node, name, parent, path)
+    // What there is no place for was counted, and not made.
+    if level == nil, failures == before { tell(EntryEvent(.created, path, entry)) }
+    return level
   }
 
   /// Anything but a file.

@@ -12,9 +12,12 @@ final class RestorePlanner {
   private let deletes: Bool
   private let protected: ProtectedPlaces
   private let progress: RunProgress
+  private let listing: EntryListing?
   private var plan = RestorePlan()
   /// For each link group that was met: the inode that its first member keeps; nil when it will be made anew.
   private var linkInodes: [UInt64: UInt64?] = [:]
+  /// Link groups whose content was counted.
+  private var written: Set<UInt64> = []
 
   private struct Frame {
     let node: SnapshotNode
@@ -33,11 +36,15 @@ final class RestorePlanner {
   }
   private static let openDirectoriesMax = 256
 
-  init(_ reader: SnapshotReader, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress) {
+  init(
+    _ reader: SnapshotReader, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress,
+    listing: EntryListing? = nil
+  ) {
     self.reader = reader
     self.deletes = deletes
     protected = protecting
     self.progress = progress
+    self.listing = listing
     live = LiveContent(FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet))
   }
 
@@ -71,7 +78,7 @@ final class RestorePlanner {
       if deletes && !top.node.entry.isPartial && !top.node.entry.isIncomplete { try planDeletions(top) }
       if top.needsMetadata {
         let isSame = try hasSameMetadata(top.node.entry, top.directory)
-        add(isSame ? .finishDirectory : .setMetadata, top.path, top.node)
+        try add(isSame ? .finishDirectory : .setMetadata, top.path, top.node)
       }
       stack.removeLast()
       if stack.last != nil, stack[stack.count - 1].open == nil {
@@ -91,7 +98,7 @@ final class RestorePlanner {
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
     if let frame = try visit(renamed, above) {
       let inner = try RestorePlanner(
-        reader, deletes: deletes, protecting: protected, progress: progress
+        reader, deletes: deletes, protecting: protected, progress: progress, listing: listing?.below(name)
       ).run(
         node, onto: frame.directory, setsRootMetadata: true)
       for action in inner.actions {
@@ -122,8 +129,9 @@ final class RestorePlanner {
       guard [.notFound, .illegalBytes, .nameTooLong, .invalid].contains(error) else {
         throw YesterError.system("Looking at", printable(path), error)
       }
+      progress.add(entries: 1)
       noteLink(entry, nil)
-      add(.create, path, child)
+      try add(.create, path, child)
       return nil
     }
     progress.add(entries: 1)
@@ -135,6 +143,7 @@ final class RestorePlanner {
             + "there stays as it is"))
       return nil
     }
+    progress.setPath(path)
     if entry.isDirectory && status.isDirectory {
       if protected.isPlace(status) { return keep(path, "it is the repository or yester's cache") }
       // An empty directory in the snapshot says nothing of a file system that is mounted there.
@@ -149,15 +158,16 @@ final class RestorePlanner {
         if status.device != above.device { return keep(path, "another file system is mounted there") }
       }
       noteLink(entry, nil)
-      add(.replace(reason), path, child)
+      try add(.replace(reason), path, child)
       return nil
     }
     noteLink(entry, status.inode)
     if let group = entry.linkGroup, plan.keptLinks[group] == nil { plan.keptLinks[group] = path }
     if try hasSameMetadata(entry, status, above.directory) {
       plan.unchanged += 1
+      if let listing, listing.isComplete { listing.tell(EntryEvent(.unchanged, path, entry)) }
     } else {
-      add(.setMetadata, path, child)
+      try add(.setMetadata, path, child)
     }
     return nil
   }
@@ -196,8 +206,11 @@ final class RestorePlanner {
   private func isSameFile(
     _ entry: Entry, _ size: UInt64, _ body: FileContent, _ status: FileStatus, _ directory: Descriptor
   ) throws -> Bool {
-    guard status.size == size else { return false }
-    if LiveContent.isSurelySame(entry, status) { return true }
+    guard status.size == size, !LiveContent.isSurelySame(entry, status) else {
+      progress.add(skippedBytes: size)
+      return status.size == size
+    }
+    defer { progress.add(bytes: size) }
     do { return try live.isSame(entry.name, in: directory, size, body, stop: progress.stop) } catch is Errno {
       return false
     }
@@ -238,11 +251,26 @@ final class RestorePlanner {
     }
   }
 
-  private func add(_ kind: RestoreAction.Kind, _ path: [UInt8], _ node: SnapshotNode) {
+  private func add(_ kind: RestoreAction.Kind, _ path: [UInt8], _ node: SnapshotNode) throws {
     let makes = if case .setMetadata = kind { false } else { kind != .finishDirectory }
+    let bytes = makes ? try contentBytes(of: node) : 0
+    if case .create = kind { progress.add(entries: node.entry.below, skippedBytes: bytes) }
     plan.actions.append(
       RestoreAction(
         kind: kind, path: path, number: node.number, entries: makes ? 1 + node.entry.below : 0,
-        bytes: makes ? node.entry.size : 0))
+        bytes: bytes))
+  }
+
+  /// Of all files that the node is or holds. What has several names is written once.
+  private func contentBytes(of node: SnapshotNode) throws -> UInt64 {
+    var bytes: UInt64 = 0
+    try reader.walk(from: node) { node, _ in
+      try progress.throwIfStopped()
+      guard case .file(let size, _) = node.entry.body else { return true }
+      if let group = node.entry.linkGroup, !written.insert(group).inserted { return true }
+      bytes += size
+      return true
+    }
+    return bytes
   }
 }

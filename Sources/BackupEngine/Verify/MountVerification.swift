@@ -22,6 +22,7 @@ package enum MountVerification {
     do throws(Errno) {
       work.root = try Descriptor.open(directory, Descriptor.directoryFlags)
     } catch { throw YesterError.system("Opening the mounted snapshot", directory, error) }
+    try work.count()
     try reader.walk(from: reader.root) { node, path in
       try progress.throwIfStopped()
       return try work.visit(node, path)
@@ -47,21 +48,54 @@ package enum MountVerification {
       content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
     }
 
-    /// Whether to go into a directory: not where nothing has changed.
-    func visit(_ node: SnapshotNode, _ path: [UInt8]) throws -> Bool {
+    private enum Visit {
+      case pass
+      /// A directory in which nothing has changed.
+      case stayOut
+      case check(size: UInt64, FileContent)
+    }
+
+    private func visit(of node: SnapshotNode, _ path: [UInt8]) throws -> Visit {
       let old = try base?.node(at: path)?.entry
       if let old, case .directory(_, let was) = old.body, case .directory(_, let now) = node.entry.body, was == now {
-        return false
+        return .stayOut
       }
-      if case .file(let size, let body) = node.entry.body, old?.body != node.entry.body {
+      guard case .file(let size, let body) = node.entry.body, old?.body != node.entry.body else { return .pass }
+      return .check(size: size, body)
+    }
+
+    /// Finds out how much there is to check: little beside the checking.
+    func count() throws {
+      var (files, bytes): (UInt64, UInt64) = (0, 0)
+      try reader.walk(from: reader.root) { node, path in
+        try progress.throwIfStopped()
+        switch try visit(of: node, path) {
+        case .pass: return true
+        case .stayOut: return false
+        case .check(let size, _):
+          files += 1
+          bytes += size
+          return true
+        }
+      }
+      progress.begin(.verify, entries: files, bytes: bytes)
+    }
+
+    /// Whether to go into a directory.
+    func visit(_ node: SnapshotNode, _ path: [UInt8]) throws -> Bool {
+      switch try visit(of: node, path) {
+      case .pass: return true
+      case .stayOut: return false
+      case .check(let size, let body):
+        progress.setPath(path)
         do throws(Errno) { try check(node.entry, size, body, path) } catch {
           find("reading it through the mount failed: \(error)", path)
         }
         result.files += 1
         result.bytes += size
         progress.add(entries: 1)
+        return true
       }
-      return true
     }
 
     private func find(_ message: String, _ path: [UInt8]) {
@@ -110,7 +144,11 @@ package enum MountVerification {
       let large = Bytes(capacity: Limits.chunkSizeMax)
       do {
         try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
-          guard let chunk = piece.chunk else { return true }
+          guard let chunk = piece.chunk else {
+            progress.add(skippedBytes: piece.length)
+            return true
+          }
+          progress.add(bytes: piece.length)
           let part = large.whole.rebased(Int(piece.length))
           let got = try file.read(into: part, at: Int64(offset))
           let id = reader.tree.reader.chunkID(hash.hash(UnsafeRawBufferPointer(part)), reader.snapshot.keySet)

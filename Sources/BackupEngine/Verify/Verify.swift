@@ -42,9 +42,14 @@ package enum Verify {
     var result = Result()
     let buffer = Bytes(capacity: 1 << 20)
     let hash = SHA256()
-    for folder in [ObjectFolder.keys, .snapshots, .index, .packs] {
+    let folders = try [ObjectFolder.keys, .snapshots, .index, .packs].map { folder in
       var objects: [(ObjectID, UInt64)] = []
       try store.list(folder) { name, size in if let id = ObjectID(hex: name) { objects.append((id, size)) } }
+      return (folder, objects)
+    }
+    let all = folders.flatMap(\.1)
+    progress.begin(.verify, entries: UInt64(all.count), bytes: all.reduce(0) { $0 + $1.1 })
+    for (folder, objects) in folders {
       for (id, size) in objects {
         try progress.throwIfStopped()
         let key = ObjectKey.object(id, in: folder)
@@ -83,13 +88,23 @@ package enum Verify {
     try repository.index.rebuildCache()
     let work = Work(repository, progress, report)
     work.checkCatalog(catalog)
+    var total = WalkTotal(snapshots)
+    let isWhole = snapshots.count == catalog.snapshots.count
+    var bytes: UInt64 = 0
+    if level == .data && !isWhole { bytes = snapshots.reduce(0) { $0 + $1.record.counts.bytes } }
+    progress.begin(.verify, entries: total.entries, bytes: bytes)
     if level == .data {
-      try work.openEverything(isWhole: snapshots.count == catalog.snapshots.count)
+      bytes += try work.openEverything(isWhole: isWhole, entriesTotal: total.entries)
     } else {
       try work.checkPacksPresent()
     }
     var sound: [CatalogedSnapshot] = []
-    for snapshot in snapshots { if try work.walk(snapshot, reads: level == .data) { sound.append(snapshot) } }
+    for snapshot in snapshots {
+      let before = work.result.entries
+      if try work.walk(snapshot, reads: level == .data) { sound.append(snapshot) }
+      total.didWalk(entries: work.result.entries - before)
+      progress.setTotals(entries: total.entries, bytes: bytes)
+    }
     work.reportMissingPacks(areNeeded: sound.count < snapshots.count)
     return (work.result, sound)
   }
@@ -163,24 +178,29 @@ package enum Verify {
     }
 
     /// Opens every block of every pack of the index and holds every chunk against its id. For some snapshots only,
-    /// their chunks are read on the walk instead.
-    func openEverything(isWhole: Bool) throws {
+    /// their chunks are read on the walk instead. How many bytes were to be read.
+    func openEverything(isWhole: Bool, entriesTotal: UInt64) throws -> UInt64 {
       try checkPacksPresent()
-      guard isWhole else { return }
+      guard isWhole else { return 0 }
       let packs = try indexedPacks().filter { !badPacks.contains($0.pack.id) }
-      progress.setTotals(entries: nil, bytes: packs.reduce(0) { $0 + $1.pack.size })
-      let queue = BoundedQueue<ObjectID>(limit: 4)
+      var sizes: [ObjectID: UInt64] = [:]
+      for pack in packs { sizes[pack.pack.id] = pack.pack.size }
+      let bytes = sizes.values.reduce(0, +)
+      progress.setTotals(entries: entriesTotal, bytes: bytes)
+      let queue = BoundedQueue<(pack: ObjectID, size: UInt64)>(limit: 4)
       let outcome = Monitor(Outcome())
       let workers = (0..<System.processorCount).map { number in
         Worker("yester-verify-\(number)") { [repository, progress] in
-          while let pack = queue.take() {
+          while let (pack, size) = queue.take() {
             if progress.stop.isRaised { continue }
             let found = Result.check(pack, repository, progress)
+            // What is around the blocks, or could not be read.
+            progress.add(skippedBytes: size - min(size, found.bytes))
             outcome.update { $0.add(pack, found) }
           }
         }
       }
-      for pack in Set(packs.map(\.pack.id)).sorted() { queue.put(pack) }
+      for pack in sizes.keys.sorted() { queue.put((pack, sizes[pack] ?? 0)) }
       queue.close()
       for worker in workers { worker.join() }
       try progress.throwIfStopped()
@@ -190,6 +210,7 @@ package enum Verify {
       badPacks.formUnion(all.badPacks)
       badBlocks.formUnion(all.badBlocks)
       for message in all.messages.sorted() { find(message) }
+      return bytes
     }
 
     /// Walks one snapshot; whether it is sound.
@@ -209,6 +230,7 @@ package enum Verify {
       var stack = [Level(node: reader.root, path: [])]
       while let top = stack.last {
         try progress.throwIfStopped()
+        if top.position == 0 { progress.setPath(top.path) }
         var below: Level?
         var position = top.position
         var isHere = true
@@ -216,6 +238,7 @@ package enum Verify {
           try reader.forEachChild(of: top.node, from: top.position) { child, at in
             position = at + 1
             result.entries += 1
+            progress.add(entries: 1)
             let path = top.path.isEmpty ? child.entry.name : top.path + [0x2F] + child.entry.name
             switch child.entry.body {
             case .directory(_, let listing):
@@ -257,7 +280,10 @@ package enum Verify {
       var problem: String?
       do {
         try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
-          guard let chunk = piece.chunk else { return true }
+          guard let chunk = piece.chunk else {
+            if reads && openedPacks.isEmpty { progress.add(skippedBytes: piece.length) }
+            return true
+          }
           guard let location = try repository.index.find(chunk) else {
             problem = "the chunk \(chunk.short) at byte \(offset) is missing"
             return false
@@ -303,6 +329,8 @@ private struct Outcome: Sendable {
 
 private struct PackOutcome: Sendable {
   var chunks: UInt64 = 0
+  /// Of the blocks that were gone through.
+  var bytes: UInt64 = 0
   var isWholeBad = false
   var badBlocks: Set<BlockCache.Key> = []
   var messages: [String] = []
@@ -334,6 +362,7 @@ extension Verify.Result {
         out.badBlocks.insert(BlockCache.Key(pack: pack, number: block.place.number))
         out.messages.append((error as? YesterError)?.message ?? "\(error)")
       }
+      out.bytes += UInt64(block.place.sealedLength)
       progress.add(bytes: UInt64(block.place.sealedLength))
     }
     return out

@@ -33,6 +33,7 @@ struct BackupCommand: ParsableCommand {
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
+  @OptionGroup var listing: ListingOptions
 
   @OptionGroup(title: "What the snapshot is") var description: DescriptionOptions
   @OptionGroup(title: "What is left out") var excludes: ExcludeOptions
@@ -84,6 +85,7 @@ struct BackupCommand: ParsableCommand {
   }
 
   func run() throws {
+    let list = try listing.list(output, prefix: [0x2F])
     let progress = RunProgress()
     // For listings of the base alone.
     let repository = try access.open(
@@ -98,15 +100,16 @@ struct BackupCommand: ParsableCommand {
     options.readConcurrency = readConcurrency
     options.isDryRun = dryRun
     options.program = Version.text
-    options.showsProgress = !output.quiet && (output.json || Descriptor.terminalColumns(2) > 0)
+    options.showsProgress = ProgressDisplay.isSeen(output)
     options.forbidden = [repository.store.location, System.cacheDirectory]
     description.apply(to: &options)
     try excludes.apply(to: &options)
 
-    let display = ProgressDisplay(progress, output, verb: "Backing up")
+    let display = ProgressDisplay(progress, output, verb: "Backing up", list: list)
     let start = System.bootClock
     defer { display.finish() }
-    let result = try Backup.run(repository, options, progress: progress) { problem in
+    let result = try Backup.run(repository, options, progress: progress, listing: list?.listing) { problem in
+      list?.flush()
       // Directories that are never entered need no words each night.
       if problem.kind != .skipped { Output.note("yester: \(printable(problem.path)): \(problem.message).") }
     }
@@ -136,13 +139,14 @@ struct BackupCommand: ParsableCommand {
     let tree = TreeStore(reader: repository.reader)
     // What an earlier snapshot holds as well was read through a mount before only when that one was verified so.
     let base = catalog.snapshots.first { $0.id == result.record.base && $0.verified != nil }
-    let progress = RunProgress()
-    let display = ProgressDisplay(progress, output, verb: "Verifying")
-    defer { display.finish() }
     let launcher = DriverLauncher(
       access: access.access, options: ["host=\(DriverLauncher.escaped(result.record.host))"])
     let proven = try launcher.whileMounted { mountPoint in
-      try MountVerification.run(
+      // Now that nobody is asked for a password any more.
+      let progress = RunProgress()
+      let display = ProgressDisplay(progress, output, verb: "Verifying")
+      defer { display.finish() }
+      return try MountVerification.run(
         SnapshotReader(snapshot, tree: tree), base: base.map { SnapshotReader($0, tree: tree) },
         mountedAt: "\(mountPoint)/\(snapshot.record.name)", progress: progress)
     }

@@ -23,11 +23,13 @@ struct RestoreCommand: ParsableCommand {
   var to: String
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
+  @OptionGroup var listing: ListingOptions
   @Option(help: "Whose snapshot (default: this host's, then any).") var host: String?
   @Flag(help: "Also delete what is in the destination but not in the snapshot.") var delete = false
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
 
   func run() throws {
+    let list = try listing.list(output, prefix: [])
     let repository = try access.open()
     try repository.requireFullKey("restore files")
     let lease = try Lease.take(repository, .read, isRequired: false)
@@ -41,18 +43,20 @@ struct RestoreCommand: ParsableCommand {
     options.deletes = delete
     options.protected = ProtectedPlaces([repository.store.location, System.cacheDirectory])
     let progress = RunProgress()
-    let display = ProgressDisplay(progress, output, verb: "Restoring")
+    let display = ProgressDisplay(progress, output, verb: "Restoring", list: list)
     defer { display.finish() }
     let start = System.bootClock
     let missing = Self.missingDirectories(of: to)
-    let prepared = try Restore.prepare(reader, path: selector.path, into: to, options, progress: progress)
+    let prepared = try Restore.prepare(
+      reader, path: selector.path, into: to, options, progress: progress, listing: list?.listing)
     if dryRun {
       display.finish()
       for path in missing { try? FileSystem.removeDirectory(path.pathBytes, at: nil) }
       return PlanView.show(prepared.plan, output)
     }
     var isDamaged = false
-    let outcome = try Restore.carryOut(prepared, progress: progress) { problem in
+    let outcome = try Restore.carryOut(prepared, progress: progress, listing: list?.listing) { problem in
+      list?.flush()
       if problem.kind == .damaged { isDamaged = true }
       Output.note("yester: \(printable(problem.path)): \(problem.message).")
     }
@@ -127,11 +131,18 @@ struct RollbackCommand: ParsableCommand {
     if !output.quiet && !output.json { PlanView.show(plan, output) }
     try confirm()
     let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
+    let pointProgress = RunProgress()
+    let pointDisplay = ProgressDisplay(pointProgress, output, verb: "Making a restore point")
+    defer { pointDisplay.finish() }
     let point = try Rollback.takeRestorePoint(
-      repository, prepared, of: snapshot.record.name, program: Version.text, progress: RunProgress()
+      repository, prepared, of: snapshot.record.name, program: Version.text, progress: pointProgress
     ) { if $0.kind != .skipped { note($0) } }
+    pointDisplay.finish()
     if let point, !output.quiet && !output.json { Output.line("Made the restore point \(point.record.name).") }
+    let restoring = ProgressDisplay(progress, output, verb: "Rolling back")
+    defer { restoring.finish() }
     let outcome = try Restore.carryOut(prepared.restore, progress: progress, report: note)
+    restoring.finish()
     LossView.show(outcome)
     PlanView.result(plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
     if outcome.failures > 0 {

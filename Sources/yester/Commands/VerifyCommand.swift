@@ -25,6 +25,11 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let store = try access.access.store()
     _ = try Repository.config(of: store)
+    if level == .packs && snapshot != nil {
+      throw ValidationError("The level packs looks at all objects, not at one snapshot.")
+    }
+    // Before anything is shown: it may ask for a password.
+    let repository = level == .packs ? nil : try access.open()
     let progress = RunProgress()
     let display = ProgressDisplay(progress, output, verb: "Verifying")
     defer { display.finish() }
@@ -36,21 +41,15 @@ struct VerifyCommand: ParsableCommand {
     }
     let result: Verify.Result
     let done: Verify.Level
-    if level == .packs {
-      guard snapshot == nil else { throw ValidationError("The level packs looks at all objects, not at one snapshot.") }
-      (result, done) = (try Verify.packs(store, progress: progress, report: report), .packs)
+    if let repository, repository.keyring.role != .writeOnly {
+      done = level ?? .data
+      result = try verify(repository, done, progress, report)
     } else {
-      let repository = try access.open()
-      if repository.keyring.role == .writeOnly {
-        guard level == nil else {
-          throw YesterError(
-            .wrongKey, "A write-only key can verify the level packs only", advice: "Use --level packs or a full key.")
-        }
-        (result, done) = (try Verify.packs(store, progress: progress, report: report), .packs)
-      } else {
-        done = level ?? .data
-        result = try verify(repository, done, progress, report)
+      guard level == nil || level == .packs else {
+        throw YesterError(
+          .wrongKey, "A write-only key can verify the level packs only", advice: "Use --level packs or a full key.")
       }
+      (result, done) = (try Verify.packs(store, progress: progress, report: report), .packs)
     }
     display.finish()
     show(result, done, Double(System.bootClock - start) / 1e9, findings)

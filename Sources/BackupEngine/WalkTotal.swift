@@ -1,0 +1,43 @@
+internal import RepositoryFormat
+internal import RepositoryStore
+
+/// How many entries a walk over several snapshots will meet, when it goes into no directory twice: all of the first of
+/// a chain, and of those based on it the directories in which something changed, of usual size. When snapshots before held
+/// more than that, so will the others.
+struct WalkTotal {
+  private var expected: [(entries: UInt64, isBased: Bool)] = []
+  private var done: UInt64 = 0
+  private var basedExpected: UInt64 = 0
+  private var basedDone: UInt64 = 0
+  private var next = 0
+
+  init(_ snapshots: [CatalogedSnapshot]) {
+    var earlier: Set<ObjectID> = []
+    for snapshot in snapshots {
+      let counts = snapshot.record.counts
+      let isBased = snapshot.record.base.map(earlier.contains) ?? false
+      let changed = 1 + counts.added + counts.modified
+      let perDirectory = counts.entries / max(1, counts.directories)
+      let (touched, isHuge) = changed.multipliedReportingOverflow(by: max(1, perDirectory))
+      expected.append((isBased && !isHuge ? min(touched, counts.entries) : counts.entries, isBased))
+      earlier.insert(snapshot.id)
+    }
+  }
+
+  /// The next snapshot was walked; `entries` were met in it.
+  mutating func didWalk(entries: UInt64) {
+    done += entries
+    if expected[next].isBased {
+      basedExpected += expected[next].entries
+      basedDone += entries
+    }
+    next += 1
+  }
+
+  var entries: UInt64 {
+    let more = basedExpected > 0 ? max(1, Double(basedDone) / Double(basedExpected)) : 1
+    return expected[next...].reduce(done) { sum, snapshot in
+      sum + (snapshot.isBased ? UInt64(Double(snapshot.entries) * more) : snapshot.entries)
+    }
+  }
+}
