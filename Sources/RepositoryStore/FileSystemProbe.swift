@@ -67,7 +67,8 @@ enum FileSystemProbe {
 
     private func requireNames() throws {
       // There may be others: FUSE and NFS rename what is deleted while it is open.
-      let names = try Directory.names(directory)
+      // Opened anew: what came after a directory was opened need not be seen through it (btrfs).
+      let names = try Directory.names(Descriptor.open(".", at: directory, Descriptor.directoryFlags))
       guard names.contains(first), !names.contains(second) else {
         throw unfit("shows other names of files than were given")
       }

@@ -25,7 +25,8 @@ final class LiveNames {
       if error == .notFound { state = .exact }
       return true
     }
-    let names = Set(try Directory.names(directory))
+    // Opened anew: a directory is read once through a descriptor, and this one is for others.
+    let names = Set(try Directory.names(Descriptor.open(".", at: directory, Descriptor.directoryFlags)))
     let isHere = names.contains(name)
     state = isHere && names.contains(other) ? .exact : .loose(names)
     return isHere
