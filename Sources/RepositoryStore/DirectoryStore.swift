@@ -25,7 +25,7 @@ package final class DirectoryStore: ObjectStore {
   package static func create(
     _ path: String, onLimitation: (String) -> Void = { _ in }
   ) throws -> DirectoryStore {
-    let isNew = (try? FileStatus(of: path)) == nil
+    var made: [String] = (try? FileStatus(of: path)) == nil ? [path] : []
     do {
       try Directory.makeAll(path)
       let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
@@ -36,23 +36,18 @@ package final class DirectoryStore: ObjectStore {
       }
       for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
         try FileSystem.makeDirectory(Array(folder.utf8), at: directory, mode: 0o700)
+        made.append(path + "/" + folder)
       }
-      try directory.sync()
-    } catch let error as Errno {
+      try FileSystemProbe.run(in: path + "/tmp", of: path, onLimitation: onLimitation)
+      try ObjectPlacing.sync(directory: path)
+      guard let real = System.realPath(path) else { throw Errno.notFound }
+      return DirectoryStore(real)
+    } catch {
+      // Otherwise the next try would find something there.
+      for folder in made.reversed() { try? FileSystem.removeDirectory(folder.pathBytes, at: nil) }
+      guard let error = error as? Errno else { throw error }
       throw YesterError.system("Making the repository in", path, error)
     }
-    guard let real = System.realPath(path) else {
-      throw YesterError(.failed, "\(path) vanished while the repository was made")
-    }
-    do { try FileSystemProbe.run(in: real + "/tmp", of: path, onLimitation: onLimitation) } catch {
-      // Otherwise the next try would find something there.
-      for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
-        try? FileSystem.removeDirectory((real + "/" + folder).pathBytes, at: nil)
-      }
-      if isNew { try? FileSystem.removeDirectory(real.pathBytes, at: nil) }
-      throw error
-    }
-    return DirectoryStore(real)
   }
 
   private func path(_ key: ObjectKey) -> String { location + "/" + key.path }

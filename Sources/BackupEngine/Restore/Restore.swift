@@ -19,6 +19,8 @@ package enum Restore {
     package let plan: RestorePlan
     fileprivate let reader: SnapshotReader
     fileprivate let destination: Descriptor
+    /// The path of the destination, for messages.
+    fileprivate let place: String
   }
 
   /// Plans to restore `path` of a snapshot (empty for all of it) into the directory `destination`, which is made when
@@ -42,12 +44,13 @@ package enum Restore {
       try Directory.makeAll(destination, mode: 0o755)
       let directory = try open(destination, isListed: options.deletes)
       let planner = RestorePlanner(
-        reader, deletes: options.deletes, protecting: options.protected, progress: progress, listing: listing)
+        reader, place: destination, deletes: options.deletes, protecting: options.protected, progress: progress,
+        listing: listing)
       let plan =
         node.entry.isDirectory
         ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
         : try planner.run(single: node, named: node.entry.name, in: directory)
-      return Prepared(plan: plan, reader: reader, destination: directory)
+      return Prepared(plan: plan, reader: reader, destination: directory, place: destination)
     } catch let error as Errno { throw YesterError.system("Restoring to", destination, error) }
   }
 
@@ -86,10 +89,11 @@ package enum Restore {
         advice: "Roll back one of the paths that were backed up.")
     }
     beginComparing(reader, node, progress)
+    let place = printable(path.drop { $0 == 0x2F }.dropLast(name.count + 1).map { $0 })
     let planner = RestorePlanner(
-      reader, deletes: options.deletes, protecting: options.protected, progress: progress)
+      reader, place: place, deletes: options.deletes, protecting: options.protected, progress: progress)
     let plan = try planner.run(single: node, named: name, in: parent)
-    return Prepared(plan: plan, reader: reader, destination: parent)
+    return Prepared(plan: plan, reader: reader, destination: parent, place: place)
   }
 
   /// Proves that all that the plan will write is stored and sound; throws before anything was touched otherwise.
@@ -129,7 +133,8 @@ package enum Restore {
     progress.begin(
       .restore, entries: prepared.plan.actions.reduce(0) { $0 + max(1, $1.entries) }, bytes: prepared.plan.bytes)
     let executor = RestoreExecutor(
-      prepared.reader, onto: prepared.destination, progress: progress, listing: listing, report: report)
+      prepared.reader, onto: prepared.destination, place: prepared.place, progress: progress, listing: listing,
+      report: report)
     try executor.run(prepared.plan)
     return Outcome(failures: executor.failures, unmade: executor.unmade.all, losses: executor.losses.all)
   }

@@ -11,6 +11,11 @@ final class RestoreExecutor {
   private static let openDirectoriesMax = 256
 
   private let reader: SnapshotReader
+  /// The destination, for messages.
+  private let place: String
+  /// So many in a row, and the whole disk is at fault.
+  private static let inputOutputErrorsMax = 20
+  private var inputOutputErrors = 0
   private let live: LiveTree
   private let writer: EntryWriter
   private let progress: RunProgress
@@ -40,10 +45,12 @@ final class RestoreExecutor {
   }
 
   init(
-    _ reader: SnapshotReader, onto destination: Descriptor, progress: RunProgress, listing: EntryListing?,
+    _ reader: SnapshotReader, onto destination: Descriptor, place: String, progress: RunProgress,
+    listing: EntryListing?,
     report: @escaping (PathProblem) -> Void
   ) {
     self.reader = reader
+    self.place = place
     self.progress = progress
     self.listing = listing
     self.report = report
@@ -126,11 +133,15 @@ final class RestoreExecutor {
   }
 
   /// Runs one step; what goes wrong with one path does not keep the others from being restored, but a full disk, a
-  /// lost repository or a stop does.
+  /// lost repository, a destination that is gone or a stop does.
   private func attempt(_ path: [UInt8], _ body: () throws -> Void) throws {
-    do { try body() } catch let error as Errno {
-      if [.noSpace, .overQuota, .readOnly].contains(error) {
-        throw YesterError.system("Restoring", printable(path), error)
+    do {
+      try body()
+      inputOutputErrors = 0
+    } catch let error as Errno {
+      inputOutputErrors = error == .inputOutput ? inputOutputErrors + 1 : 0
+      if Self.isOfTheDisk(error) || inputOutputErrors > Self.inputOutputErrorsMax {
+        throw YesterError.system("Restoring", place + printable(path), error)
       }
       failures += 1
       report(PathProblem(.unreadable, path, Self.explanation(of: error, path)))
@@ -138,6 +149,13 @@ final class RestoreExecutor {
       failures += 1
       report(PathProblem(.damaged, path, "restoring it failed: \(error.message)"))
     }
+  }
+
+  /// Every other path would meet the same.
+  private static func isOfTheDisk(_ error: Errno) -> Bool {
+    [
+      .noSpace, .overQuota, .readOnly, .notConnected, .connectionAborted, .noDevice, .noSuchDevice, .shutDown, .stale,
+    ].contains(error)
   }
 
   private static func explanation(of error: Errno, _ path: [UInt8]) -> String {

@@ -8,6 +8,8 @@ internal import SnapshotTree
 /// Compares a part of a snapshot with what is at the destination, and lists what has to be done.
 final class RestorePlanner {
   private let reader: SnapshotReader
+  /// The destination, for messages.
+  private let place: String
   private let live: LiveContent
   private let deletes: Bool
   private let protected: ProtectedPlaces
@@ -37,10 +39,11 @@ final class RestorePlanner {
   private static let openDirectoriesMax = 256
 
   init(
-    _ reader: SnapshotReader, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress,
+    _ reader: SnapshotReader, place: String, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress,
     listing: EntryListing? = nil
   ) {
     self.reader = reader
+    self.place = place
     self.deletes = deletes
     protected = protecting
     self.progress = progress
@@ -98,7 +101,8 @@ final class RestorePlanner {
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
     if let frame = try visit(renamed, above) {
       let inner = try RestorePlanner(
-        reader, deletes: deletes, protecting: protected, progress: progress, listing: listing?.below(name)
+        reader, place: place + printable(name), deletes: deletes, protecting: protected, progress: progress,
+        listing: listing?.below(name)
       ).run(
         node, onto: frame.directory, setsRootMetadata: true)
       for action in inner.actions {
@@ -127,7 +131,7 @@ final class RestorePlanner {
     do throws(Errno) { status = try FileStatus(of: entry.name, at: above.directory) } catch {
       // A name that the file system cannot hold is not there either; making it will fail, and be told.
       guard [.notFound, .illegalBytes, .nameTooLong, .invalid].contains(error) else {
-        throw YesterError.system("Looking at", printable(path), error)
+        throw YesterError.system("Looking at", place + printable(path), error)
       }
       progress.add(entries: 1)
       noteLink(entry, nil)
