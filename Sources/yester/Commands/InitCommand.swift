@@ -44,6 +44,10 @@ struct InitCommand: ParsableCommand {
         $0.beginObject()
         $0.field("repository", path)
         $0.field("id", config.id.description)
+        $0.key("limitations")
+        $0.beginArray()
+        for limitation in limitations { $0.value(limitation) }
+        $0.endArray()
         $0.endObject()
       }
     } else if !output.quiet {
