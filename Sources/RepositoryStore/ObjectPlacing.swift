@@ -57,11 +57,10 @@ final class ObjectPlacing: Sendable {
       try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(target.utf8), at: nil)
       isNew = true
     }
-    if isDurable {
-      // The simplest file systems keep names with the file, and do nothing when asked to write a directory.
-      if known == .renameAfterLook { try Self.sync(file: Descriptor.open(target)) }
-      try Self.sync(directory: folder)
-    }
+    // The simplest file systems keep names with the file, do nothing when asked to write a directory, and may write the
+    // name of a file long before its bytes. There, a lease is no exception: half of one would hold others up.
+    if known != .link { try Self.sync(file: Descriptor.open(target)) }
+    if isDurable { try Self.sync(directory: folder) }
     return isNew
   }
 

@@ -7,9 +7,8 @@ import os
 import pathlib
 import shutil
 import signal
-import time
 
-from machine import Broken, run, wait_until
+from machine import Broken, mounts_below, run, wait_until
 
 MIB = 1 << 20
 # What makes each, and how large it has to be.
@@ -108,11 +107,10 @@ class Disk:
             self.check(run(["umount", "-l", self.point]))
 
     def plug_in_again(self):
-        # Others may still have something open on it for a moment.
-        for _ in range(100):
-            if run(["umount", self.point]).status == 0 or not os.path.ismount(self.point):
-                break
-            time.sleep(0.05)
+        # Others may still have something open on it for a moment. (What lies there may give errors, so that looking at
+        # the mount point says nothing.)
+        wait_until(lambda: run(["umount", self.point]).status == 0 or not mounts_below(self.point), 20,
+                   f"{self.kind} stays busy")
         self.plug_in()
 
     def remove(self):

@@ -1,14 +1,13 @@
 """Repositories, and restores, on the file systems of the disks that people own."""
 
 import os
-import pathlib
 import random
 import shutil
 import time
 import unittest
 
 from disks import Disk, kinds_of_this_machine, Share
-from machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, run, wait_until, YESTER
+from machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, run, wait_until, WRONG_KEY, YESTER
 from support import EndToEndTest, make_tree
 
 DISK_IS_GONE = "see whether it is connected"
@@ -54,13 +53,12 @@ class WholeLife(OnDisk):
         self.carried_about()
 
     def change_keys(self):
-        for name in ("first", "second"):
-            (self.temp / name).write_text(name)
-        self.yester("key", "add", "--new-password-file", self.temp / "first")
-        env = {"YESTER_KEY_FILE": None, "YESTER_PASSWORD_FILE": self.temp / "first"}
-        self.yester("key", "change-password", "--new-password-file", self.temp / "second", env=env)
-        self.yester("list", env=env, status=11)
-        self.yester("list", env={**env, "YESTER_PASSWORD_FILE": self.temp / "second"})
+        """Key files, for which nobody has to wait as for passwords."""
+        first, second = self.temp / "first", self.temp / "second"
+        self.yester("key", "add", "--new-key-file", first)
+        self.yester("key", "change-password", "--new-key-file", second, env={"YESTER_KEY_FILE": first})
+        self.yester("list", env={"YESTER_KEY_FILE": first}, status=WRONG_KEY)
+        self.yester("list", env={"YESTER_KEY_FILE": second})
 
     def several_at_once(self):
         """Two backups and a reader. The names of the snapshots differ."""
@@ -182,6 +180,15 @@ class Pulled(OnDisk):
         self.assertIn(DISK_IS_GONE, err)
         self.assertIn(str(self.disk.point), err)
 
+    def has_begun_to_store(self):
+        for file in (self.repository / "tmp").iterdir():
+            try:
+                if file.stat().st_size > MIB:
+                    return True
+            except FileNotFoundError:
+                pass
+        return False
+
     def pulled(self, kind):
         self.attach(kind)
         make_tree(self.source, big=2)
@@ -191,7 +198,7 @@ class Pulled(OnDisk):
         # During a backup.
         (self.source / "new").write_bytes(os.urandom(6 * MIB))
         process = self.start_yester("backup", "--quiet", "--limit-upload", "2000", self.source)
-        wait_until(lambda: any(f.stat().st_size > MIB for f in self.objects("tmp")), 20, "the backup stores nothing")
+        wait_until(self.has_begun_to_store, 20, "the backup stores nothing")
         self.disk.pull()
         self.assert_told(process)
         ran = self.yester("list", status={FAILED, NO_REPOSITORY}, timeout=20)
@@ -236,14 +243,31 @@ class Pulled(OnDisk):
     def test_sshfs(self):
         self.pulled("sshfs")
 
-    def test_the_destination_of_a_restore(self):
-        self.attach("exfat-fuse")
-        self.repository = self.temp / "repository"
-        for number in range(30):
+    def back_up_much(self):
+        for number in range(40):
             (self.source / str(number)).mkdir(parents=True)
             (self.source / str(number) / "file").write_bytes(random.Random(number).randbytes(MIB))
         self.init()
         self.backup()
+
+    def test_the_repository_of_a_restore(self):
+        self.attach("exfat-fuse")
+        self.back_up_much()
+        # Nothing of it shall be in memory.
+        self.disk.eject()
+        self.disk.plug_in()
+        process = self.start_yester("restore", f"latest:{self.source}", "--to", self.temp / "to")
+        wait_until(lambda: list(self.temp.glob("to/*/file")), 20, "the restore makes nothing")
+        self.disk.pull()
+        self.assert_told(process)
+        self.disk.plug_in_again()
+        self.yester("restore", f"latest:{self.source}", "--to", self.temp / "to")
+        self.assert_same_tree(self.source, self.temp / "to")
+
+    def test_the_destination_of_a_restore(self):
+        self.attach("exfat-fuse")
+        self.repository = self.temp / "repository"
+        self.back_up_much()
         process = self.start_yester("restore", f"latest:{self.source}", "--to", self.disk.point / "to")
         wait_until(lambda: (self.disk.point / "to").exists(), 20, "the restore makes nothing")
         self.disk.pull()
