@@ -170,6 +170,45 @@ class WhatItCannotDo(OnDisk):
             self.assertEqual(run(["umount", point]).status, 0)
 
 
+class WithoutLinks(OnDisk):
+    """A file system that has neither links nor a rename that spares what is there, and on which a rename goes wrong: for
+    each rename of a backup, in turn."""
+
+    def backup_with(self, fault):
+        faults = ["linkat:error=EPERM", "renameat2:error=EINVAL", f"renameat:{fault}"]
+        return run(["strace", "-f", "-o", os.devnull, "-e", "trace=linkat,renameat2,renameat",
+                    *[word for each in faults for word in ("-e", f"inject={each}")],
+                    YESTER, "backup", "--quiet", self.source], env=self.environment())
+
+    def goes_wrong(self, fault, statuses):
+        make_tree(self.source, files=5)
+        self.init()
+        self.backup()
+        for place in range(1, 30):
+            (self.source / "new").write_text(f"{place}")
+            before = [one["id"] for one in self.snapshots()]
+            ran = self.backup_with(f"{fault}:when={place}")
+            after = [one["id"] for one in self.snapshots()]
+            self.assertEqual(after[:len(before)], before)
+            self.verify("--level", "packs")
+            self.assertEqual(len(after) - len(before), 1 if ran.status == 0 else 0, f"rename {place}: {ran}")
+            if ran.status == 0:
+                break
+            self.assertIn(ran.status, statuses, f"rename {place}: {ran}")
+        self.assertGreater(place, 5, "a backup names its lease, its packs, the index, a claim and the record")
+        self.verify()
+        self.yester("prune", "--max-unused", "0")
+        self.assertEqual(os.listdir(self.repository / "leases"), [])
+        self.verify("--level", "packs")
+
+    def test_an_error(self):
+        self.goes_wrong("error=EIO", {FAILED})
+
+    def test_a_crash(self):
+        """Between the claim of a name and the rename, too."""
+        self.goes_wrong("signal=SIGKILL", {-9, 137})
+
+
 class Pulled(OnDisk):
     """A disk that is taken away in the middle, without having been unmounted."""
 
