@@ -256,7 +256,8 @@ private final class DirectoryUpload: ObjectUpload {
   private let root: String
   private let placing: ObjectPlacing
   private let temporary: String
-  private let file: Descriptor
+  /// Nil once it was committed or cancelled: SMB renames no file that is open.
+  private let file: Mutex<Descriptor?>
   private let isDurable: Bool
   private let staysCached: @Sendable (Int) -> Bool
   private let appended = Atomic<Int64>(0)
@@ -275,7 +276,7 @@ private final class DirectoryUpload: ObjectUpload {
     self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
     do {
-      file = try Self.open(temporary, root)
+      file = Mutex(try Self.open(temporary, root))
     } catch { throw YesterError.system("Writing to the repository", root, error) }
   }
 
@@ -289,10 +290,17 @@ private final class DirectoryUpload: ObjectUpload {
     }
   }
 
+  private func open() throws(Errno) -> Descriptor {
+    guard let file = file.withLock({ $0 }) else { throw .badDescriptor }
+    return file
+  }
+
   func append(_ bytes: UnsafeRawBufferPointer) throws {
-    do { try file.write(bytes) } catch {
-      throw YesterError.system("Writing to the repository", root, error)
-    }
+    let file: Descriptor
+    do throws(Errno) {
+      file = try open()
+      try file.write(bytes)
+    } catch { throw YesterError.system("Writing to the repository", root, error) }
     let (before, now) = appended.add(Int64(bytes.count), ordering: .relaxed)
     let (from, to) = (before / Self.writingInterval, now / Self.writingInterval)
     if isDurable, from < to {
@@ -303,15 +311,25 @@ private final class DirectoryUpload: ObjectUpload {
   func commit(as key: ObjectKey) throws -> Bool {
     defer { cancel() }
     do {
-      if isDurable { try ObjectPlacing.sync(file: file) }
-      if !staysCached(Int(clamping: try file.status().size)) { file.adviseDontNeed(offset: 0, length: 0) }
+      try finishWriting()
       return try placing.place(temporary, as: key, isDurable: isDurable)
     } catch {
       throw YesterError.system("Storing \(key) in the repository", root, error)
     }
   }
 
-  func modified() throws(Errno) -> Timestamp { try file.status().modified }
+  private func finishWriting() throws(Errno) {
+    let file = try open()
+    if isDurable { try ObjectPlacing.sync(file: file) }
+    if !staysCached(Int(clamping: try file.status().size)) { file.adviseDontNeed(offset: 0, length: 0) }
+    self.file.withLock { $0 = nil }
+  }
 
-  func cancel() { try? FileSystem.removeFile(Array(temporary.utf8), at: nil) }
+  func modified() throws(Errno) -> Timestamp { try open().status().modified }
+
+  func cancel() {
+    // SMB removes no file that is open either.
+    file.withLock { $0 = nil }
+    try? FileSystem.removeFile(Array(temporary.utf8), at: nil)
+  }
 }

@@ -32,9 +32,7 @@ enum FileSystemProbe {
       let content = System.random(64 << 10)
       try make(first).write(Array(content.reversed()))
       try requireExclusive()
-      let new = try make(second)
-      try new.write(content)
-      try syncFile(new, onLimitation)
+      try write(content, onLimitation)
       try requireRename()
       try requireSame(content)
       try requireNames()
@@ -44,6 +42,13 @@ enum FileSystemProbe {
 
     private func make(_ name: [UInt8]) throws(Errno) -> Descriptor {
       try Descriptor.open(name, at: directory, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    }
+
+    /// Nothing is open any more when this returns, as when objects get their names.
+    private func write(_ content: [UInt8], _ onLimitation: (String) -> Void) throws(Errno) {
+      let file = try make(second)
+      try file.write(content)
+      try syncFile(file, onLimitation)
     }
 
     private func requireExclusive() throws {
