@@ -125,6 +125,7 @@ class WhatItCannotDo(OnDisk):
     def setUp(self):
         super().setUp()
         self.key.write_text("01" * 32)
+        self.key.chmod(0o600)
 
     def inject(self, *faults, status=DONE):
         words = [word for fault in faults for word in ("-e", f"inject={fault}")]
