@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,7 +24,6 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -186,12 +186,21 @@ int yl_terminal_columns(int fd) {
   if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) return 80;
   return size.ws_col;
 }
-int yl_terminal_echo(int fd, int on) {
-  struct termios t;
-  if (tcgetattr(fd, &t) < 0) return -errno;
-  if (on) t.c_lflag |= ECHO;
-  else t.c_lflag &= ~(tcflag_t)ECHO;
-  return result(tcsetattr(fd, TCSAFLUSH, &t));
+
+// glibc hands the command line to constructors as it does to main, which belongs to Swift.
+static int argumentCount;
+static char **arguments;
+__attribute__((constructor)) static void keepArguments(int count, char **words) {
+  argumentCount = count;
+  arguments = words;
+}
+int yl_argument_count(void) { return argumentCount; }
+const char *yl_argument(int at) { return at >= 0 && at < argumentCount ? arguments[at] : NULL; }
+const char *yl_executed_path(void) { return (const char *)getauxval(AT_EXECFN); }
+
+void yl_occupy_standard_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!open("/", O_PATH);
 }
 
 int yl_raise_open_files(void) {
@@ -205,12 +214,56 @@ void yl_protect_memory(void) {
   setrlimit(RLIMIT_CORE, &none);
 }
 void yl_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+static int isIgnored(int signal) {
+  struct sigaction present;
+  return sigaction(signal, NULL, &present) == 0 && present.sa_handler == SIG_IGN;
+}
+
+static volatile sig_atomic_t terminationArrived;
+static void (*terminationHandler)(int);
+static void terminate(int signal) {
+  terminationHandler(signal);
+  terminationArrived = 1;
+}
 void yl_on_termination(void (*handler)(int)) {
-  struct sigaction action = {.sa_handler = handler};
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction action = {.sa_handler = terminate};
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGHUP, &action, NULL);
+  terminationHandler = handler;
+  for (size_t at = 0; at < sizeof signals / sizeof *signals; at++)
+    if (!isIgnored(signals[at])) sigaction(signals[at], &action, NULL);
+}
+int yl_termination_arrived(void) { return terminationArrived; }
+
+enum { questionSignalCount = 6 };
+static const int questionSignals[questionSignalCount] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT};
+static struct sigaction signalsBefore[questionSignalCount];
+static volatile sig_atomic_t questionPipe = -1;
+static void passOn(int signal) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)signal;
+  if (signal != SIGTSTP && signal != SIGCONT) terminationArrived = 1;
+  (void)!write(questionPipe, &byte, 1);
+  errno = saved;
+}
+void yl_signals_to(int fd) {
+  struct sigaction action = {.sa_handler = passOn};
+  sigemptyset(&action.sa_mask);
+  questionPipe = fd;
+  for (int at = 0; at < questionSignalCount; at++) {
+    int signal = questionSignals[at];
+    sigaction(signal, NULL, &signalsBefore[at]);
+    if (!isIgnored(signal)) sigaction(signal, &action, NULL);
+  }
+}
+void yl_signals_back(void) {
+  for (int at = 0; at < questionSignalCount; at++) sigaction(questionSignals[at], &signalsBefore[at], NULL);
+}
+void yl_stop_self(void) {
+  struct sigaction usual = {.sa_handler = SIG_DFL}, present;
+  sigaction(SIGTSTP, &usual, &present);
+  raise(SIGTSTP);
+  sigaction(SIGTSTP, &present, NULL);
 }
 
 int yl_statfs(int fd, uint64_t *total, uint64_t *available) {

@@ -8,6 +8,7 @@ package struct DriverError: Error, Equatable, CustomStringConvertible {
     case wrongKey = 11
     case busy = 12
     case damage = 13
+    case interrupted = 130
   }
 
   package let message: String

@@ -111,8 +111,6 @@ extension Descriptor {
 }
 
 extension Descriptor {
-  /// Whether a terminal shows what is typed.
-  package func setEcho(_ isOn: Bool) { _ = yl_terminal_echo(raw, isOn ? 1 : 0) }
   /// Columns of the terminal behind a descriptor number; 0 when it is none.
   package static func terminalColumns(_ number: CInt) -> Int { Int(yl_terminal_columns(number)) }
   /// Whether this process may write to the terminal at `number` without meddling with another one's work there.

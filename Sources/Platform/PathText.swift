@@ -1,3 +1,6 @@
+internal import CLinux
+internal import Glibc
+
 /// Paths come from the command line as text, but are bytes: one that is no UTF-8 must get through all the same. A byte
 /// that belongs to no character stands as a character of a private plane of Unicode, U+10FF00 and the byte; where the
 /// path reaches the system it becomes that byte again. A name that has such a character already is taken byte by byte,
@@ -38,12 +41,11 @@ extension String {
 }
 
 extension System {
-  /// The words of the command line behind the program's name, as they were given.
+  /// The words of the command line behind the program's name, as they were given. (`CommandLine.arguments` reads /proc,
+  /// which may not be there, and takes the words for UTF-8.)
   package static var arguments: [String] {
-    guard let file = try? Descriptor.open("/proc/self/cmdline"), let bytes = try? file.readAll(limit: 64 << 20) else {
-      return Array(CommandLine.arguments.dropFirst())
+    (0..<yl_argument_count()).dropFirst().compactMap { place in
+      yl_argument(place).map { String(path: Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))) }
     }
-    return bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast()
-      .map { String(path: Array($0)) }
   }
 }

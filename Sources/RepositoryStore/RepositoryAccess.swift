@@ -130,26 +130,19 @@ package struct RepositoryAccess: Sendable {
       bytes.append(contentsOf: buffer.prefix(got))
     }
     guard pclose(pipe) == 0 else {
+      if ProcessSettings.isTerminated { throw YesterError(.interrupted, "Interrupted") }
       throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
     }
     return try firstLine(bytes, "the command")
   }
 
-  /// Asks at the terminal; nil when there is none.
+  /// Asks for a password at the terminal, without showing it. Nil when there is no terminal, or when the input ended
+  /// instead of an answer. Ctrl-C and its like become error 130.
   package static func ask(_ prompt: String) throws -> [UInt8]? {
-    guard let terminal = try? Descriptor.open("/dev/tty", O_RDWR) else { return nil }
-    try terminal.write(Array(prompt.utf8))
-    terminal.setEcho(false)
-    defer {
-      terminal.setEcho(true)
-      try? terminal.write([0x0A])
+    guard let terminal = Terminal.controlling() else { return nil }
+    do throws(Errno) { return try terminal.ask(prompt, isHidden: true) } catch {
+      if error == .interrupted { throw YesterError(.interrupted, "Interrupted") }
+      throw YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error)
     }
-    var line: [UInt8] = []
-    var byte: UInt8 = 0
-    while line.count < 65536, try withUnsafeMutableBytes(of: &byte, { try terminal.readSome(into: $0) }) == 1 {
-      if byte == 0x0A { break }
-      line.append(byte)
-    }
-    return line
   }
 }

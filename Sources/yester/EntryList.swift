@@ -59,12 +59,13 @@ final class EntryList: Sendable {
   func flush() {
     state.withLock { state in
       guard !state.text.isEmpty else { return }
-      let failure = Terminal.statusLine.withdrawn(for: number) { Output.put(state.text, to: number) }
+      // Whoever cannot be told any more ends the list, not the run.
+      if number == STDOUT_FILENO {
+        state.isClosed = !StandardOutput.write(state.text)
+      } else {
+        Output.write(state.text, to: number)
+      }
       state.text.removeAll(keepingCapacity: true)
-      guard let failure else { return }
-      state.isClosed = true
-      // That the reader has seen enough is no trouble.
-      if failure.rawValue != EPIPE { Output.note("yester: Listing entries failed, and ends here: \(failure).") }
     }
   }
 

@@ -8,18 +8,18 @@ internal import TerminalText
 
 /// Writing to the user: results to stdout, everything else to stderr.
 enum Output {
-  static func line(_ text: String = "") { write(Array((text + "\n").utf8), to: 1) }
+  static func line(_ text: String = "") { StandardOutput.write(Array((text + "\n").utf8)) }
   static func note(_ text: String) { write(Array((safe(text) + "\n").utf8), to: 2) }
   static func json(_ build: (inout JSONWriter) -> Void) {
     var writer = JSONWriter(indented: true)
     build(&writer)
-    write(writer.text + [0x0A], to: 1)
+    StandardOutput.write(writer.text + [0x0A])
   }
 
   static func write(_ bytes: [UInt8], to number: CInt) {
-    let failure = Terminal.statusLine.withdrawn(for: number) { Output.put(bytes, to: number) }
-    // Nobody reads any more (EPIPE): there is nothing left to say.
-    if let failure, number == 1 { Glibc.exit(failure.rawValue == EPIPE ? 0 : 1) }
+    if number == 1 { return _ = StandardOutput.write(bytes) }
+    // When it fails there is nobody to tell it to.
+    _ = Screen.statusLine.withdrawn(for: number) { put(bytes, to: number) }
   }
 
   /// Writes as it is; what went wrong.
@@ -51,10 +51,7 @@ enum Output {
       note("yester: \(error.message).")
       Glibc.exit(YesterError.Code.damaged.rawValue)
     default:
-      let code = command.exitCode(for: error)
-      let message = command.fullMessage(for: error)
-      if !message.isEmpty { code.isSuccess ? line(message) : note(message) }
-      Glibc.exit(code.isSuccess ? 0 : code == .validationFailure ? YesterError.Code.usage.rawValue : code.rawValue)
+      CommandLineErrors.exit(with: error, of: command)
     }
   }
 
@@ -64,7 +61,7 @@ enum Output {
 
   /// Names of hosts and snapshots stand in messages as somebody has written them: what would upset a terminal comes out
   /// escaped.
-  private static func safe(_ text: String) -> String {
+  static func safe(_ text: String) -> String {
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
       scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
     }

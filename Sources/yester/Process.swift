@@ -10,11 +10,11 @@ enum Process {
   static func prepare() {
     ProcessSettings.apply()
     // What the handler uses must have been made before.
-    _ = Terminal.statusLine
+    _ = Screen.statusLine
     ProcessSettings.onTermination { _ in
       // A second signal ends the program at once.
       if Process.stop.isRaised {
-        Terminal.statusLine.eraseAtOnce()
+        Screen.statusLine.eraseAtOnce()
         _exit(130)
       }
       Process.stop.raise()

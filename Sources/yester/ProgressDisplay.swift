@@ -30,8 +30,8 @@ final class ProgressDisplay: Sendable {
         meter.update(progress.numbers, seconds: seconds)
         switch style {
         case .line where Descriptor.isInForeground(2):
-          Terminal.statusLine.show(meter.line.text(columns: Terminal.columns))
-        case .plain where plain.isDue(seconds): Output.note(meter.line.text(columns: Terminal.columns))
+          Screen.statusLine.show(meter.line.text(columns: Screen.columns))
+        case .plain where plain.isDue(seconds): Output.note(meter.line.text(columns: Screen.columns))
         case .json: Output.write(meter.json + [0x0A], to: 2)
         default: break
         }
@@ -45,7 +45,7 @@ final class ProgressDisplay: Sendable {
   private static func style(_ options: OutputOptions) -> Style {
     if options.quiet { return .none }
     if options.json { return .json }
-    return Terminal.columns == 0 ? .none : Terminal.isDumb ? .plain : .line
+    return Screen.columns == 0 ? .none : Screen.isDumb ? .plain : .line
   }
 
   /// Ends the display and clears its line. More than once does no harm.
@@ -53,7 +53,7 @@ final class ProgressDisplay: Sendable {
     isDone.update { $0 = true }
     worker.join()
     list?.flush()
-    Terminal.statusLine.clear()
+    Screen.statusLine.clear()
   }
 }
 
@@ -70,7 +70,7 @@ private struct PlainPace {
 /// Turns the numbers of a run into what is shown.
 private struct Meter {
   private let verb: String
-  private let isUTF8 = Terminal.isUTF8
+  private let isUTF8 = Screen.isUTF8
   private var estimator = ProgressEstimator()
   private var numbers = RunProgress.Numbers()
   private var seconds = 0.0

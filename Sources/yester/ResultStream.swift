@@ -5,8 +5,8 @@ internal import RepositoryStore
 
 /// Long results on their way to stdout, in large writes. Memory does not grow with their length.
 final class ResultStream {
-  /// Whoever read the results has gone away: there is nothing left to do.
-  private struct ReaderGone: Error {}
+  /// Nothing more can be written, and nobody needs to be told.
+  private struct Closed: Error {}
   private static let flushSize = 1 << 16
 
   /// Whether a person looks at it directly: then each result comes at once, and nothing may upset the terminal.
@@ -14,13 +14,14 @@ final class ResultStream {
   private var text: [UInt8] = []
   private var json = JSONWriter(indented: true)
 
-  /// Runs `body` and sends what is left. An interruption becomes error 130; that nobody reads any more is no error.
+  /// Runs `body` and sends what is left. An interruption becomes error 130. When nothing can be written any more, `body`
+  /// ends early; that is no error here (see StandardOutput).
   static func run(_ body: (ResultStream) throws -> Void) throws {
     let stream = ResultStream()
     do {
       try body(stream)
       try stream.flush()
-    } catch is ReaderGone {
+    } catch is Closed {
       return
     } catch is Stopped {
       throw YesterError(.interrupted, "Interrupted")
@@ -58,15 +59,6 @@ final class ResultStream {
 
   private func flush() throws {
     defer { text.removeAll(keepingCapacity: true) }
-    var done = 0
-    while done < text.count {
-      let put = text.withUnsafeBytes { Glibc.write(1, $0.baseAddress.map { $0 + done }, text.count - done) }
-      if put < 0 {
-        if errno == EINTR { continue }
-        if errno == EPIPE { throw ReaderGone() }
-        throw YesterError(.failed, "Writing the result failed: \(Errno.current)")
-      }
-      done += put
-    }
+    if !text.isEmpty && !StandardOutput.write(text) { throw Closed() }
   }
 }

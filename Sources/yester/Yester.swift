@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Glibc
 internal import Platform
 
 @main
@@ -41,6 +42,7 @@ struct Yester: ParsableCommand {
     } catch {
       Output.exit(with: error, of: Self.self)
     }
+    Glibc.exit(StandardOutput.exitStatus)
   }
 }
 

@@ -2,6 +2,7 @@ internal import CFuse
 internal import FuseMount
 internal import Glibc
 internal import Platform
+internal import Synchronization
 
 /// The background process before its mount is ready. The process that the user started waits meanwhile, so that a
 /// script can use the mount in its next line, and gets the error when there is one.
@@ -10,14 +11,23 @@ struct Background {
   struct Waiting {
     fileprivate let pipe: Descriptor
     fileprivate let child: Int32
+    private static let backgroundProcess = Atomic<Int32>(0)
 
-    /// Returns when the mount is ready.
+    /// Returns when the mount is ready. Signals that end the program go on to the background process, which may have
+    /// changed the terminal to ask for a password: it is to end first.
     func wait() throws(DriverError) {
+      Self.backgroundProcess.store(child, ordering: .sequentiallyConsistent)
+      ProcessSettings.onTermination { number in
+        let saved = errno
+        kill(Waiting.backgroundProcess.load(ordering: .sequentiallyConsistent), number)
+        errno = saved
+      }
       // One byte of exit status and a message; nothing when the process was killed.
       let report = (try? pipe.readAll(limit: 1 << 20)) ?? []
       guard let status = report.first else {
         var status: CInt = 0
-        waitpid(child, &status, 0)
+        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        if ProcessSettings.isTerminated { throw DriverError("interrupted; nothing is mounted", .interrupted) }
         throw DriverError("the background process ended before the mount was ready (wait status \(status))")
       }
       guard status != 0 else { return }

@@ -13,14 +13,13 @@ enum Driver {
 
   /// Gives the exit status of the process.
   static func run(_ arguments: [String]) -> Int32 {
+    ProcessSettings.apply()
     do throws(DriverError) {
       switch try OptionParser.parse(arguments) {
       case .help:
-        print(DriverHelp.text, terminator: "")
-        return 0
+        return try show(DriverHelp.text)
       case .version:
-        print("yesterfs \(version)")
-        return 0
+        return try show("yesterfs \(version)\n")
       case .mount(let options): return try mount(options)
       }
     } catch {
@@ -28,11 +27,20 @@ enum Driver {
     }
   }
 
+  private static func show(_ text: String) throws(DriverError) -> Int32 {
+    do throws(Errno) {
+      try Descriptor(owning: 1).write(Array(text.utf8))
+    } catch {
+      // That nobody reads it any more is no error.
+      if error.rawValue != EPIPE { throw DriverError("standard output cannot be written to: \(error)") }
+    }
+    return 0
+  }
+
   private static func mount(_ given: DriverOptions) throws(DriverError) -> Int32 {
     var options = given
     // The background process leaves this directory.
     if let absolute = System.realPath(options.source) { options.source = absolute }
-    ProcessSettings.apply()
     try Mount.check(options)
     if options.isForeground { return try serve(options, background: nil) }
 

@@ -1,5 +1,6 @@
 // The driver: `yesterfs REPOSITORY MOUNTPOINT [-o options] [-f]`.
 internal import FuseMount
 internal import Glibc
+internal import Platform
 
-exit(Driver.run(CommandLine.arguments.dropFirst().map { $0 }))
+exit(Driver.run(System.arguments))

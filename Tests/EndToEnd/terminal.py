@@ -1,61 +1,79 @@
-"""A terminal to run programs in, as a person has one: tmux."""
+"""A program at a pseudo-terminal, as a person has it before him."""
 
-import shlex
+import fcntl
+import os
+import pty
+import re
+import select
 import subprocess
+import termios
 import time
 
-from machine import Broken, wait_until
+ECHO = termios.ECHO
 
 
 class Terminal:
-    """One tmux with one window. `run` gives it a command; `screen` says what can be seen."""
+    """Runs a command at a terminal of its own. Descriptors 0, 1 and 2 are the terminal but for those in `options`."""
 
-    def __init__(self, name, columns, rows, environment):
-        self.name, self.rows, self.environment = name, rows, environment
-        # What is above stays in sight as long as the screen is full, as it is after a while of work.
-        self.tmux("new-session", "-d", "-x", columns, "-y", rows, "sh", "-c", "stty -echo; exec sh")
-        self.tmux("set-option", "-g", "window-size", "manual")
-        self.tmux("set-option", "-g", "history-limit", "50000")
+    def __init__(self, command, **options):
+        self.master, self.slave = pty.openpty()
+        self.before = self.mode()
+        self.seen = ""
+        for name in ("stdin", "stdout", "stderr"):
+            options.setdefault(name, self.slave)
+        self.process = subprocess.Popen([str(word) for word in command], start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0), **options)
 
-    def tmux(self, *words):
-        try:
-            ran = subprocess.run(["tmux", "-L", self.name, "-f", "/dev/null", *map(str, words)], env=self.environment,
-                                 capture_output=True, text=True, timeout=20)
-        except FileNotFoundError:
-            raise Broken("the tool tmux is missing") from None
-        if ran.returncode != 0:
-            raise AssertionError(f"tmux {words}: {ran.stderr}")
-        return ran.stdout
+    def mode(self):
+        return termios.tcgetattr(self.slave)
 
-    def run(self, *command, before="true"):
-        """Start a command; the exit status comes behind it, on a line of its own."""
-        words = " ".join(shlex.quote(str(word)) for word in command)
-        # No prompt of the shell, whose own words would be on the screen.
-        self.type(f"clear; PS1=; {before}; {words}; echo status $?")
+    def echoes(self):
+        return bool(self.mode()[3] & ECHO)
 
     def type(self, text):
-        self.tmux("send-keys", "-l", text)
-        self.press("Enter")
+        os.write(self.master, text.encode())
 
-    def press(self, key):
-        self.tmux("send-keys", key)
+    def read(self, seconds):
+        if select.select([self.master], [], [], seconds)[0]:
+            try:
+                self.seen += os.read(self.master, 65536).decode(errors="replace")
+            except OSError:
+                pass
 
-    def resize(self, columns):
-        self.tmux("resize-window", "-x", columns, "-y", self.rows)
+    def wait_for(self, pattern, timeout=30):
+        """Waits for a pattern in what has not been waited for yet; gives everything up to its end."""
+        end = time.monotonic() + timeout
+        while True:
+            if match := re.search(pattern, self.seen):
+                text, self.seen = self.seen[:match.end()], self.seen[match.end():]
+                return text
+            if time.monotonic() > end:
+                raise AssertionError(f"waited {timeout} s for {pattern!r} and saw {self.seen!r}")
+            self.read(0.1)
 
-    def screen(self, history=False):
-        """The lines that can be seen, without empty ones at the end; with `history` those that have gone, too."""
-        text = self.tmux("capture-pane", "-p", *(["-S", "-"] if history else []))
-        return [line.rstrip() for line in text.rstrip("\n").split("\n")]
+    def wait_for_mode(self, condition, what, timeout=10):
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"the terminal is not {what} after {timeout} s; seen: {self.seen!r}")
+            time.sleep(0.02)
 
-    def wait_for_end(self, seconds=60):
-        wait_until(lambda: any(line.startswith("status ") for line in self.screen()), seconds, "the end of the command")
-        return int(next(line for line in self.screen() if line.startswith("status "))[7:])
+    def end(self, timeout=30):
+        """Waits for the end of the program; its exit status."""
+        end = time.monotonic() + timeout
+        while self.process.poll() is None:
+            if time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"the program hung for {timeout} s; seen: {self.seen!r}")
+            self.read(0.05)
+        while select.select([self.master], [], [], 0)[0]:
+            self.read(0)
+        return self.process.returncode
 
     def close(self):
-        subprocess.run(["tmux", "-L", self.name, "kill-server"], env=self.environment, capture_output=True, timeout=20)
-
-
-def pause():
-    """Longer than a display takes to show something new, and tmux to tell of a new size."""
-    time.sleep(0.3)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)

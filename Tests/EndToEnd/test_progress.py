@@ -11,7 +11,7 @@ import unittest
 
 from machine import DONE, INCOMPLETE, INTERRUPTED, MIB, wait_until, YESTER
 from support import EndToEndTest
-from terminal import pause, Terminal
+from screen import pause, Screen
 
 # Parts of the line, each of them whole.
 TIME = r"(?:\d+ s|\d+:\d\d(?::\d\d)?|\d+ days)"
@@ -51,7 +51,7 @@ class Progress(EndToEndTest):
 
     def terminal(self, columns, rows=24, **environment):
         name = self.temp.name
-        terminal = Terminal(name, columns, rows, self.environment(**environment))
+        terminal = Screen(name, columns, rows, self.environment(**environment))
         self.addCleanup(terminal.close)
         return terminal
 

@@ -57,15 +57,30 @@ long yl_groupname(uint32_t gid, char *buffer, size_t size);
 int yl_localtime(int64_t seconds, int fields[7]);
 // Columns of the terminal at `fd`, 0 when it is none.
 int yl_terminal_columns(int fd);
-// Switches echo off (on = 0) or on again at a terminal.
-int yl_terminal_echo(int fd, int on);
+// The words of the command line as the kernel gave them, the program's name included. Swift reads them from /proc.
+int yl_argument_count(void);
+const char *yl_argument(int at);
+// The path by which the program was started, as execve(2) got it; NULL when unknown.
+const char *yl_executed_path(void);
+// Descriptors 0, 1 and 2 that are closed get something that can be neither read nor written. Otherwise the next file
+// to be opened would take the number, and messages would go into it.
+void yl_occupy_standard_descriptors(void);
 // Lets the process open as many files as the hard limit allows.
 int yl_raise_open_files(void);
 // No core dumps: the memory holds keys. (PR_SET_DUMPABLE would close /proc/self/fd to an ordinary user.)
 void yl_protect_memory(void);
 void yl_ignore_sigpipe(void);
-// Keeps SIGINT, SIGTERM and SIGHUP for `handler`, without restarting system calls.
+// Keeps SIGINT, SIGTERM and SIGHUP for `handler`, without restarting system calls. One that is ignored stays so: that
+// is how nohup(1) and shells protect what runs in the background.
 void yl_on_termination(void (*handler)(int));
+// Whether such a signal has come since.
+int yl_termination_arrived(void);
+// While a question stands at a terminal: SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT are written to `fd`, a
+// byte each with the signal's number. One question at a time; `yl_signals_back` gives the signals back.
+void yl_signals_to(int fd);
+void yl_signals_back(void);
+// Stops the process as Ctrl-Z does; returns when it goes on.
+void yl_stop_self(void);
 // Free bytes for an ordinary user, and total bytes, of the file system at `fd`.
 int yl_statfs(int fd, uint64_t *total, uint64_t *available);
 // st_dev of the mounts table: whether `path` is a mount point of type `fuse...`.

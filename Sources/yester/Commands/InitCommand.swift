@@ -81,15 +81,23 @@ enum NewSecret {
     quiet.mayPrompt = false
     let given: Secret
     do { given = try quiet.secret() } catch let error as YesterError where error.code == .usage {
-      guard let first = try RepositoryAccess.ask(prompt) else { throw error }
-      guard try RepositoryAccess.ask("The same again: ") == first else {
-        throw YesterError(.usage, "The two passwords differ")
-      }
-      given = .password(first)
+      guard let typed = try type(prompt) else { throw error }
+      given = typed
     }
     if case .password(let password) = given, password.isEmpty {
       throw YesterError(.usage, "An empty password protects nothing", advice: "Choose another one.")
     }
     return given
+  }
+  /// Typed twice at the terminal; nil when there is none.
+  static func type(_ prompt: String) throws -> Secret? {
+    guard let first = try RepositoryAccess.ask(prompt) else { return nil }
+    guard try RepositoryAccess.ask("The same again: ") == first else {
+      throw YesterError(.usage, "The two passwords differ", advice: "Run the command again.")
+    }
+    guard !first.isEmpty else {
+      throw YesterError(.usage, "An empty password protects nothing", advice: "Choose another one.")
+    }
+    return .password(first)
   }
 }

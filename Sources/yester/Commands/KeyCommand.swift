@@ -60,20 +60,12 @@ struct NewSecretOptions: ParsableArguments {
   }
 
   private static func ask() throws -> Secret {
-    guard let first = try RepositoryAccess.ask("The new password: ") else {
-      throw YesterError(
-        .usage,
-        "No new key or password was given",
-        advice: "Use --new-key-file or --new-password-file, or run the command at a terminal."
-      )
-    }
-    guard try RepositoryAccess.ask("The same again: ") == first else {
-      throw YesterError(.usage, "The two passwords differ")
-    }
-    guard !first.isEmpty else {
-      throw YesterError(.usage, "An empty password protects nothing", advice: "Choose another one.")
-    }
-    return .password(first)
+    if let typed = try NewSecret.type("The new password: ") { return typed }
+    throw YesterError(
+      .usage,
+      "No new key or password was given",
+      advice: "Use --new-key-file or --new-password-file, or run the command at a terminal."
+    )
   }
 }
 

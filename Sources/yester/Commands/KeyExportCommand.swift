@@ -29,7 +29,7 @@ struct KeyExportCommand: ParsableCommand {
     let date = String(now.iso8601(offset: now.localOffset).prefix(10))
     let slot = try KeySlots.add(repository, .full, .keyFile(key), label: "recovery sheet \(date)")
     if output.json {
-      return Output.json {
+      Output.json {
         $0.beginObject()
         $0.field("repository", repository.store.location)
         $0.field("repository_id", repository.config.id.description)
@@ -38,9 +38,19 @@ struct KeyExportCommand: ParsableCommand {
         $0.field("check", check)
         $0.endObject()
       }
+      return try removeUnlessWritten(slot, repository)
     }
     Output.line(Self.sheet(repository, slot: slot.short, date: date, hex: hex, check: check))
+    try removeUnlessWritten(slot, repository)
     Self.printCode(hex)
+  }
+
+  /// A key that nobody has got is not left in the repository.
+  private func removeUnlessWritten(_ id: ObjectID, _ repository: Repository) throws {
+    if !StandardOutput.isGone && StandardOutput.exitStatus == 0 { return }
+    let slots = try KeySlots.list(repository)
+    try KeySlots.remove(KeySlots.find(id.hex, in: slots), among: slots, repository, isForced: false)
+    throw YesterError(.failed, "The recovery sheet could not be written; its key was removed again")
   }
 
   private static func sheet(

@@ -35,8 +35,10 @@ struct ListCommand: ParsableCommand {
       try repository.requireFullKey("list files")
       try repository.index.refresh()
       let tree = TreeStore(reader: repository.reader)
-      try MetadataCatalog.write(
-        snapshots, files: true, open: { SnapshotReader($0, tree: tree) }, to: { Output.write($0, to: 1) })
+      try ResultStream.run { stream in
+        try MetadataCatalog.write(
+          snapshots, files: true, open: { SnapshotReader($0, tree: tree) }, to: { try stream.bytes($0) })
+      }
     } else if output.json {
       Output.json { json in
         json.beginArray()

@@ -128,8 +128,10 @@ struct RollbackCommand: ParsableCommand {
     }
     try Restore.prove(prepared.restore, progress: progress)
     display.finish()
-    if !output.quiet && !output.json { PlanView.show(plan, output) }
-    try confirm()
+    let isShown = !output.quiet && !output.json
+    if isShown { PlanView.show(plan, output) }
+    if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { PlanView.list(plan, $0) } }
+    if Process.stop.isRaised { throw YesterError(.interrupted, "Nothing was changed") }
     let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
     let pointProgress = RunProgress()
     let pointDisplay = ProgressDisplay(pointProgress, output, verb: "Making a restore point")
@@ -138,7 +140,7 @@ struct RollbackCommand: ParsableCommand {
       repository, prepared, of: snapshot.record.name, program: Version.text, progress: pointProgress
     ) { if $0.kind != .skipped { note($0) } }
     pointDisplay.finish()
-    if let point, !output.quiet && !output.json { Output.line("Made the restore point \(point.record.name).") }
+    if let point, !output.quiet && !output.json { PlanView.say("Made the restore point \(point.record.name).") }
     let restoring = ProgressDisplay(progress, output, verb: "Rolling back")
     defer { restoring.finish() }
     let outcome = try Restore.carryOut(prepared.restore, progress: progress, report: note)
@@ -151,14 +153,6 @@ struct RollbackCommand: ParsableCommand {
         advice: point.map { "To undo: yester rollback \($0.record.name) \(path)" } ?? "")
     }
   }
-
-  private func confirm() throws {
-    guard !yes, Descriptor.terminalColumns(0) > 0 else { return }
-    Output.write(Array("Go on? [y/N] ".utf8), to: 2)
-    guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
-      throw YesterError(.interrupted, "Nothing was changed")
-    }
-  }
 }
 
 /// Shows plans of restores.
@@ -167,12 +161,22 @@ enum PlanView {
 
   static func show(_ plan: RestorePlan, _ output: OutputOptions) {
     if output.json { return Output.json { json(plan, nil, nil, &$0) } }
+    list(plan) { Output.line($0) }
+  }
+
+  /// The steps, and what they come to, a line at a time.
+  static func list(_ plan: RestorePlan, _ line: (String) -> Void) {
     for action in plan.actions.prefix(rowsMax) {
-      if let text = words(action) { Output.line(text) }
+      if let text = words(action) { line(text) }
     }
-    if plan.actions.count > rowsMax { Output.line("… and \(plan.actions.count - rowsMax) more steps") }
-    for problem in plan.problems { Output.line("keep     \(printable(problem.path).dropFirst()): \(problem.message)") }
-    summary("Plan", plan)
+    if plan.actions.count > rowsMax { line("… and \(plan.actions.count - rowsMax) more steps") }
+    for problem in plan.problems { line("keep     \(printable(problem.path).dropFirst()): \(problem.message)") }
+    line(summary("Plan", plan))
+  }
+
+  /// Results that a pager, which has ended since, cannot show any more go to stderr.
+  static func say(_ text: String) {
+    if StandardOutput.isReaderGone && Question.isPossible { Output.note(text) } else { Output.line(text) }
   }
 
   static func result(
@@ -180,14 +184,13 @@ enum PlanView {
     point: Backup.Result? = nil
   ) {
     if output.json { return Output.json { json(plan, outcome, point, &$0) } }
-    if !output.quiet { summary("Done in \(Output.duration(seconds))", plan) }
+    if !output.quiet { say(summary("Done in \(Output.duration(seconds))", plan)) }
   }
 
-  private static func summary(_ head: String, _ plan: RestorePlan) {
-    Output.line(
-      "\(head): \(Output.count(plan.creates)) created, \(Output.count(plan.replaces)) replaced, "
-        + "\(Output.count(plan.metadata)) with metadata set, \(Output.count(plan.deletes)) deleted, "
-        + "\(Output.count(plan.unchanged)) already right")
+  private static func summary(_ head: String, _ plan: RestorePlan) -> String {
+    "\(head): \(Output.count(plan.creates)) created, \(Output.count(plan.replaces)) replaced, "
+      + "\(Output.count(plan.metadata)) with metadata set, \(Output.count(plan.deletes)) deleted, "
+      + "\(Output.count(plan.unchanged)) already right"
   }
 
   private static func words(_ action: RestoreAction) -> String? {

@@ -3,7 +3,7 @@ internal import Platform
 internal import Synchronization
 
 /// The terminal that stderr may be.
-enum Terminal {
+enum Screen {
   /// The process has one terminal, and whoever writes to it must know what stands there.
   static let statusLine = StatusLine()
 
