@@ -6,12 +6,11 @@ internal import RepositoryStore
 package enum Unmount {
   /// Unmounts at once when nobody uses it; otherwise lazily: the name is free at once, open files go on.
   package static func run(_ mountPoint: String) throws {
-    guard isMounted(mountPoint) else {
+    guard try isMounted(mountPoint) else {
       throw YesterError(.failed, "\(mountPoint) is no mount of yester's", advice: "\"findmnt\" shows what is mounted.")
     }
     if System.isRoot {
-      if umount2(mountPoint, 0) == 0 { return }
-      if umount2(mountPoint, CInt(MNT_DETACH)) == 0 { return }
+      for flags in [0, CInt(MNT_DETACH)] where mountPoint.pathBytes.withCPath({ umount2($0, flags) }) == 0 { return }
       throw YesterError(.failed, "\(mountPoint) could not be unmounted: \(Errno.current)")
     }
     // An ordinary user may only unmount by way of a set-uid helper. That of FUSE looks for mounts in a file that a
@@ -28,15 +27,21 @@ package enum Unmount {
     }
   }
 
-  private static func isMounted(_ path: String) -> Bool {
+  private static func isMounted(_ path: String) throws -> Bool {
     // The path of a mount whose driver died cannot be looked at, but it is in the table.
     let wanted = System.realPath(path) ?? absolute(path)
-    guard let file = try? Descriptor.open("/proc/self/mounts"), let bytes = try? file.readAll(limit: 64 << 20) else {
-      return false
+    let table = "/proc/self/mounts"
+    let bytes: [UInt8]
+    do throws(Errno) {
+      bytes = try Descriptor.open(table).readAll(limit: 64 << 20)
+    } catch {
+      throw YesterError(
+        .failed, "Nobody can say whether \(path) is a mount: reading \(table) failed: \(error)",
+        advice: "Mount /proc, or end the mount with \"umount\".", cause: error)
     }
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
-      let fields = line.split(separator: " ")
-      return fields.count > 2 && fields[2] == "fuse.yesterfs" && unescaped(fields[1]) == wanted
+    return bytes.split(separator: 0x0A).contains { line in
+      let fields = line.split(separator: 0x20)
+      return fields.count > 2 && fields[2].elementsEqual("fuse.yesterfs".utf8) && unescaped(fields[1]) == wanted
     }
   }
 
@@ -47,9 +52,9 @@ package enum Unmount {
   }
 
   /// Spaces and the like stand as octal numbers in the table (proc(5)).
-  private static func unescaped(_ field: Substring) -> String {
+  private static func unescaped(_ field: ArraySlice<UInt8>) -> String {
     var out: [UInt8] = []
-    var rest = Array(field.utf8)[...]
+    var rest = field
     while let byte = rest.popFirst() {
       if byte == 0x5C, rest.count >= 3, let value = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
         out.append(value)
@@ -58,11 +63,11 @@ package enum Unmount {
         out.append(byte)
       }
     }
-    return String(decoding: out, as: UTF8.self)
+    return String(path: out)
   }
 
   package static func spawn(_ arguments: [String]) throws -> CInt {
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { $0.pathBytes.withCPath { strdup($0) } } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     var process = pid_t()
     guard posix_spawnp(&process, arguments[0], nil, nil, &pointers, environ) == 0 else {

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <malloc.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,7 @@
 const int yl_o_directory = O_DIRECTORY, yl_o_nofollow = O_NOFOLLOW, yl_o_noatime = O_NOATIME, yl_o_path = O_PATH,
           yl_o_cloexec = O_CLOEXEC, yl_o_tmpfile = O_TMPFILE;
 const int yl_at_fdcwd = AT_FDCWD, yl_at_symlink_nofollow = AT_SYMLINK_NOFOLLOW, yl_at_empty_path = AT_EMPTY_PATH,
-          yl_at_removedir = AT_REMOVEDIR;
+          yl_at_removedir = AT_REMOVEDIR, yl_at_statx_dont_sync = AT_STATX_DONT_SYNC;
 const int yl_rename_noreplace = RENAME_NOREPLACE, yl_rename_exchange = RENAME_EXCHANGE;
 const int yl_seek_data = SEEK_DATA, yl_seek_hole = SEEK_HOLE;
 const int yl_fadv_sequential = POSIX_FADV_SEQUENTIAL, yl_fadv_dontneed = POSIX_FADV_DONTNEED,
@@ -49,7 +50,7 @@ static inline long longResult(long r) { return r < 0 ? -(long)errno : r; }
 
 int yl_statx(int dirfd, const char *path, int flags, struct yl_stat *out) {
   struct statx s;
-  if (statx(dirfd, path, flags | AT_NO_AUTOMOUNT | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &s) < 0)
+  if (statx(dirfd, path, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &s) < 0)
     return -errno;
   *out = (struct yl_stat){
       .mode = s.stx_mode, .nlink = s.stx_nlink, .uid = s.stx_uid, .gid = s.stx_gid,
@@ -97,29 +98,56 @@ int yl_futimens(int fd, int64_t as, int64_t ans, int64_t ms, int64_t mns) {
 }
 
 // There is no system call for attributes below a descriptor before Linux 6.13; /proc/self/fd serves as one.
-#define PROC_PATH(dirfd, name)                                                                   \
-  char path[300 + 64];                                                                           \
-  if ((dirfd) == AT_FDCWD || (name)[0] == '/') {                                                 \
-    if (strlen(name) >= sizeof path) return -ENAMETOOLONG;                                       \
-    strcpy(path, name);                                                                          \
-  } else if (snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dirfd, name) >= (int)sizeof path) \
-    return -ENAMETOOLONG
-
+struct attributeCall {
+  enum { listAttributes, getAttribute, setAttribute, removeAttribute } what;
+  const char *attribute;
+  void *buffer;
+  const void *value;
+  size_t size;
+};
+static long callAttributes(const char *path, const struct attributeCall *c) {
+  switch (c->what) {
+    case listAttributes: return longResult(llistxattr(path, c->buffer, c->size));
+    case getAttribute: return longResult(lgetxattr(path, c->attribute, c->buffer, c->size));
+    case setAttribute: return longResult(lsetxattr(path, c->attribute, c->value, c->size, 0));
+    default: return longResult(lremovexattr(path, c->attribute));
+  }
+}
+// Where /proc is not to be had (in a chroot), the directory becomes the working directory for the moment, of this thread
+// alone: from its first time here on, the thread has one of its own.
+static long callAttributesFrom(int dirfd, const char *name, const struct attributeCall *c) {
+  static __thread int isAlone;
+  if (!isAlone && unshare(CLONE_FS) < 0) return -errno;
+  isAlone = 1;
+  int before = open(".", O_PATH | O_CLOEXEC);
+  if (before < 0) return -errno;
+  long answer = fchdir(dirfd) < 0 ? -errno : callAttributes(name, c);
+  int back = result(fchdir(before));
+  close(before);
+  return back < 0 ? back : answer;
+}
+static long callAttributesAt(int dirfd, const char *name, const struct attributeCall *c) {
+  if (dirfd == AT_FDCWD || name[0] == '/') return callAttributes(name, c);
+  char path[300 + 64];
+  if (snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dirfd, name) >= (int)sizeof path) return -ENAMETOOLONG;
+  long answer = callAttributes(path, c);
+  if ((answer == -ENOENT || answer == -EACCES) && access("/proc/self/fd", X_OK) < 0)
+    return callAttributesFrom(dirfd, name, c);
+  return answer;
+}
 long yl_listxattrat(int dirfd, const char *name, void *buffer, size_t size) {
-  PROC_PATH(dirfd, name);
-  return longResult(llistxattr(path, buffer, size));
+  return callAttributesAt(dirfd, name, &(struct attributeCall){.what = listAttributes, .buffer = buffer, .size = size});
 }
 long yl_getxattrat(int dirfd, const char *name, const char *attribute, void *buffer, size_t size) {
-  PROC_PATH(dirfd, name);
-  return longResult(lgetxattr(path, attribute, buffer, size));
+  struct attributeCall c = {.what = getAttribute, .attribute = attribute, .buffer = buffer, .size = size};
+  return callAttributesAt(dirfd, name, &c);
 }
 int yl_setxattrat(int dirfd, const char *name, const char *attribute, const void *value, size_t size) {
-  PROC_PATH(dirfd, name);
-  return result(lsetxattr(path, attribute, value, size, 0));
+  struct attributeCall c = {.what = setAttribute, .attribute = attribute, .value = value, .size = size};
+  return (int)callAttributesAt(dirfd, name, &c);
 }
 int yl_removexattrat(int dirfd, const char *name, const char *attribute) {
-  PROC_PATH(dirfd, name);
-  return result(lremovexattr(path, attribute));
+  return (int)callAttributesAt(dirfd, name, &(struct attributeCall){.what = removeAttribute, .attribute = attribute});
 }
 #ifndef RWF_DONTCACHE
 #define RWF_DONTCACHE 0x00000080
@@ -271,6 +299,12 @@ int yl_statfs(int fd, uint64_t *total, uint64_t *available) {
   if (fstatvfs(fd, &s) < 0) return -errno;
   *total = (uint64_t)s.f_blocks * s.f_frsize;
   *available = (uint64_t)s.f_bavail * s.f_frsize;
+  return 0;
+}
+int yl_file_system_type(int fd, uint32_t *magic) {
+  struct statfs s;
+  if (fstatfs(fd, &s) < 0) return -errno;
+  *magic = (uint32_t)s.f_type;
   return 0;
 }
 int yl_is_fuse(const char *path) {

@@ -27,6 +27,8 @@ package final class Mount: Sendable {
   private let exitEvent: Descriptor
   /// As in /proc/self/mountinfo: tells whether what is mounted at `path` is still this.
   private let device: String
+  /// The same where /proc is not to be had.
+  private let number: UInt64?
 
   /// Says early, before a password is asked for, why mounting could not work.
   package static func check(_ options: DriverOptions) throws(DriverError) {
@@ -59,13 +61,14 @@ package final class Mount: Sendable {
     exitEvent = Descriptor(owning: yf_eventfd())
     let session = try Self.makeSession(adapter, Self.fuseOptions(options))
     self.session = session
-    guard path.withCString({ fuse_session_mount(session.raw, $0) }) == 0 else {
+    guard path.pathBytes.withCPath({ fuse_session_mount(session.raw, $0) }) == 0 else {
       let why = DriverLog.takeLastFuseLine()
       fuse_session_destroy(session.raw)
       throw Self.mountingFailed(on: path, why)
     }
     let descriptor = fuse_session_fd(session.raw)
     device = MountTable.entry(at: path)?.device ?? ""
+    number = Self.mountNumber(path)
     pool = WorkerPool(
       session: session,
       device: descriptor,
@@ -88,7 +91,7 @@ package final class Mount: Sendable {
     pool.start()
     // Waits until kernel and driver have agreed on the terms, among them the read-ahead that is raised below.
     var totals = statvfs()
-    _ = path.withCString { statvfs($0, &totals) }
+    _ = path.pathBytes.withCPath { statvfs($0, &totals) }
     raiseReadAhead()
   }
 
@@ -100,9 +103,8 @@ package final class Mount: Sendable {
     pool.end()
     let isQuiet = pool.join(milliseconds: Self.graceMilliseconds)
     // Somebody may have mounted something else here since our mount was taken away.
-    if let present = MountTable.entry(at: path), present.device == device {
-      MountPoint.detach(path, force: !isQuiet)
-    }
+    let isOurs = device.isEmpty ? Self.mountNumber(path) == number : MountTable.entry(at: path)?.device == device
+    if isOurs { MountPoint.detach(path, force: !isQuiet) }
     guard isQuiet, adapter.refresher.stop(milliseconds: Self.graceMilliseconds),
       notifier.stop(milliseconds: Self.graceMilliseconds)
     else { return .stuck }
@@ -124,13 +126,18 @@ package final class Mount: Sendable {
   /// Requests received so far.
   package var requests: UInt64 { counts.total }
 
+  /// Nobody is asked: this process would be the one to answer.
+  private static func mountNumber(_ path: String) -> UInt64? {
+    (try? FileStatus(of: path.pathBytes, .asKnown))?.mount
+  }
+
   // MARK: Mounting
 
   private static func makeSession(_ adapter: Adapter, _ options: String) throws(DriverError) -> SessionHandle {
     var operations = Operations.table()
     // Released when the session has been destroyed; until then a callback may come.
     let userData = Unmanaged.passRetained(adapter).toOpaque()
-    let raw = options.withCString { list in
+    let raw = options.pathBytes.withCPath { list in
       let program: StaticString = "yesterfs"
       let flag: StaticString = "-o"
       return program.withCStringPointer { program in

@@ -59,20 +59,20 @@ enum MountPoint {
   /// still believes what it was told of the root; statfs(2) it always passes on.
   private static func removeStale(_ path: String) {
     var totals = statvfs()
-    guard path.withCString({ statvfs($0, &totals) }) != 0, Errno.current == .notConnected else { return }
+    guard path.pathBytes.withCPath({ statvfs($0, &totals) }) != 0, Errno.current == .notConnected else { return }
     if detach(path, force: false) { DriverLog.write(.notice, "took away the dead mount on \(path)") }
   }
 
   /// Takes the mount away at once, though files may be open in it. `force` also ends the requests under way (root).
   @discardableResult
   static func detach(_ path: String, force: Bool) -> Bool {
-    if yf_umount(path, force ? 1 : 0) == 0 { return true }
+    if path.pathBytes.withCPath({ yf_umount($0, force ? 1 : 0) }) == 0 { return true }
     // fusermount3 needs /etc/mtab, which a root file system made by hand lacks.
     return runHelper(["fusermount3", "-u", "-z", "-q", "--", path]) || runHelper(["umount", "-l", "--", path])
   }
 
   private static func runHelper(_ arguments: [String]) -> Bool {
-    let owned = arguments.map { strdup($0) }
+    let owned = arguments.map { $0.pathBytes.withCPath { strdup($0) } }
     defer { for pointer in owned { free(pointer) } }
     let pointers = owned.map { UnsafePointer($0) } + [nil]
     return yf_run(pointers) == 0

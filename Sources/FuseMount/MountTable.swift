@@ -50,6 +50,6 @@ enum MountTable {
         out.append(byte)
       }
     }
-    return String(decoding: out, as: UTF8.self)
+    return String(path: out)
   }
 }

@@ -10,12 +10,15 @@ package struct FileStatus: Sendable {
     case following
     /// The open file itself; the name is empty.
     case theDescriptor
+    /// As the kernel knows it, without asking a file system that may not answer.
+    case asKnown
 
     fileprivate var flags: CInt {
       switch self {
       case .theLinkItself: yl_at_symlink_nofollow
       case .following: 0
       case .theDescriptor: yl_at_empty_path
+      case .asKnown: yl_at_statx_dont_sync
       }
     }
   }
@@ -52,6 +55,8 @@ package struct FileStatus: Sendable {
   package var size: UInt64 { raw.size }
   package var inode: UInt64 { raw.ino }
   package var device: UInt64 { UInt64(raw.dev_major) << 32 | UInt64(raw.dev_minor) }
+  /// Tells mounts apart while they stand.
+  package var mount: UInt64 { raw.mnt_id }
   package var modified: Timestamp { Timestamp(seconds: raw.mtime_s, nanoseconds: raw.mtime_ns) }
   package var changed: Timestamp { Timestamp(seconds: raw.ctime_s, nanoseconds: raw.ctime_ns) }
   package var accessed: Timestamp { Timestamp(seconds: raw.atime_s, nanoseconds: raw.atime_ns) }

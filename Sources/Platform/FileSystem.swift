@@ -101,6 +101,12 @@ extension Descriptor {
   package func nextHole(from offset: Int64) throws(Errno) -> Int64 { try seek(offset, yl_seek_hole) }
   package func adviseSequential() { _ = yl_fadvise(raw, 0, 0, yl_fadv_sequential) }
   package func adviseDontNeed(offset: Int64, length: Int64) { _ = yl_fadvise(raw, offset, length, yl_fadv_dontneed) }
+  /// The magic number of the file system (statfs(2)).
+  package func fileSystemType() throws(Errno) -> UInt32 {
+    var magic: UInt32 = 0
+    try Errno.check(yl_file_system_type(raw, &magic))
+    return magic
+  }
   /// Total bytes of the file system, and those that are free for an ordinary user.
   package func fileSystemSpace() throws(Errno) -> (total: UInt64, available: UInt64) {
     var total: UInt64 = 0

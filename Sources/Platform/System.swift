@@ -67,17 +67,31 @@ package enum System {
     return "\(machine.isEmpty ? "-" : machine) \(boot) \(String(decoding: namespace, as: UTF8.self))"
   }
 
-  /// When a process started, in clock ticks since boot; nil when there is no such process.
+  /// When a process started, in clock ticks since boot; nil when there is no such process, or when it is not to be seen.
   package static func startTime(ofProcess id: Int32) -> UInt64? {
+    guard let fields = statusFields(ofProcess: id), !isEnded(fields), fields.count > 19 else { return nil }
+    return UInt64(fields[19])
+  }
+
+  /// Whether the process that started at `start` is known not to run any more. /proc may be missing, and may hide the
+  /// processes of other users (`hidepid` in proc(5)): what cannot be known runs. `start` is 0 when it was not known.
+  package static func isGone(process id: Int32, startedAt start: UInt64) -> Bool {
+    guard id > 0 else { return false }
+    if kill(id, 0) != 0 && errno == ESRCH { return true }
+    guard let fields = statusFields(ofProcess: id), fields.count > 19 else { return false }
+    return isEnded(fields) || (start != 0 && UInt64(fields[19]) != start)
+  }
+
+  /// Of /proc/ID/stat the fields behind the name in parentheses: state is the first, the start time the twentieth.
+  private static func statusFields(ofProcess id: Int32) -> [String]? {
     guard let file = try? Descriptor.open("/proc/\(id)/stat"), let bytes = try? file.readAll(limit: 4096),
       let end = bytes.lastIndex(of: UInt8(ascii: ")"))
     else { return nil }
-    // The fields behind the name in parentheses: state is the first, the start time the twentieth.
-    let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
-    // One that ended, and that its parent has not asked after yet, is no process any more.
-    if let state = fields.first?.first, state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") { return nil }
-    return fields.count > 19 ? UInt64(String(decoding: fields[19], as: UTF8.self)) : nil
+    return bytes[(end + 1)...].split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
   }
+
+  /// One that ended, and that its parent has not asked after yet, is no process any more.
+  private static func isEnded(_ fields: [String]) -> Bool { ["Z", "X"].contains(fields.first) }
 
   private static func firstLine(_ path: String) -> String {
     guard let file = try? Descriptor.open(path), let bytes = try? file.readAll(limit: 4096) else { return "" }
@@ -86,7 +100,10 @@ package enum System {
 
   /// The running program's own path.
   package static var executablePath: String? {
-    (try? FileSystem.readLink(Array("/proc/self/exe".utf8), at: nil)).map { String(decoding: $0, as: UTF8.self) }
+    if let link = try? FileSystem.readLink(Array("/proc/self/exe".utf8), at: nil) { return String(path: link) }
+    // Without /proc: as it was started.
+    guard let started = yl_executed_path() else { return nil }
+    return realPath(String(path: Array(UnsafeRawBufferPointer(start: started, count: strlen(started)))))
   }
 
   /// An absolute path without `.`, `..`, doubled slashes or symbolic links; nil when something on it is missing.

@@ -165,8 +165,8 @@ package enum Leases {
     guard record.host == System.hostName, theirs.count == 3, mine.count == 3, theirs[0] == mine[0] else { return false }
     if theirs[1] != mine[1] { return true }
     guard theirs[2] == mine[2] else { return false }
-    guard let start = System.startTime(ofProcess: Int32(truncatingIfNeeded: record.process)) else { return true }
-    return start != record.processStart
+    guard let process = Int32(exactly: record.process) else { return false }
+    return System.isGone(process: process, startedAt: record.processStart)
   }
 
   /// Removes the leases of processes that are gone.

@@ -60,7 +60,7 @@ struct DriverLauncher {
   /// Becomes the driver.
   func execute(mountPoint: String) throws -> Never {
     let arguments = try arguments(mountPoint: mountPoint)
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { $0.pathBytes.withCPath { strdup($0) } }
     pointers.append(nil)
     execvp(arguments[0], &pointers)
     throw YesterError(

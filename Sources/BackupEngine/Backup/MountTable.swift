@@ -32,6 +32,18 @@ final class MountTable: Sendable {
   /// What was found out of `own`. Asked only when such a mount is met: its repository may be slow to answer, or gone.
   private let known = Mutex<[UInt64: Special]>([:])
 
+  /// The table of mounts was not to be had, as in a chroot without /proc.
+  private let isUnreadable: Bool
+
+  /// Virtual types by the magic numbers of statfs(2) (linux/magic.h), as far as they have one of their own.
+  private static let magicNumbers: [UInt32: String] = [
+    0x9FA0: "proc", 0x6265_6572: "sysfs", 0x27_E0EB: "cgroup", 0x6367_7270: "cgroup2", 0x6462_6720: "debugfs",
+    0x7472_6163: "tracefs", 0x7363_6673: "securityfs", 0x6165_676C: "pstore", 0xCAFE_4A11: "bpf",
+    0x6265_6570: "configfs", 0x6573_5543: "fusectl", 0x1980_0202: "mqueue", 0x9584_58F6: "hugetlbfs",
+    0x4249_4E4D: "binfmt_misc", 0x0187: "autofs", 0xDE5E_81E4: "efivarfs", 0x6E73_6673: "nsfs",
+    0x6759_6969: "rpc_pipefs", 0x1CD1: "devpts",
+  ]
+
   /// `repository` is the location of the one that is worked with.
   init(repository: String?, mounts: [MountInfo] = MountInfo.all()) {
     self.repository = repository
@@ -44,13 +56,22 @@ final class MountTable: Sendable {
         own[mount.device, default: OwnMount(location: mount.source)].mountPoints.insert(mount.mountPoint)
       }
     }
+    isUnreadable = mounts.isEmpty
     self.virtual = virtual
     self.own = own
+  }
+
+  /// To be called with a directory that a walk comes to, before its device is asked about: without a table of mounts,
+  /// the directory itself tells on what it lies.
+  func meet(_ directory: Descriptor, _ device: UInt64) {
+    guard isUnreadable, let magic = try? directory.fileSystemType(), let type = Self.magicNumbers[magic] else { return }
+    known.withLock { $0[device] = .virtual(type: type) }
   }
 
   /// What is special about the file system with this device number; nil for ordinary ones.
   subscript(device: UInt64) -> Special? {
     if let type = virtual[device] { return .virtual(type: type) }
+    if isUnreadable { return known.withLock { $0[device] } }
     guard let mount = own[device] else { return nil }
     if let known = known.withLock({ $0[device] }) { return known }
     let shown = RepositoryIdentity(String(path: mount.location))

@@ -132,6 +132,7 @@ final class SourceLooker: Sendable {
     let status = try directory.status()
     var look = DirectoryLook(directory: OpenDirectory(directory), status: status)
     look.attributes = attributes(of: directory, path, &look.problems)
+    mounts.meet(directory, status.device)
     if let problem = problem(with: status, path, above) {
       look.problems.append(problem)
       if problem.kind != .remark || mounts.isSkipped(status.device) {

@@ -23,8 +23,10 @@ enum SourceScan {
       while let path = open.popLast() {
         if done.isRaised || progress.stop.isRaised { return }
         guard let directory = try? Descriptor.open(path, Descriptor.directoryFlags),
-          let status = try? directory.status(), !mounts.isSkipped(status.device)
+          let status = try? directory.status()
         else { continue }
+        mounts.meet(directory, status.device)
+        if mounts.isSkipped(status.device) { continue }
         count(status)
         let prefix = path == [0x2F] ? path : path + [0x2F]
         try? Directory.forEachName(directory) { name, type in

@@ -17,7 +17,7 @@ struct yl_stat {
 };
 
 extern const int yl_o_directory, yl_o_nofollow, yl_o_noatime, yl_o_path, yl_o_cloexec, yl_o_tmpfile;
-extern const int yl_at_fdcwd, yl_at_symlink_nofollow, yl_at_empty_path, yl_at_removedir;
+extern const int yl_at_fdcwd, yl_at_symlink_nofollow, yl_at_empty_path, yl_at_removedir, yl_at_statx_dont_sync;
 extern const int yl_rename_noreplace, yl_rename_exchange;
 extern const int yl_seek_data, yl_seek_hole;
 extern const int yl_fadv_sequential, yl_fadv_dontneed, yl_fadv_noreuse;
@@ -83,6 +83,8 @@ void yl_signals_back(void);
 void yl_stop_self(void);
 // Free bytes for an ordinary user, and total bytes, of the file system at `fd`.
 int yl_statfs(int fd, uint64_t *total, uint64_t *available);
+// The magic number of the file system that an open file lies on, as statfs(2) gives it.
+int yl_file_system_type(int fd, uint32_t *magic);
 // st_dev of the mounts table: whether `path` is a mount point of type `fuse...`.
 int yl_is_fuse(const char *path);
 // Peak resident memory of this process in KiB.
