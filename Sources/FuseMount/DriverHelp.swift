@@ -18,7 +18,7 @@ package enum DriverHelp {
       password_fd=NUMBER       read the password from an open descriptor
       host=NAME                show the snapshots of this host
       all-hosts                show a directory for each host
-      cache_size=MIB           memory for decoded data
+      cache_size=SIZE          memory for decoded data, such as 256M; without a unit in MiB
       uid=NUMBER, gid=NUMBER   show everything as owned by this user, this group
       umask=OCTAL              take these permissions away from everything
       allow_other              let other users in (for root the default; others need user_allow_other

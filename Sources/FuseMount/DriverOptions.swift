@@ -16,8 +16,8 @@ package struct DriverOptions: Sendable, Equatable {
   /// Whose snapshots are shown; nil is this host.
   package var host: String?
   package var showsAllHosts = false
-  /// In MiB; nil leaves it to the reader.
-  package var cacheSizeMiB: Int?
+  /// In bytes; nil leaves it to the reader.
+  package var cacheSize: Int?
 
   /// Shown instead of the true owner, for the user who mounts another machine's snapshots.
   package var user: UInt32?

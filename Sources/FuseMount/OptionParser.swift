@@ -1,3 +1,5 @@
+internal import Platform
+
 /// Reads the command line: `yesterfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION...]]... [-f]`.
 package enum CommandLineRequest: Sendable, Equatable {
   case mount(DriverOptions)
@@ -110,7 +112,7 @@ package enum OptionParser {
 
   private static func set(_ name: String, _ value: String, _ options: inout DriverOptions) throws(DriverError) {
     switch name {
-    case "cache_size": options.cacheSizeMiB = try number(name, value, 1...1_048_576)
+    case "cache_size": options.cacheSize = try size(name, value)
     case "gid": options.group = UInt32(try number(name, value, 0...Int(UInt32.max) - 1))
     case "host":
       guard value.utf8.count <= 255 else { throw usage("host= is longer than 255 bytes") }
@@ -143,6 +145,15 @@ package enum OptionParser {
       throw usage("\(name)=\(value) is not a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
+  }
+
+  /// In bytes; without a unit in MiB.
+  private static func size(_ name: String, _ value: String) throws(DriverError) -> Int {
+    do throws(ByteSize.Failure) {
+      return Int(try ByteSize.parse(value, unit: 1 << 20, in: 1 << 20...1 << 40))
+    } catch {
+      throw usage("\(name)=\(value): \(error)")
+    }
   }
 
   private static func usage(_ message: String) -> DriverError {

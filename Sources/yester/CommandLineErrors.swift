@@ -4,15 +4,48 @@ internal import RepositoryStore
 
 /// What ArgumentParser throws: requests for help, and command lines that are wrong.
 enum CommandLineErrors {
+  /// Only a command with others below it was given, which does nothing by itself: error 2, behind its help.
+  static func requireWork(_ command: any ParsableCommand, of root: any ParsableCommand.Type) {
+    if type(of: command).configuration.subcommands.isEmpty { return }
+    Output.note(shortened(root.helpMessage(for: type(of: command))))
+    Output.note("yester: No command was given.")
+    Glibc.exit(YesterError.Code.usage.rawValue)
+  }
+
   /// Help goes to stdout and is a success; anything else to stderr, with the exit status of usage errors.
   static func exit(with error: any Error, of command: any ParsableArguments.Type) -> Never {
     let code = command.exitCode(for: error)
-    let message = command.fullMessage(for: error)
+    let message = shortened(command.fullMessage(for: error))
     if code.isSuccess {
       Output.line(message)
       Glibc.exit(StandardOutput.exitStatus)
     }
-    if !message.isEmpty { Output.note(message) }
+    if !message.isEmpty { Output.note(sentence(message)) }
     Glibc.exit(code == .validationFailure ? YesterError.Code.usage.rawValue : code.rawValue)
+  }
+
+  /// The first line as that of all errors.
+  private static func sentence(_ message: String) -> String {
+    let mark = "Error: "
+    guard message.hasPrefix(mark) else { return message }
+    let first = message.dropFirst(mark.count).prefix { $0 != "\n" }
+    let end = first.last.map { ".?!".contains($0) } == true ? "" : "."
+    return "yester: \(first)\(end)\(message.dropFirst(mark.count + first.count))"
+  }
+
+  /// Makes `[<options>]` of all that may be left out in the line that shows how a command is used.
+  private static func shortened(_ message: String) -> String {
+    let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      line.lowercased().hasPrefix("usage: ") ? withoutOptions(line) : String(line)
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private static func withoutOptions(_ usage: Substring) -> String {
+    let parts = usage.split(separator: " [-", omittingEmptySubsequences: false)
+    guard parts.count > 1 else { return String(usage) }
+    // Behind the end of each option there may be something that is none.
+    let others = parts.dropFirst().map { $0.drop { $0 != "]" }.dropFirst() }
+    return parts[0] + others.joined() + " [<options>]"
   }
 }

@@ -5,10 +5,13 @@ internal import RepositoryStore
 /// Where the repository is, and what opens it: the same for every command.
 struct AccessOptions: ParsableArguments {
   @Option(
-    name: [.customLong("repository"), .customShort("r")],
-    help: ArgumentHelp("The repository (or YESTER_REPOSITORY).", valueName: "path"),
+    name: [.customLong("repository"), .customShort("r", allowingJoined: true)],
+    help: ArgumentHelp("The repository (or YESTER_REPOSITORY); --repo is the same.", valueName: "path"),
     completion: .directory)
   var repository: String?
+
+  @Option(name: .customLong("repo"), help: .hidden, completion: .directory)
+  var repo: String?
 
   @Option(
     help: ArgumentHelp("The file that holds the key (or YESTER_KEY_FILE).", valueName: "file"), completion: .file())
@@ -21,10 +24,14 @@ struct AccessOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A command that prints the password.", valueName: "command"))
   var passwordCommand: String?
 
+  func validate() throws {
+    guard repository == nil || repo == nil else { throw ValidationError("The repository is named twice.") }
+  }
+
   var access: RepositoryAccess {
     var access = RepositoryAccess()
     access.warn = { Output.note("yester: \($0)") }
-    access.repository = repository
+    access.repository = repository ?? repo
     access.keyFile = keyFile
     access.passwordFile = passwordFile
     access.passwordCommand = passwordCommand

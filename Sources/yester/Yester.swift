@@ -37,7 +37,8 @@ struct Yester: ParsableCommand {
   static func main() {
     Process.prepare()
     do {
-      var command = try parseAsRoot(System.arguments)
+      var command = try parseAsRoot(CommandNames.prepare(System.arguments, of: Self.self))
+      CommandLineErrors.requireWork(command, of: Self.self)
       try command.run()
     } catch {
       Output.exit(with: error, of: Self.self)

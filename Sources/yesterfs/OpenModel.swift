@@ -16,7 +16,7 @@ func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any 
   case nil: break
   }
   do {
-    let repository = try access.open(cacheSize: (options.cacheSizeMiB ?? 64) << 20)
+    let repository = try access.open(cacheSize: options.cacheSize ?? 64 << 20)
     var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
     shown.requests = counts
     shown.driverVersion = Driver.version

@@ -24,7 +24,7 @@ internal import Testing
       "nonempty,allow_suid,foreground",
       "password_command=pass show a\\,b"
     )
-    #expect(parsed.host == "ada" && parsed.cacheSizeMiB == 512 && parsed.user == 7 && parsed.group == 8)
+    #expect(parsed.host == "ada" && parsed.cacheSize == 512 << 20 && parsed.user == 7 && parsed.group == 8)
     #expect(parsed.umask == 0o077 && parsed.threads == 3 && parsed.allowsContent && parsed.honoursSetUID)
     #expect(parsed.isForeground && parsed.secret == .passwordCommand("pass show a,b"))
   }

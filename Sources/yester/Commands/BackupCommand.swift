@@ -6,23 +6,6 @@ internal import RepositoryFormat
 internal import RepositoryStore
 internal import SnapshotTree
 
-extension SnapshotKind: ExpressibleByArgument {
-  package init?(argument: String) {
-    guard let kind = Self.allCases.first(where: { $0.description == argument }) else { return nil }
-    self = kind
-  }
-  package static var allValueStrings: [String] { allCases.map(\.description) }
-  package var defaultValueDescription: String { description }
-}
-extension SnapshotType: ExpressibleByArgument {
-  package init?(argument: String) {
-    guard let type = Self.allCases.first(where: { $0.description == argument }) else { return nil }
-    self = type
-  }
-  package static var allValueStrings: [String] { allCases.map(\.description) }
-  package var defaultValueDescription: String { description }
-}
-
 struct BackupCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "backup", abstract: "Make a snapshot of files and directories.", discussion: SourceOptions.discussion)
@@ -38,8 +21,8 @@ struct BackupCommand: ParsableCommand {
   @OptionGroup(title: "What the snapshot is") var description: DescriptionOptions
   @OptionGroup(title: "What is left out") var excludes: ExcludeOptions
 
-  @Option(help: "What it is compared with: the last snapshot, the last full one, or nothing (read all again).")
-  var type = SnapshotType.incremental
+  @Option(help: "What it is compared with, to find out what has changed (default: incremental).")
+  var type: SnapshotType?
 
   @Flag(help: "Do not look at the time of change when deciding whether a file is unchanged.")
   var ignoreCtime = false
@@ -58,9 +41,12 @@ struct BackupCommand: ParsableCommand {
   var readConcurrency: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
-      "Write at most so many KiB a second to the repository (default: as many as it takes).", valueName: "KiB"))
-  var limitUpload: Int?
+      "Write at most so much a second to the repository, such as 10M; without a unit in KiB (default: no limit).",
+      valueName: "size"),
+    transform: { try ByteSize.parse($0, unit: 1 << 10, in: 1 << 10...1 << 40) })
+  var limitUpload: UInt64?
 
   @Option(
     help: ArgumentHelp(
@@ -78,9 +64,6 @@ struct BackupCommand: ParsableCommand {
     guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
       throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
     }
-    guard limitUpload.map((1...1 << 30).contains) ?? true else {
-      throw ValidationError("--limit-upload takes 1 or more (KiB a second).")
-    }
     guard verify == nil || !dryRun else { throw ValidationError("A dry run makes nothing that could be verified.") }
   }
 
@@ -89,11 +72,11 @@ struct BackupCommand: ParsableCommand {
     let progress = RunProgress()
     // For listings of the base alone.
     let repository = try access.open(
-      cacheSize: 32 << 20, uploadLimit: limitUpload.map { $0 << 10 }, until: progress.stop)
+      cacheSize: 32 << 20, uploadLimit: limitUpload.map { Int($0) }, until: progress.stop)
     if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
     var options = BackupOptions()
     try sources.apply(paths, to: &options, stop: progress.stop)
-    options.type = type
+    options.type = type ?? .incremental
     options.comparesChangeTime = !ignoreCtime
     options.comparesInode = !ignoreInode
     options.compressionLevel = compression
@@ -185,8 +168,8 @@ struct BackupCommand: ParsableCommand {
 }
 
 struct DescriptionOptions: ParsableArguments {
-  @Option(help: "Why the snapshot is made.")
-  var kind = SnapshotKind.daily
+  @Option(help: "Why the snapshot is made (default: daily).")
+  var kind: SnapshotKind?
   @Option(name: [.long, .customShort("d")], help: "A short description; it becomes part of the name.")
   var description = ""
   @Option(help: "Who made it (default: the user).") var creator: String?
@@ -209,7 +192,7 @@ struct DescriptionOptions: ParsableArguments {
   }
 
   func apply(to options: inout BackupOptions) {
-    options.kind = kind
+    options.kind = kind ?? .daily
     options.summary = description
     options.creator = creator ?? System.userName
     options.purpose = purpose
@@ -236,7 +219,10 @@ struct ExcludeOptions: ParsableArguments {
     name: .customLong("exclude-if-present"),
     help: ArgumentHelp("Leave out the content of directories that hold a file of this name.", valueName: "name"))
   var markers: [String] = []
-  @Option(help: ArgumentHelp("Leave out files larger than so many bytes.", valueName: "bytes"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Leave out files larger than this, such as 2G; without a unit in bytes.", valueName: "size"),
+    transform: { try ByteSize.parse($0) })
   var excludeLargerThan: UInt64?
   @Flag(name: [.long, .customShort("x")], help: "Do not enter other file systems.")
   var oneFileSystem = false

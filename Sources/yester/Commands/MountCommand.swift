@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BackupEngine
+internal import Platform
 
 struct MountCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,7 +17,12 @@ struct MountCommand: ParsableCommand {
   @Flag(name: [.long, .customShort("f")], help: "Stay in the foreground and log to stderr.") var foreground = false
   @Option(help: "Whose snapshots to show (default: this host's).") var host: String?
   @Flag(help: "Show the snapshots of all hosts, a directory each.") var allHosts = false
-  @Option(help: ArgumentHelp("Memory for opened blocks in MiB (default 64).", valueName: "MiB")) var cacheSize: Int?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Memory for opened blocks, such as 256M; without a unit in MiB (default: 64 MiB).", valueName: "size"),
+    transform: { try ByteSize.parse($0, unit: 1 << 20, in: 1 << 20...1 << 40) })
+  var cacheSize: UInt64?
   @Option(
     name: [.customShort("o"), .customLong("option")],
     help: ArgumentHelp("Further options of the driver, as for mount(8).", valueName: "options"))
@@ -26,7 +32,7 @@ struct MountCommand: ParsableCommand {
     var launcher = DriverLauncher(access: access.access, options: options, isForeground: foreground)
     if let host { launcher.options.append("host=\(DriverLauncher.escaped(host))") }
     if allHosts { launcher.options.append("all-hosts") }
-    if let cacheSize { launcher.options.append("cache_size=\(cacheSize)") }
+    if let cacheSize { launcher.options.append("cache_size=\(cacheSize)B") }
     try launcher.execute(mountPoint: mountPoint)
   }
 }

@@ -23,14 +23,16 @@ struct RotateCommand: ParsableCommand {
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
-  @Option(help: "Keep so many of the last snapshots.") var keepLast: Int?
-  @Option(help: "Keep one of each of the last so many hours.") var keepHourly: Int?
-  @Option(help: "Keep one of each of the last so many days.") var keepDaily: Int?
-  @Option(help: "Keep one of each of the last so many weeks.") var keepWeekly: Int?
-  @Option(help: "Keep one of each of the last so many months.") var keepMonthly: Int?
-  @Option(help: "Keep one of each of the last so many years.") var keepYearly: Int?
-  @Option(help: "Keep all within a time before the newest, such as 30d or 1y6m.") var keepWithin: RetentionDuration?
-  @Option(name: .customLong("keep-tag"), help: "Keep all with this tag.") var keepTags: [String] = []
+  @Option(help: ArgumentHelp("Keep so many of the last snapshots.", valueName: "number")) var keepLast: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many hours.", valueName: "number")) var keepHourly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many days.", valueName: "number")) var keepDaily: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many weeks.", valueName: "number")) var keepWeekly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many months.", valueName: "number")) var keepMonthly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many years.", valueName: "number")) var keepYearly: Int?
+  @Option(help: ArgumentHelp("Keep all within a time before the newest, such as 30d or 1y6m.", valueName: "time"))
+  var keepWithin: RetentionDuration?
+  @Option(name: .customLong("keep-tag"), help: ArgumentHelp("Keep all with this tag.", valueName: "tag"))
+  var keepTags: [String] = []
   @Option(help: "Only this host's snapshots.") var host: String?
   @Option(help: "Only this plan's snapshots.") var plan: String?
   @Flag(help: "Remove by the rules even when the newest snapshot looks suspicious.") var force = false
@@ -41,6 +43,8 @@ struct RotateCommand: ParsableCommand {
 
   func validate() throws {
     guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
+    let numbers = [keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly]
+    guard numbers.allSatisfy({ $0 ?? 0 >= 0 }) else { throw ValidationError("Rules keep 0 or more snapshots.") }
   }
 
   func run() throws {
