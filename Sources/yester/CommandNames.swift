@@ -101,7 +101,8 @@ struct CommandNames {
       found = next
     }
     let summary = found.configuration.abstract.prefix { $0 != "." }
-    return "\"yester \((path + [names]).joined(separator: " "))\" (\(summary.prefix(1).lowercased())\(summary.dropFirst()))"
+    let words = (path + [names]).joined(separator: " ")
+    return "\"yester \(words)\" (\(summary.prefix(1).lowercased())\(summary.dropFirst()))"
   }
 
   /// The names that fewest mistakes in typing lead to, a few at most; otherwise those that begin like the word.

@@ -77,16 +77,12 @@ enum ForeignCommands {
   /// What needs no command here, or has none, in a sentence.
   static let sentences: [String: String] = [
     "break-lock": unlock,
-    "cache": """
-      The local cache looks after itself: everything in it can be deleted, and YESTER_CACHE_DIR says where it lies.
-      """,
+    "cache": cache,
     "copy": "To have a second copy, copy the directory of the repository while no \"yester prune\" runs.",
     "migrate": "There is one format of repositories, and nothing to migrate.",
     "rebuild-index": repair,
     "repair": repair,
-    "rewrite": """
-      A snapshot is never changed. Make a new one with "yester backup" and --exclude; "yester rotate" removes old ones.
-      """,
+    "rewrite": rewrite,
     "self-update": update,
     "serve": "There is no server: a repository is a directory, and \"yester mount\" shows what is in it.",
     "unlock": unlock,
@@ -101,5 +97,13 @@ enum ForeignCommands {
   private static let repair = """
     "yester verify" says what is damaged and what to do; a backup stores again what the source still has.
     """
-  private static let update = "yester is updated in the way in which it was installed: by its package, or Scripts/install."
+  private static let update = """
+    yester is updated in the way in which it was installed: by its package, or with Scripts/install.
+    """
+  private static let cache = """
+    The local cache looks after itself: everything in it can be deleted, and YESTER_CACHE_DIR says where it lies.
+    """
+  private static let rewrite = """
+    A snapshot is never changed. Make a new one with "yester backup" and --exclude; "yester rotate" removes old ones.
+    """
 }

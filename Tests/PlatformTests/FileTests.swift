@@ -179,7 +179,7 @@ private func makeFile(_ path: String, _ content: [UInt8] = []) throws -> Descrip
 }
 
 @Suite struct SystemTests {
-  @Test func knowsItsProcesses() {
+  @Test func knowsItsProcesses() throws {
     let own = System.startTime(ofProcess: System.processID)
     #expect(own != nil)
     #expect(own == System.startTime(ofProcess: System.processID))
