@@ -76,7 +76,8 @@ package enum System {
   /// Whether the process that started at `start` is known not to run any more. /proc may be missing, and may hide the
   /// processes of other users (`hidepid` in proc(5)): what cannot be known runs. `start` is 0 when it was not known.
   package static func isGone(process id: Int32, startedAt start: UInt64) -> Bool {
-    guard id > 0 else { return false }
+    // No process has such a number; to kill(2) they are groups of processes.
+    if id <= 0 { return true }
     if kill(id, 0) != 0 && errno == ESRCH { return true }
     guard let fields = statusFields(ofProcess: id), fields.count > 19 else { return false }
     return isEnded(fields) || (start != 0 && UInt64(fields[19]) != start)

@@ -165,7 +165,8 @@ package enum Leases {
     guard record.host == System.hostName, theirs.count == 3, mine.count == 3, theirs[0] == mine[0] else { return false }
     if theirs[1] != mine[1] { return true }
     guard theirs[2] == mine[2] else { return false }
-    guard let process = Int32(exactly: record.process) else { return false }
+    // No process has a number beyond that.
+    guard let process = Int32(exactly: record.process) else { return true }
     return System.isGone(process: process, startedAt: record.processStart)
   }
 
