@@ -42,10 +42,29 @@ enum CommandLineErrors {
   }
 
   private static func withoutOptions(_ usage: Substring) -> String {
-    let parts = usage.split(separator: " [-", omittingEmptySubsequences: false)
-    guard parts.count > 1 else { return String(usage) }
-    // Behind the end of each option there may be something that is none.
-    let others = parts.dropFirst().map { $0.drop { $0 != "]" }.dropFirst() }
-    return parts[0] + others.joined() + " [<options>]"
+    var needed = ""
+    var rest = usage
+    while let character = rest.first {
+      if rest.hasPrefix(" [-") {
+        rest = behindBrackets(rest.dropFirst())
+      } else {
+        needed.append(character)
+        rest = rest.dropFirst()
+      }
+    }
+    let hidden = " <options>"
+    if needed.hasSuffix(hidden) { needed.removeLast(hidden.count) }
+    return needed == usage ? needed : needed + " [<options>]"
+  }
+
+  /// What follows the bracket that closes the first one; there may be others between them, in the names of values.
+  private static func behindBrackets(_ text: Substring) -> Substring {
+    var depth = 0
+    for (place, character) in zip(text.indices, text) {
+      if character == "[" { depth += 1 }
+      if character == "]" { depth -= 1 }
+      if depth == 0 { return text[text.index(after: place)...] }
+    }
+    return ""
   }
 }

@@ -52,6 +52,9 @@ class CommandLine(EndToEndTest):
             with self.subTest(path):
                 text = self.yester(*path, "--help").out
                 self.assertNotRegex(text, r"default: [0-9]\)|- \n|--repo <", "help shows what nobody understands")
+                usage = re.search(r"^USAGE: .*$", text, re.MULTILINE)[0]
+                self.assertRegex(usage, rf"\AUSAGE: yester {' '.join(path)}( <\S[^<>]*>( \.\.\.)?| --[a-z-]+ <[^<>]+>"
+                                        r"| \[<[^<>]+>\]( \.\.\.)?)*\Z")
                 for line in text.splitlines():
                     self.assertLess(len(line), 200)
                 if command.get("subcommands"):

@@ -119,6 +119,14 @@ class Passwords(AtATerminal):
         terminal.type("\x04")
         self.assert_ended(terminal, USAGE)
 
+    def test_a_password_command_that_asks(self):
+        self.init_with_password()
+        terminal = self.terminal("list", "--password-command", "printf 'the secret: '>/dev/tty; read -r x; echo $x",
+                                 env=self.ask)
+        terminal.wait_for("the secret: ")
+        terminal.type("\x03")
+        self.assert_ended(terminal, INTERRUPTED)
+
     def test_ctrl_z_under_a_shell(self):
         self.init_with_password()
         shell = Terminal(["bash", "--norc", "--noprofile", "-i"], env=self.environment(PS1="ready> ", **self.ask))
