@@ -91,7 +91,7 @@ class CommandLine(EndToEndTest):
         self.wrong("list", "--repositry", self.repository, says="Did you mean '--repository'?")
 
     def test_names_of_other_programs(self):
-        for word, ours in (("snapshots", "list"), ("umount", "unmount"), ("check", "verify"), ("forget", "rotate"),
+        for word, ours in (("snapshots", "list"), ("umount", "unmount"), ("check", "verify"), ("forget", "rotate"), ("dump", "cat"), ("tag", "annotate"), ("delete", "remove"),
                            ("stats", "status"), ("create", "backup"), ("extract", "restore"), ("ls-files", "ls"),
                            ("archive", "backup"), ("undo", "rollback"), ("passwd", "key change-password"),
                            ("compact", "prune"), ("locate", "find"), ("compare", "diff")):

@@ -182,6 +182,20 @@ class GoOn(AtATerminal):
         self.assertEqual(tree_state(self.source), self.spoiled)
         self.assertEqual(len(self.snapshots()), 1)
 
+    def test_before_a_removal(self):
+        self.backup()
+        name = self.snapshots()[0]["name"]
+        terminal = self.terminal("remove", name)
+        self.assertIn(name, terminal.wait_for(r"Go on\? \[y/N\] "))
+        terminal.type("\x03")
+        self.assert_ended(terminal, INTERRUPTED)
+        self.assertEqual(len(self.snapshots()), 2)
+        terminal = self.terminal("remove", name)
+        terminal.wait_for(r"Go on\? \[y/N\] ")
+        terminal.type("y\n")
+        self.assert_ended(terminal, DONE)
+        self.assertEqual(len(self.snapshots()), 1)
+
     def test_signals_and_no(self):
         for answer in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, "n\n", "\n", "\x04", "yesterday\n"):
             with self.subTest(answer):

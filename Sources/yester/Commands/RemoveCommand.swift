@@ -44,7 +44,7 @@ struct RemoveCommand: ParsableCommand {
     if isShown { list(candidates) { Output.line($0) } }
     if !force { try Removal.requireUnprotected(candidates) }
     if !dryRun {
-      if !yes && Descriptor.terminalColumns(0) > 0 { try goOn(isShown: isShown) { list(candidates, $0) } }
+      if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { list(candidates, $0) } }
       try Removal.run(chosen, repository, force: force)
     }
     let reclaimed = prune ? try reclaim(repository, chosen) : nil
@@ -81,15 +81,6 @@ struct RemoveCommand: ParsableCommand {
       rows.append(row)
     }
     for text in Output.tableLines(rows, right: [5]) { line(text) }
-  }
-
-  /// The list goes where it is seen before the question: to stderr when stdout leads elsewhere.
-  private func goOn(isShown: Bool, _ list: ((String) -> Void) -> Void) throws {
-    if !isShown || Descriptor.terminalColumns(1) == 0 { list { Output.note($0) } }
-    Output.write(Array("Go on? [y/N] ".utf8), to: 2)
-    guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
-      throw YesterError(.interrupted, "Nothing was changed")
-    }
   }
 
   private func result(_ count: Int, _ reclaimed: Reclaim.Result?) {
