@@ -54,7 +54,7 @@ class CommandLine(EndToEndTest):
                 self.assertNotRegex(text, r"default: [0-9]\)|- \n|--repo <", "help shows what nobody understands")
                 usage = re.search(r"^USAGE: .*$", text, re.MULTILINE)[0]
                 self.assertRegex(usage, rf"\AUSAGE: yester {' '.join(path)}( <\S[^<>]*>( \.\.\.)?| --[a-z-]+ <[^<>]+>"
-                                        r"| \[<[^<>]+>\]( \.\.\.)?)*\Z")
+                                        r"| \[<[^<>]+>( \.\.\.)?\])*\Z")
                 for line in text.splitlines():
                     self.assertLess(len(line), 200)
                 if command.get("subcommands"):
@@ -63,6 +63,8 @@ class CommandLine(EndToEndTest):
                 given = [word for argument in needed
                          for word in (["x"] if argument["kind"] == "positional"
                                       else ["--" + argument["preferredName"]["name"], "x"])]
+                if path == ["annotate"]:
+                    given += ["--description", "x"]
                 error = self.wrong(*path, *given, "--nonsense", says="yester: Unknown option '--nonsense'.")
                 self.assertIn(f"See 'yester {' '.join(path)} --help'", error)
                 if needed:
