@@ -31,7 +31,7 @@ class CommandLine(EndToEndTest):
         for arguments in (["--help"], ["-h"]):
             self.assertEqual(self.yester(*arguments).out, overview)
         backup = self.yester("backup", "--help").out
-        self.assertIn("USAGE: yester backup [<options>] <path>", backup)
+        self.assertIn("USAGE: yester backup [<options>] [<path> ...]", backup)
         for arguments in (["help", "backup"], ["backup", "-h"]):
             self.assertEqual(self.yester(*arguments).out.strip(), backup.strip())
         add = self.yester("key", "add", "--help").out
@@ -63,8 +63,8 @@ class CommandLine(EndToEndTest):
                 given = [word for argument in needed
                          for word in (["x"] if argument["kind"] == "positional"
                                       else ["--" + argument["preferredName"]["name"], "x"])]
-                if path == ["annotate"]:
-                    given += ["--description", "x"]
+                # What these need besides the parser cannot know.
+                given += {"annotate": ["--description", "x"], "backup": ["x"]}.get(path[0], [])
                 error = self.wrong(*path, *given, "--nonsense", says="yester: Unknown option '--nonsense'.")
                 self.assertIn(f"See 'yester {' '.join(path)} --help'", error)
                 if needed:
