@@ -28,11 +28,12 @@ final class Adapter: Sendable {
 
   func lookUp(_ name: UnsafeRawBufferPointer, in directory: UInt64, _ reply: consuming Reply) {
     do throws(Errno) {
+      guard name.count <= Int(NAME_MAX) else { throw Errno(rawValue: ENAMETOOLONG) }
       if directory == Self.root { _ = refresher.refreshIfDue() }
       var info = try find(name, in: directory)
-      if let found = info, !found.isImmutable, refresher.refreshIfDue() { info = try find(name, in: directory) }
+      if let found = info, !found.isNameFixed, refresher.refreshIfDue() { info = try find(name, in: directory) }
       if let info {
-        reply.entry(answers.entry(info, in: directory, refresher.news))
+        reply.entry(answers.entry(info, in: directory, refresher.lastChange))
         return
       }
       // Names never appear in a directory that does not change.
@@ -41,7 +42,7 @@ final class Adapter: Sendable {
         return
       }
       if refresher.refreshIfDue(), let info = try find(name, in: directory) {
-        reply.entry(answers.entry(info, in: directory, refresher.news))
+        reply.entry(answers.entry(info, in: directory, refresher.lastChange))
       } else {
         reply.entry(NodeAnswers.nothing(seconds: NodeAnswers.short))
       }
@@ -50,10 +51,10 @@ final class Adapter: Sendable {
     }
   }
 
-  /// Nil when there is no such name. `.` and `..` are asked for by the kernel's NFS server.
+  /// Nil when there is no such name. `.` and `..` are asked for when somebody comes with a file handle, as NFS does.
   private func find(_ name: UnsafeRawBufferPointer, in directory: UInt64) throws(Errno) -> NodeInfo? {
     if name.count <= 2, name.allSatisfy({ $0 == UInt8(ascii: ".") }) {
-      return try model.attributes(of: name.count == 1 ? directory : model.parent(of: directory))
+      return try model.found(name.count == 1 ? directory : model.parent(of: directory))
     }
     do throws(Errno) { return try model.lookUp(name, in: directory) } catch {
       if error == .notFound { return nil }
@@ -66,7 +67,7 @@ final class Adapter: Sendable {
       if node == Self.root { _ = refresher.refreshIfDue() }
       var info = try model.attributes(of: node)
       if !info.isImmutable, refresher.refreshIfDue() { info = try model.attributes(of: node) }
-      reply.attributes(answers.attributes(info, refresher.news), seconds: answers.attributeSeconds(info))
+      reply.attributes(answers.attributes(info, refresher.lastChange), seconds: answers.attributeSeconds(info))
     } catch {
       reply.error(error)
     }
@@ -104,13 +105,12 @@ final class Adapter: Sendable {
     static let hole: CInt = 4
   }
 
+  /// No blocks, as /proc has none. A total with nothing free is "100 % used", which monitoring takes for an alarm, and
+  /// nothing here could be called free: the room is the repository's. `.yester/stats` says how much the snapshots hold.
   func totals(_ reply: consuming Reply) {
-    let totals = model.totals()
     var out = statvfs()
     out.f_bsize = 4096
     out.f_frsize = 4096
-    out.f_blocks = fsblkcnt_t(totals.bytes / 4096 + (totals.bytes % 4096 == 0 ? 0 : 1))
-    out.f_files = fsfilcnt_t(totals.files)
     out.f_namemax = UInt(NAME_MAX)
     reply.totals(out)
   }

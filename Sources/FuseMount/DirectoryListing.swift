@@ -46,7 +46,7 @@ extension Adapter {
       let above = try model.attributes(of: model.parent(of: directory))
       guard page.addDots("..", above, next: 2) else { return }
     }
-    let news = refresher.news
+    let lastChange = refresher.lastChange
     try model.list(directory, from: offset <= 2 ? 0 : offset - 2) { name, child, next in
       guard Page.isPossible(name) else {
         DriverLog.write(.error, "a name in directory \(directory) is not possible and left out")
@@ -54,8 +54,8 @@ extension Adapter {
       }
       return page.add(name, child, next: next + 2) {
         // A link that may change is left to be looked up: only a look-up can replace its inode.
-        let isFixed = child.isImmutable || !child.isLink
-        return isFixed ? answers.entry(child, in: directory, news) : nil
+        let isFixed = !child.isNameOnly && (child.isImmutable || !child.isLink)
+        return isFixed ? answers.entry(child, in: directory, lastChange) : nil
       }
     }
   }

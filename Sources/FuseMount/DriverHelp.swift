@@ -18,6 +18,7 @@ package enum DriverHelp {
       password_fd=NUMBER       read the password from an open descriptor
       host=NAME                show the snapshots of this host
       all-hosts                show a directory for each host
+      names=all                list every snapshot by its own name, also where it is all of its day
       cache_size=SIZE          memory for decoded data, such as 256M; without a unit in MiB
       uid=NUMBER, gid=NUMBER   show everything as owned by this user, this group
       umask=OCTAL              take these permissions away from everything

@@ -16,6 +16,8 @@ package struct DriverOptions: Sendable, Equatable {
   /// Whose snapshots are shown; nil is this host.
   package var host: String?
   package var showsAllHosts = false
+  /// Each snapshot is listed under its own name as well where its day alone would do.
+  package var listsAllNames = false
   /// In bytes; nil leaves it to the reader.
   package var cacheSize: Int?
 

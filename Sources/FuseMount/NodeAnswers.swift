@@ -18,7 +18,7 @@ struct NodeAnswers: Sendable {
   let group: UInt32?
   let umask: UInt32?
 
-  func attributes(_ info: NodeInfo, _ news: (epoch: UInt64, changed: Timestamp)) -> stat {
+  func attributes(_ info: NodeInfo, _ lastChange: Timestamp) -> stat {
     var out = stat()
     out.st_ino = ino_t(info.inode)
     out.st_mode = info.mode
@@ -34,7 +34,7 @@ struct NodeAnswers: Sendable {
     out.st_rdev = dev_t((minor & 0xFF) | (major & 0xFFF) << 8 | (minor & 0xFFF00) << 12)
     var modified = info.modified
     if !info.isImmutable {
-      if info.isRegular { modified = .now() } else if info.isDirectory { modified = max(modified, news.changed) }
+      if info.isRegular { modified = .now() } else if info.isDirectory { modified = max(modified, lastChange) }
     }
     out.st_mtim = timespec(tv_sec: Int(modified.seconds), tv_nsec: Int(modified.nanoseconds))
     out.st_ctim = timespec(tv_sec: Int(info.changed.seconds), tv_nsec: Int(info.changed.nanoseconds))
@@ -50,16 +50,15 @@ struct NodeAnswers: Sendable {
   func entry(
     _ info: NodeInfo,
     in directory: UInt64,
-    _ news: (epoch: UInt64, changed: Timestamp)
+    _ lastChange: Timestamp
   ) -> fuse_entry_param {
     var out = fuse_entry_param()
     out.ino = info.node
-    // A link's cached target goes with its inode, so a link that may have changed is a new inode to the kernel.
-    out.generation = !info.isImmutable && info.isLink ? news.epoch : 0
-    out.attr = attributes(info, news)
+    out.generation = info.generation
+    out.attr = attributes(info, lastChange)
     out.attr_timeout = attributeSeconds(info)
     // Snapshots do not change but can be removed, so names at the top are never believed for long.
-    out.entry_timeout = info.isImmutable && directory != UInt64(FUSE_ROOT_ID) ? Self.forever : Self.short
+    out.entry_timeout = info.isNameFixed && directory != UInt64(FUSE_ROOT_ID) ? Self.forever : Self.short
     return out
   }
 

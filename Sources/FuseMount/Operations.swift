@@ -58,6 +58,10 @@ enum Operations {
   private static func addOpening(_ table: inout fuse_lowlevel_ops) {
     table.open = { request, _, file in
       answer(request) { adapter, reply in
+        if let flags = file?.pointee.flags, flags & O_ACCMODE != O_RDONLY {
+          reply.error(.readOnly)
+          return
+        }
         guard var file = file?.pointee, !adapter.kernelOpensFiles.load(ordering: .relaxed) else {
           reply.error(Errno(rawValue: ENOSYS))
           return

@@ -10,8 +10,8 @@ package enum CommandLineRequest: Sendable, Equatable {
 package enum OptionParser {
   /// An option with a value, as it is written before the equals sign.
   private static let withValue: Set<String> = [
-    "cache_size", "gid", "host", "key_file", "password_command", "password_fd", "password_file", "threads", "uid",
-    "umask",
+    "cache_size", "gid", "host", "key_file", "names", "password_command", "password_fd", "password_file", "threads",
+    "uid", "umask",
   ]
   private static let withoutValue: Set<String> = [
     "all-hosts", "allow_dev", "allow_other", "allow_suid", "foreground", "no_allow_other", "noexec", "nonempty",
@@ -117,6 +117,9 @@ package enum OptionParser {
     case "host":
       guard value.utf8.count <= 255 else { throw usage("host= is longer than 255 bytes") }
       options.host = value
+    case "names":
+      guard value == "all" || value == "once" else { throw usage("names=\(value) is neither all nor once") }
+      options.listsAllNames = value == "all"
     case "key_file": try setSecret(.keyFile(value), &options)
     case "password_command": try setSecret(.passwordCommand(value), &options)
     case "password_fd":

@@ -76,6 +76,6 @@ final class Refresher: Sendable {
     return state.wait(milliseconds: milliseconds) { $0.isRunning ? nil : true } ?? false
   }
 
-  /// The number of changes so far, and when the last was.
-  var news: (epoch: UInt64, changed: Timestamp) { state.withLock { ($0.epoch, $0.changed) } }
+  /// When the snapshots changed last, as far as this mount has seen.
+  var lastChange: Timestamp { state.withLock { $0.changed } }
 }

@@ -4,7 +4,7 @@ package import Platform
 package struct NodeInfo: Sendable, Equatable {
   /// Names the node in every further call. The root of a mount is 1; 0 is never used.
   package var node: UInt64
-  /// What `st_ino` shows: equal for hard links, otherwise unique in the mount.
+  /// What `st_ino` shows: equal for hard links, otherwise unique in the mount; below 2^53.
   package var inode: UInt64
   /// Type and permission bits, as in `st_mode`.
   package var mode: UInt32
@@ -19,12 +19,19 @@ package struct NodeInfo: Sendable, Equatable {
   package var changed: Timestamp
   package var deviceMajor: UInt32 = 0
   package var deviceMinor: UInt32 = 0
-  /// It and its name will never change while the mount lives: the kernel may keep them for ever.
+  /// It will never change: the kernel may keep what it knows of it for ever.
   package var isImmutable: Bool
+  /// The name leads to it for ever.
+  package var isNameFixed: Bool
+  /// Tells it from what had the same number at an earlier mount; below 2^31.
+  package var generation: UInt64
+  /// In a listing: node, inode and type alone are true. The rest has to be looked up.
+  package var isNameOnly = false
 
   package init(
     node: UInt64, inode: UInt64, mode: UInt32, links: UInt64 = 1, user: UInt32 = 0, group: UInt32 = 0,
-    size: UInt64 = 0, blocks: UInt64 = 0, modified: Timestamp, changed: Timestamp, isImmutable: Bool
+    size: UInt64 = 0, blocks: UInt64 = 0, modified: Timestamp, changed: Timestamp, isImmutable: Bool,
+    generation: UInt64 = 0
   ) {
     self.node = node
     self.inode = inode
@@ -37,26 +44,23 @@ package struct NodeInfo: Sendable, Equatable {
     self.modified = modified
     self.changed = changed
     self.isImmutable = isImmutable
-  }
-}
-
-/// Totals for `statfs`.
-package struct FileSystemTotals: Sendable {
-  package var bytes: UInt64
-  package var files: UInt64
-  package init(bytes: UInt64, files: UInt64) {
-    self.bytes = bytes
-    self.files = files
+    isNameFixed = isImmutable
+    self.generation = generation
   }
 }
 
 /// A read-only file system as the FUSE adapter serves it. Node numbers need no bookkeeping: whoever knows one may
-/// use it at any time, and there is nothing to forget. All calls may come from several threads at once.
+/// use it at any time, at a later mount as well, and there is nothing to forget. All calls may come from several threads
+/// at once.
 ///
 /// Errors: ENOENT for what is not there, ENOTDIR, EISDIR, EINVAL as usual, EIO for damage (already logged),
 /// ESTALE for a node of a snapshot that is gone.
 package protocol FileSystemModel: Sendable {
   func attributes(of node: UInt64) throws(Errno) -> NodeInfo
+
+  /// The same for somebody who comes with a number that he was given earlier (a file handle): ESTALE also when it leads
+  /// into a snapshot that was removed since, which those who have it open may still read.
+  func found(_ node: UInt64) throws(Errno) -> NodeInfo
 
   /// The child of a directory; `name` is valid during the call only. `.` and `..` are not asked for.
   func lookUp(_ name: UnsafeRawBufferPointer, in directory: UInt64) throws(Errno) -> NodeInfo
@@ -89,8 +93,6 @@ package protocol FileSystemModel: Sendable {
   /// Looks for new and removed snapshots. Returns the names in the root that came, went or changed their meaning,
   /// so that the kernel can be told to forget what it knew of them.
   func refresh() throws(Errno) -> [[UInt8]]
-
-  func totals() -> FileSystemTotals
 
   /// The mount ends: leases are given back. Nothing is asked afterwards.
   func close()

@@ -185,6 +185,21 @@ package final class TreeStore: Sendable {
       })
   }
 
+  /// The position of the first entry behind a name; 0 when there is no name.
+  package func position(after name: [UInt8]?, in listing: ObjectID, below total: UInt64) throws -> UInt64 {
+    guard let name else { return 0 }
+    let last = try name.withUnsafeBytes { name in
+      try descend(
+        listing, expecting: total,
+        choose: { branch, _, _ in branch.child(holding: name) },
+        pick: { (leaf, _, _) throws(FormatError) in
+          let (place, found) = try leaf.find(name)
+          return found ? place : place > 0 ? place - 1 : nil
+        })
+    }
+    return last.map { $0.position + 1 } ?? 0
+  }
+
   /// Calls `body` with each entry from a position on, until it returns false.
   package func forEach(
     in listing: ObjectID, below total: UInt64, from position: UInt64 = 0,

@@ -48,8 +48,9 @@ class View(EndToEndTest):
         restored = self.temp / "all"
         self.yester("restore", "latest", "--to", restored)
         sums = point / ".yester" / "checksums"
-        self.assertEqual(sorted(os.listdir(sums)), sorted([made["name"] + ".sha256", made["name"][:8] + ".sha256"]))
-        for name in os.listdir(sums):
+        # What is all of its day is listed as that, here too; both names can be read.
+        self.assertEqual(os.listdir(sums), [made["name"][:8] + ".sha256"])
+        for name in (made["name"] + ".sha256", made["name"][:8] + ".sha256"):
             lines = (sums / name).read_bytes().splitlines()
             self.assertEqual(len(lines), made["counts"]["files"])
             ran = run(["sha256sum", "-c", "--strict", "--quiet", sums / name], cwd=restored)
@@ -170,7 +171,7 @@ class View(EndToEndTest):
             self.assertEqual(os.readlink(point / host / "latest"), made["name"])
         third = self.backup("--host", "third.example")
         wait_until(lambda: "third.example" in os.listdir(point), 3, "a new host does not appear")
-        self.assertIn(third["name"], os.listdir(point / "third.example"))
+        self.assertIn(third["name"][:8], os.listdir(point / "third.example"))
 
     def test_inode_numbers_stay_the_same_after_a_remount(self):
         self.backup()

@@ -57,6 +57,7 @@ internal import Testing
     announce(mount.model, "latest") { state in
       guard let node = state.nodes[1]?.byName[Array("latest".utf8)] else { return }
       state.nodes[node]?.content = Array("2026112".utf8)
+      state.nodes[node]?.info.generation = 1
     }
     #expect(try mount.within2Seconds { try FileSystem.readLink(link, at: nil) == Array("2026112".utf8) })
   }

@@ -66,6 +66,8 @@ final class MemoryModel: FileSystemModel {
 
   func attributes(of node: UInt64) throws(Errno) -> NodeInfo { Self.present(try self.node(node)) }
 
+  func found(_ node: UInt64) throws(Errno) -> NodeInfo { try attributes(of: node) }
+
   func lookUp(_ name: UnsafeRawBufferPointer, in directory: UInt64) throws(Errno) -> NodeInfo {
     let key = Array(name)
     let found = state.withLock { state in state.nodes[directory]?.byName[key].flatMap { state.nodes[$0] } }
@@ -136,10 +138,6 @@ final class MemoryModel: FileSystemModel {
       for item in pending { item.change(&state) }
       return pending.map(\.name)
     }
-  }
-
-  func totals() -> FileSystemTotals {
-    state.withLock { FileSystemTotals(bytes: 1 << 30, files: UInt64($0.nodes.count)) }
   }
 
   func close() { state.withLock { $0.isClosed = true } }

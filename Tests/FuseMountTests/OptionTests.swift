@@ -20,7 +20,7 @@ internal import Testing
 
   @Test func readsItsOwn() throws {
     let parsed = try options(
-      "host=ada,cache_size=512,uid=7,gid=8,umask=077,threads=3",
+      "host=ada,names=all,cache_size=512,uid=7,gid=8,umask=077,threads=3",
       "nonempty,allow_suid,foreground",
       "password_command=pass show a\\,b"
     )
@@ -33,6 +33,7 @@ internal import Testing
     arguments: [
       "nonsense", "nonsense=1", "cache_size=0", "cache_size=", "cache_size=99999999", "uid=-1", "uid=4294967295",
       "umask=8", "umask=1777", "password_fd=x", "key_file=a,password_file=b", "host=a,all-hosts", "key_file",
+      "names=some",
       "allow_other=1", "threads=65",
     ])
   func refuses(_ list: String) {

@@ -34,7 +34,6 @@ let treeTargets: [Target] = [
       var walk = MountWalk(mount, readsGenerated: isSmall)
       walk.explore()
       walk.ask(scenario.questions)
-      _ = mount.totals()
       _ = accepted { try mount.refresh() }
     }
   },

@@ -6,7 +6,7 @@ package import RepositoryStore
 internal import Synchronization
 
 /// The whole of a mount: hosts, days, snapshots, and what `.yester` holds. It serves any number of threads, and keeps
-/// no state for what was looked at, but for a few names outside of snapshots.
+/// no state for what was looked at: the numbers of all nodes follow from the catalog.
 package final class Namespace: FileSystemModel {
   package struct Options: Sendable {
     /// Whose snapshots are shown; nil shows all hosts, a directory each.
@@ -14,29 +14,23 @@ package final class Namespace: FileSystemModel {
     /// What `.yester/stats` and `.yester/health` say of the driver.
     package var requests: RequestCounts?
     package var driverVersion = ""
+    /// Lists each snapshot under its own name as well where its day alone would do.
+    package var listsAllNames = false
     package init(host: String? = System.hostName) { self.host = host }
-  }
-
-  struct View: Sendable {
-    let reader: SnapshotReader
-    let content: FileContentReader
-    /// The entry that is the view's root.
-    let root: UInt64
-    /// The directory that the root's `..` leads to.
-    let above: UInt64
   }
 
   struct State {
     var catalog: SnapshotCatalog
     var hosts: [String: HostView] = [:]
-    var views: [UInt64: View] = [:]
-    var viewNumbers: [String: UInt64] = [:]
+    var table = ViewTable()
+    /// Snapshots of the catalog as it is now.
+    var present: Set<ObjectID> = []
     var readers: [ObjectID: SnapshotReader] = [:]
     var virtual: [UInt64: VirtualNode] = [:]
+    var virtualNumbers: [VirtualNode: UInt64] = [:]
     var generated: [UInt64: GeneratedFile] = [:]
     /// `stats` and `health` as they were when their attributes were asked for, and when that was.
     var reports: [UInt64: (text: [UInt8], clock: Int64, errors: UInt64)] = [:]
-    var nextDynamicView = NodeNumber.dynamicViews
     var generation: UInt64 = 0
   }
 
@@ -50,6 +44,8 @@ package final class Namespace: FileSystemModel {
   let state: Mutex<State>
   let health: MountHealth
   let checksums = ChecksumList()
+  let trails = CostCache<VersionKey, VersionTrail>(limit: 8 << 20)
+  let windows = CostCache<NameWindow.Key, NameWindow>(limit: 4 << 20)
   let readAhead: ReadAhead
   let lease: Lease?
   let started = Timestamp.now()
@@ -67,8 +63,8 @@ package final class Namespace: FileSystemModel {
     state = Mutex(State(catalog: catalog))
     reportDamage(catalog, since: nil)
     state.withLock { state in
-      Self.rebuild(&state, options)
       state.virtual[1] = options.host.map { .host($0) } ?? .top
+      Self.rebuild(&state, options)
     }
   }
 
@@ -84,7 +80,12 @@ package final class Namespace: FileSystemModel {
     let names = Set(state.catalog.snapshots.map(\.record.host)).union(options.host.map { [$0] } ?? [])
     state.hosts = Dictionary(
       uniqueKeysWithValues: names.filter { options.host == nil ? isDirectoryName($0) : options.host == $0 }
-        .map { ($0, HostView(host: $0, state.catalog.snapshots)) })
+        .map { ($0, HostView(host: $0, state.catalog.snapshots, listsAll: options.listsAllNames)) })
+    state.present = Set(state.catalog.snapshots.map(\.id))
+    // All hosts' snapshots have numbers, so that they do not depend on who is shown.
+    for snapshot in state.catalog.snapshots { state.table.add(snapshot) }
+    for host in state.hosts.keys.sorted() { state.hosts[host]?.unite(&state.table) }
+    for host in state.hosts.keys.sorted() { state.hosts[host].map { number($0, &state) } }
     state.generated = [:]
     state.generation += 1
   }
@@ -128,13 +129,6 @@ package final class Namespace: FileSystemModel {
     return (changed + ["latest"]).map { Array($0.utf8) }
   }
 
-  package func totals() -> FileSystemTotals {
-    let snapshots = state.withLock { $0.catalog.snapshots }
-    return FileSystemTotals(
-      bytes: snapshots.reduce(0) { $0 &+ $1.record.counts.bytes },
-      files: snapshots.reduce(0) { $0 &+ $1.record.counts.entries })
-  }
-
   /// Says that the one host that is shown has no snapshots while others have some; nil otherwise.
   package var absence: YesterError? {
     let catalog = state.withLock { $0.catalog }
@@ -147,65 +141,15 @@ package final class Namespace: FileSystemModel {
     lease?.release()
   }
 
-  // MARK: Views
-
-  func reader(_ snapshot: CatalogedSnapshot) -> SnapshotReader {
-    state.withLock { reader(snapshot, &$0) }
-  }
-
-  func reader(_ snapshot: CatalogedSnapshot, _ state: inout State) -> SnapshotReader {
-    if let known = state.readers[snapshot.id] { return known }
-    let reader = SnapshotReader(snapshot, tree: tree)
-    state.readers[snapshot.id] = reader
-    return reader
-  }
-
-  /// The view of a snapshot under a name of its own; `role` tells several views of one snapshot apart.
-  func view(_ snapshot: CatalogedSnapshot, role: String, above: UInt64) -> UInt64 {
-    state.withLock { state in
-      let key = "\(role):\(snapshot.id.hex)"
-      if let known = state.viewNumbers[key] { return known }
-      let hash = SHA256.hash(Array(key.utf8)).w0
-      var number = max(1, hash & (NodeNumber.dynamicViews - 1))
-      // Two snapshots in some ten thousand share a number: then the later one takes the next.
-      while state.views[number] != nil { number = max(1, (number + 1) & (NodeNumber.dynamicViews - 1)) }
-      insert(number, key, reader(snapshot, &state), root: 0, above: above, &state)
-      return number
-    }
-  }
-
-  /// A view of a directory inside of a snapshot, as `.yester/versions` shows it.
-  func view(_ reader: SnapshotReader, directory: UInt64, above: UInt64) -> UInt64 {
-    state.withLock { state in
-      let key = "version:\(reader.snapshot.id.hex):\(directory)"
-      if let known = state.viewNumbers[key] { return known }
-      let number = state.nextDynamicView
-      state.nextDynamicView += 1
-      insert(number, key, reader, root: directory, above: above, &state)
-      return number
-    }
-  }
-
-  private func insert(
-    _ number: UInt64, _ key: String, _ reader: SnapshotReader, root: UInt64, above: UInt64, _ state: inout State
-  ) {
-    state.viewNumbers[key] = number
-    state.views[number] = View(
-      reader: reader, content: FileContentReader(tree: tree, keySet: reader.snapshot.keySet), root: root,
-      above: above)
-  }
-
-  func entry(_ node: UInt64) throws -> (View, SnapshotNode) {
-    guard let view = state.withLock({ $0.views[NodeNumber.view(node)] }) else { throw Errno.stale }
-    guard let found = try view.reader.node(NodeNumber.number(node)) else { throw Errno.stale }
-    return (view, found)
-  }
-
   // MARK: Errors
 
   /// Turns every error into an errno; damage and trouble with the store are logged and show as EIO.
   func guarding<Value>(_ doing: String, _ body: () throws -> Value) throws(Errno) -> Value {
-    do { return try body() } catch let error as Errno { throw error } catch let error as YesterError {
+    do {
+      return try body()
+    } catch let error as Errno {
+      throw error
+    } catch let error as YesterError {
       health.error("\(doing): \(error.message).")
       throw .inputOutput
     } catch {

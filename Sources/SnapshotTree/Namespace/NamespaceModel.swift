@@ -13,16 +13,42 @@ extension Namespace {
 
   func attributesOrThrow(_ node: UInt64) throws -> NodeInfo {
     if NodeNumber.view(node) == 0 { return try info(virtual(node)) }
-    return info(try entry(node).1, view: NodeNumber.view(node))
+    let (view, found) = try entry(node)
+    return try view.role == .versions ? versionDirectoryInfo(found, view) : info(found, view)
   }
 
-  func info(_ node: SnapshotNode, view: UInt64) -> NodeInfo {
+  package func found(_ node: UInt64) throws(Errno) -> NodeInfo {
+    try guarding("Finding a node again") {
+      if NodeNumber.view(node) == 0 {
+        if case .checksumFile(let host, let name) = try virtual(node), checksumMembers(host, name).isEmpty {
+          throw Errno.stale
+        }
+      } else {
+        let view = try view(NodeNumber.view(node))
+        let members = view.union?.members ?? [view.snapshot]
+        guard state.withLock({ state in members.allSatisfy { state.present.contains($0.id) } }) else {
+          throw Errno.stale
+        }
+      }
+      return try attributesOrThrow(node)
+    }
+  }
+
+  func info(_ node: SnapshotNode, _ view: SnapshotView) -> NodeInfo {
     let entry = node.entry
-    let number = NodeNumber.node(view: view, number: node.number)
     var info = NodeInfo(
-      node: number, inode: entry.linkGroup.map { NodeNumber.inode(view: view, linkGroup: $0) } ?? number,
+      node: NodeNumber.node(view: view.number, number: node.number),
+      inode: view.inodes.inode(node.number, linkGroup: entry.linkGroup, view.role),
       mode: entry.type.modeBits | entry.permissions, links: entry.linkCount, user: entry.owner.user,
-      group: entry.owner.group, modified: entry.modified, changed: entry.changed, isImmutable: true)
+      group: entry.owner.group, modified: entry.modified, changed: entry.changed, isImmutable: true,
+      generation: view.generation)
+    if node.number == 0 { setTopTimes(&info, entry, view) }
+    if view.role == .versionLink {
+      info.mode = S_IFLNK | 0o777
+      info.links = 1
+      info.size = UInt64((try? versionTarget(node, view).count) ?? 0)
+      return info
+    }
     switch entry.body {
     case .file(let size, let content):
       info.size = size
@@ -39,12 +65,20 @@ extension Namespace {
     return info
   }
 
-  private func dataSize(_ content: FileContent, _ size: UInt64, _ view: UInt64) -> UInt64 {
+  /// The top directory of a snapshot is what `/` was only where `/` itself was backed up. Otherwise it is made up, and
+  /// its time is when the snapshot was made. The time of the last change, which no program can restore, always is that.
+  /// The name may lead elsewhere tomorrow, or nowhere, though what it leads to never changes.
+  private func setTopTimes(_ info: inout NodeInfo, _ root: Entry, _ view: SnapshotView) {
+    let made = view.snapshot.record.start
+    if root.isPartial { info.modified = made }
+    info.changed = made
+    info.isNameFixed = false
+  }
+
+  private func dataSize(_ content: FileContent, _ size: UInt64, _ view: SnapshotView) -> UInt64 {
     switch content {
-    case .empty, .single: return size
-    default:
-      guard let view = state.withLock({ $0.views[view] }) else { return size }
-      return (try? view.content.dataSize(content, size: size)) ?? size
+    case .empty, .single: size
+    default: (try? view.content.dataSize(content, size: size)) ?? size
     }
   }
 
@@ -55,9 +89,21 @@ extension Namespace {
         return found
       }
       let (view, parent) = try entry(directory)
+      guard let found = try child(name, of: parent, view) else { throw Errno.notFound }
+      return found
+    }
+  }
+
+  private func child(
+    _ name: UnsafeRawBufferPointer, of parent: SnapshotNode, _ view: SnapshotView
+  ) throws -> NodeInfo? {
+    switch view.role {
+    case .snapshot, .day:
       guard parent.entry.isDirectory else { throw Errno.notDirectory }
-      guard let found = try view.reader.child(name, of: parent) else { throw Errno.notFound }
-      return info(found, view: NodeNumber.view(directory))
+      return try view.reader.child(name, of: parent).map { info($0, view) }
+    case .union: return try view.union.flatMap { try unionChild(name, of: parent, view, $0) }
+    case .versions: return try versionChild(Array(name), of: trail(of: parent, view), view.snapshot.record.host)
+    case .versionLink: throw Errno.notDirectory
     }
   }
 
@@ -65,27 +111,43 @@ extension Namespace {
     _ directory: UInt64, from offset: UInt64, _ body: (UnsafeRawBufferPointer, NodeInfo, UInt64) -> Bool
   ) throws(Errno) {
     try guarding("Listing a directory") {
-      let number = NodeNumber.view(directory)
-      if number == 0 {
-        try forEachChild(of: virtual(directory), from: Int(clamping: offset)) { name, child, next in
-          name.withUnsafeBytes { body($0, child, UInt64(next)) }
-        }
+      func take(_ name: [UInt8], _ child: NodeInfo, _ next: UInt64) -> Bool {
+        name.withUnsafeBytes { body($0, child, next) }
+      }
+      if NodeNumber.view(directory) == 0 {
+        try forEachChild(of: virtual(directory), from: offset, take)
         return
       }
       let (view, parent) = try entry(directory)
-      guard parent.entry.isDirectory else { throw Errno.notDirectory }
-      try view.reader.forEachChild(of: parent, from: offset) { child, position in
-        child.entry.name.withUnsafeBytes { body($0, info(child, view: number), position + 1) }
+      switch view.role {
+      case .snapshot, .day:
+        guard parent.entry.isDirectory else { throw Errno.notDirectory }
+        try view.reader.forEachChild(of: parent, from: offset) { child, position in
+          child.entry.name.withUnsafeBytes { body($0, info(child, view), position + 1) }
+        }
+      case .union:
+        guard let union = view.union else { return }
+        let children = try unionChildren(of: parent, view, union)
+        for (place, child) in children.enumerated().dropFirst(Int(clamping: offset)) {
+          guard take(child.name, child.info, UInt64(place) + 1) else { return }
+        }
+      case .versions: try forEachVersion(of: trail(of: parent, view), view.snapshot.record.host, from: offset, take)
+      case .versionLink: throw Errno.notDirectory
       }
     }
   }
 
   package func parent(of directory: UInt64) throws(Errno) -> UInt64 {
     try guarding("Looking for the directory above") {
-      let number = NodeNumber.view(directory)
-      guard number != 0 else { return try virtualParent(virtual(directory)) }
+      guard NodeNumber.view(directory) != 0 else { return try virtualParent(virtual(directory)) }
       let (view, node) = try entry(directory)
-      return node.number == view.root ? view.above : NodeNumber.node(view: number, number: node.parent)
+      switch view.role {
+      case .union: return try view.union.map { try unionParent(of: node, view, $0) } ?? view.above
+      case .versions, .versionLink: return try versionParent(of: node, view)
+      case .snapshot, .day: break
+      }
+      if node.number == 0 { return view.above }
+      return try view.role == .day ? dayParent(of: node, view) : NodeNumber.node(view: view.number, number: node.parent)
     }
   }
 
@@ -93,17 +155,10 @@ extension Namespace {
     switch node {
     case .top, .host: 1
     case .latest(let host), .yester(let host): number(.host(host))
-    case .versions(let host, let path):
-      path.isEmpty ? number(.yester(host: host)) : number(.versions(host: host, path: Self.above(path)))
-    case .checksums(let host), .metadata(let host), .stats(let host), .health(let host): number(.yester(host: host))
+    case .versions(let host), .checksums(let host), .metadata(let host), .stats(let host), .health(let host):
+      number(.yester(host: host))
     case .checksumFile(let host, _): number(.checksums(host: host))
-    case .union(let host, let day, let path):
-      path.isEmpty ? number(.host(host)) : number(.union(host: host, day: day, path: Self.above(path)))
     }
-  }
-
-  private static func above(_ path: [UInt8]) -> [UInt8] {
-    path.lastIndex(of: 0x2F).map { Array(path[..<$0]) } ?? []
   }
 
   package func readLink(_ node: UInt64) throws(Errno) -> [UInt8] {
@@ -114,7 +169,9 @@ extension Namespace {
         }
         return Array(latest.utf8)
       }
-      guard case .symbolicLink(let target) = try entry(node).1.entry.body else { throw Errno.invalid }
+      let (view, found) = try entry(node)
+      if view.role == .versionLink { return try versionTarget(found, view) }
+      guard view.role != .versions, case .symbolicLink(let target) = found.entry.body else { throw Errno.invalid }
       return target
     }
   }
@@ -123,22 +180,30 @@ extension Namespace {
     if NodeNumber.view(node) == 0 {
       return try guarding("Reading") { try readVirtual(node, at: offset, count) }
     }
-    let view: View
+    let view: SnapshotView
     let found: SnapshotNode
-    (view, found) = try guarding("Reading a file") { try entry(node) }
+    (view, found) = try guarding("Reading a file") { try contentEntry(node) }
     do {
       guard case .file(let size, let content) = found.entry.body else { throw Errno.invalid }
       let parts = try view.content.parts(of: content, size: size, at: offset, count: count)
-      readAhead.didRead(
-        found.number, of: view, viewNumber: NodeNumber.view(node), at: offset,
-        count: parts.reduce(0) { $0 + $1.count })
+      readAhead.didRead(found.number, of: view, at: offset, count: parts.reduce(0) { $0 + $1.count })
       return parts
-    } catch let error as Errno { throw error } catch {
+    } catch let error as Errno {
+      throw error
+    } catch {
       let message = (error as? YesterError)?.message ?? "\(error)"
       let name = String(decoding: found.entry.name, as: UTF8.self)
       health.error("Reading \"\(name)\" in \(view.reader.snapshot.record.name) at byte \(offset): \(message).")
       throw .inputOutput
     }
+  }
+
+  /// An entry as what it was, and not what only stands for it.
+  private func contentEntry(_ node: UInt64) throws -> (SnapshotView, SnapshotNode) {
+    let (view, found) = try entry(node)
+    if view.role == .versions { throw Errno.isDirectory }
+    if view.role == .versionLink { throw Errno.invalid }
+    return (view, found)
   }
 
   private func readVirtual(_ node: UInt64, at offset: UInt64, _ count: Int) throws -> [BytesSlice] {
@@ -181,7 +246,7 @@ extension Namespace {
         if toHole { return try info(virtual(node)).size }
         return offset
       }
-      let (view, found) = try entry(node)
+      let (view, found) = try contentEntry(node)
       guard case .file(let size, let content) = found.entry.body else { throw Errno.invalid }
       guard offset < size, let at = try view.content.seek(content, size: size, from: offset, toHole: toHole) else {
         throw Errno(rawValue: ENXIO)
@@ -192,7 +257,9 @@ extension Namespace {
 
   package func attributeNames(of node: UInt64) throws(Errno) -> [[UInt8]] {
     try guarding("Listing attributes") {
-      NodeNumber.view(node) == 0 ? [] : try entry(node).1.entry.attributes.map(\.name)
+      guard NodeNumber.view(node) != 0 else { return [] }
+      let (view, found) = try entry(node)
+      return view.role == .versions || view.role == .versionLink ? [] : found.entry.attributes.map(\.name)
     }
   }
 
@@ -200,6 +267,7 @@ extension Namespace {
     try guarding("Reading an attribute") {
       guard NodeNumber.view(node) != 0 else { throw Errno.noData }
       let (view, found) = try entry(node)
+      guard view.role != .versions, view.role != .versionLink else { throw Errno.noData }
       if let own = found.entry.attributes.first(where: { $0.name == name }) { return own.value }
       switch String(decoding: name, as: UTF8.self) {
       case "user.yester.snapshot": return Array(view.reader.snapshot.record.name.utf8)
@@ -212,7 +280,7 @@ extension Namespace {
   }
 
   /// Files with very large holes have no stored SHA-256: it is worked out now, which takes its time.
-  private func digest(_ content: FileContent, _ size: UInt64, _ view: View) throws -> String {
+  private func digest(_ content: FileContent, _ size: UInt64, _ view: SnapshotView) throws -> String {
     if size == 0 { return ChecksumList.emptyDigest }
     if let digest = content.digest { return digest.hex }
     let hash = SHA256()

@@ -18,8 +18,7 @@ final class ReadAhead: Sendable {
   /// One reader who goes through a snapshot in order.
   fileprivate struct Stream {
     let id: UInt64
-    let view: Namespace.View
-    let viewNumber: UInt64
+    let view: SnapshotView
     /// Behind what was read last.
     var read: Position
     /// Behind what was opened last.
@@ -98,18 +97,17 @@ final class ReadAhead: Sendable {
   // MARK: What readers do
 
   /// A file's bytes were asked for.
-  func didRead(_ number: UInt64, of view: Namespace.View, viewNumber: UInt64, at offset: UInt64, count: Int) {
+  func didRead(_ number: UInt64, of view: SnapshotView, at offset: UInt64, count: Int) {
     let end = Position(number: number, offset: offset + UInt64(count))
     let isWanted = state.withLock { state -> Bool in
       guard
         let place = state.streams.firstIndex(where: {
-          $0.viewNumber == viewNumber && $0.goesOn(number, offset, UInt64(count))
+          $0.view === view && $0.goesOn(number, offset, UInt64(count))
         })
       else {
         state.nextID += 1
         state.streams.insert(
-          Stream(
-            id: state.nextID, view: view, viewNumber: viewNumber, read: end, opened: end, openedFile: number), at: 0)
+          Stream(id: state.nextID, view: view, read: end, opened: end, openedFile: number), at: 0)
         if state.streams.count > Self.streamsMax { state.streams.removeLast() }
         return false
       }

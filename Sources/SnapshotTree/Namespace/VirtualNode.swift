@@ -11,10 +11,8 @@ enum VirtualNode: Sendable, Hashable {
   case top
   case host(String)
   case latest(host: String)
-  /// A directory of a day that several plans share: the way to their sources.
-  case union(host: String, day: String, path: [UInt8])
   case yester(host: String)
-  case versions(host: String, path: [UInt8])
+  case versions(host: String)
   case checksums(host: String)
   case checksumFile(host: String, name: String)
   case metadata(host: String)
@@ -23,7 +21,7 @@ enum VirtualNode: Sendable, Hashable {
 
   var isDirectory: Bool {
     switch self {
-    case .top, .host, .union, .yester, .versions, .checksums: true
+    case .top, .host, .yester, .versions, .checksums: true
     default: false
     }
   }
@@ -34,9 +32,8 @@ enum VirtualNode: Sendable, Hashable {
     case .top: Array("top".utf8)
     case .host(let host): Array("host/\(host)".utf8)
     case .latest(let host): Array("latest/\(host)".utf8)
-    case .union(let host, let day, let path): Array("union/\(host)/\(day)/".utf8) + path
     case .yester(let host): Array("yester/\(host)".utf8)
-    case .versions(let host, let path): Array("versions/\(host)/".utf8) + path
+    case .versions(let host): Array("versions/\(host)".utf8)
     case .checksums(let host): Array("checksums/\(host)".utf8)
     case .checksumFile(let host, let name): Array("checksum/\(host)/\(name)".utf8)
     case .metadata(let host): Array("metadata/\(host)".utf8)
@@ -48,13 +45,27 @@ enum VirtualNode: Sendable, Hashable {
 
 extension Namespace {
   /// Gives a virtual node its number, the same at every mount.
-  func number(_ node: VirtualNode) -> UInt64 {
-    state.withLock { state in
-      if state.virtual[1] == node { return 1 }
-      var number = SHA256.hash(node.key).w0 & (NodeNumber.linkBit - 1) | 2
-      while let other = state.virtual[number], other != node { number = (number + 1) & (NodeNumber.linkBit - 1) | 2 }
-      state.virtual[number] = node
-      return number
+  func number(_ node: VirtualNode) -> UInt64 { state.withLock { Self.number(node, &$0) } }
+
+  private static func number(_ node: VirtualNode, _ state: inout State) -> UInt64 {
+    if state.virtual[1] == node { return 1 }
+    if let known = state.virtualNumbers[node] { return known }
+    var number = SHA256.hash(node.key).w0 & NodeNumber.numberMask | 2
+    while state.virtual[number] != nil { number = (number + 1) & NodeNumber.numberMask | 2 }
+    state.virtual[number] = node
+    state.virtualNumbers[node] = number
+    return number
+  }
+
+  /// Gives numbers to all that is around a host's snapshots, in a fixed order and before anybody asks.
+  static func number(_ view: HostView, _ state: inout State) {
+    let host = view.host
+    for node: VirtualNode in [
+      .host(host), .latest(host: host), .yester(host: host), .versions(host: host), .checksums(host: host),
+      .metadata(host: host), .stats(host: host), .health(host: host),
+    ] { _ = number(node, &state) }
+    for name in view.days.map(\.name) + view.snapshots.map(\.name) {
+      _ = number(.checksumFile(host: host, name: name), &state)
     }
   }
 
@@ -68,19 +79,22 @@ extension Namespace {
     var time = started
     var size: UInt64 = 0
     var mode = node.isDirectory ? S_IFDIR | 0o555 : S_IFREG | 0o444
+    var (user, group) = (geteuid(), getegid())
+    var generation: UInt64 = 0
     switch node {
     case .latest(let host):
+      let view = hostView(host)
+      let target = Array((view?.latest ?? "").utf8)
       mode = S_IFLNK | 0o777
-      size = UInt64(hostView(host)?.latest?.utf8.count ?? 0)
+      size = UInt64(target.count)
+      // The kernel keeps a link's target with its inode: another target is another inode to it.
+      generation = SnapshotView.generation(SHA256.hash(target))
+      time = view?.latest.flatMap { view?.snapshot(named: $0)?.record.start } ?? started
     case .host(let host): time = hostView(host)?.snapshots.last?.snapshot.record.start ?? started
-    case .union(let host, let day, let path):
-      if let newest = try unionMembers(host, day, path).first {
-        var info = info(newest.node, view: newest.view)
-        info.node = number
-        info.inode = number
-        info.isImmutable = false
-        return info
-      }
+    case .versions(let host):
+      let access = try trail(host, []).access
+      mode = S_IFDIR | access.mode
+      (user, group) = (access.user, access.group)
     case .checksumFile(let host, let name):
       for member in checksumMembers(host, name) { size += try checksums.size(reader(member)) }
     case .metadata:
@@ -91,8 +105,9 @@ extension Namespace {
     }
     if node.isDirectory { size = 4096 }
     return NodeInfo(
-      node: number, inode: number, mode: mode, links: node.isDirectory ? 2 : 1, user: geteuid(), group: getegid(),
-      size: size, blocks: (size + 511) / 512, modified: time, changed: time, isImmutable: false)
+      node: number, inode: number, mode: mode, links: node.isDirectory ? 2 : 1, user: user, group: group,
+      size: size, blocks: (size + 511) / 512, modified: time, changed: time, isImmutable: false,
+      generation: generation)
   }
 
   func hostView(_ host: String) -> HostView? { state.withLock { $0.hosts[host] } }
@@ -130,7 +145,10 @@ extension Namespace {
       for message in errors.last { json.value(message) }
       json.endArray()
     } else {
-      json.field("snapshots", hostView(host)?.snapshots.count ?? 0)
+      let records = (hostView(host)?.snapshots ?? []).map(\.snapshot.record)
+      json.field("snapshots", records.count)
+      json.field("entries", records.reduce(0) { $0 &+ $1.counts.entries })
+      json.field("bytes", records.reduce(0) { $0 &+ $1.counts.bytes })
       json.field("cached_block_bytes", repository.reader.cache.size)
       json.field("cache_size_bytes", repository.reader.cache.limit)
       json.field("peak_memory_kib", System.peakMemoryKiB)
