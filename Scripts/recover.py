@@ -604,6 +604,7 @@ class Entry:
         self.group = cursor.varint() if self.flags & LINK_GROUP else None
         count = cursor.varint() if self.flags & ATTRIBUTES else 0
         self.attributes = [(cursor.bytes(), cursor.bytes()) for _ in range(count)]
+        require(len({name for name, _ in self.attributes}) == count, "has an entry with an attribute twice")
         self.below = 0
         if self.type == FILE:
             self.size, self.content = cursor.varint(), cursor  # the rest is read when it is restored

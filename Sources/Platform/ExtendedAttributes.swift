@@ -11,12 +11,29 @@ package struct ExtendedAttribute: Sendable, Equatable {
   }
 }
 
+extension [ExtendedAttribute] {
+  /// In the order of their names.
+  private var sortedByName: Self { sorted { $0.name.precedes($1.name) } }
+
+  /// Whether both are the same attributes. The order says nothing about a file: each file system has its own.
+  package func isSame(as other: Self) -> Bool {
+    self == other || (count == other.count && sortedByName == other.sortedByName)
+  }
+
+  /// Whether no name comes twice.
+  package var hasDistinctNames: Bool {
+    guard count > 1 else { return true }
+    let sorted = sortedByName
+    return zip(sorted, sorted.dropFirst()).allSatisfy { $0.name != $1.name }
+  }
+}
+
 /// Extended attributes of `name` in a directory; a symbolic link's are its own.
 package enum ExtendedAttributes {
   /// What reading all of a file's attributes has given.
   package struct Reading: Sendable {
-    /// Sorted by name. Attributes that vanish between listing and reading are left out; a file system without
-    /// attributes has none.
+    /// In the order in which the file system lists them, which archives show. Attributes that vanish between listing
+    /// and reading are left out; a file system without attributes has none.
     package var attributes: [ExtendedAttribute] = []
     /// Those that are there and could not be read.
     package var failures: [(name: [UInt8], error: Errno)] = []
@@ -105,7 +122,6 @@ package enum ExtendedAttributes {
       default: out.attributes.append(ExtendedAttribute(name: key, value: Array(value.prefix(got))))
       }
     }
-    out.attributes.sort { $0.name.precedes($1.name) }
     return out
   }
 }

@@ -108,6 +108,7 @@ package struct Entry: Sendable, Equatable {
   /// Something that was in this directory was left out: excluded, unreadable, or not entered. What a snapshot does not
   /// hold there must not be taken for absent.
   package var isIncomplete: Bool
+  /// In the order in which the source's file system listed them; no name comes twice.
   package var attributes: [ExtendedAttribute]
   package var body: EntryBody
 

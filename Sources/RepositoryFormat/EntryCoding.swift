@@ -116,11 +116,12 @@ package enum EntryCoding {
       let name = Array(try reader.string(limit: 255))
       let value = Array(try reader.string(limit: 65_536))
       size += name.count + value.count
-      guard !name.isEmpty, !name.contains(0), size <= Limits.attributesSizeMax,
-        out.last.map({ $0.name.precedes(name) }) ?? true
-      else { throw FormatError("an entry has attributes that no file can have") }
+      guard !name.isEmpty, !name.contains(0), size <= Limits.attributesSizeMax else {
+        throw FormatError("an entry has attributes that no file can have")
+      }
       out.append(ExtendedAttribute(name: name, value: value))
     }
+    guard out.hasDistinctNames else { throw FormatError("an entry has an attribute twice") }
     return out
   }
 

@@ -63,7 +63,7 @@ extension Entry {
   /// were stored before and after a rotation of keys never count as equal.
   package func isSameVersion(as other: Entry) -> Bool {
     permissions == other.permissions && owner == other.owner && modified == other.modified
-      && isPartial == other.isPartial && attributes == other.attributes && hasSameContent(as: other)
+      && isPartial == other.isPartial && attributes.isSame(as: other.attributes) && hasSameContent(as: other)
   }
 
   /// Whether type and content are the same, as far as that can be told without reading.

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import random
 import socket
 import unittest
+from shutil import rmtree
 
 from machine import run, wait_until
 from support import EndToEndTest, make_tree
@@ -40,6 +42,30 @@ class View(EndToEndTest):
         copy = self.temp / "copy"
         self.assertEqual(run(["cp", "-a", mounted / "own", copy]).status, 0)
         self.assertEqual(os.listxattr(copy), ["user.real"])
+
+    def test_attributes_keep_the_order_of_the_source(self):
+        rng, orders = random.Random(7), {}
+        for number in range(20):
+            path = self.source / f"many-{number}"
+            path.write_bytes(b"x")
+            for name in rng.sample(["user.a", "user.m", "user.z", "user.bb", "trusted.t", "security.s"], 6):
+                os.setxattr(path, name, name.encode())
+            orders[path.name] = os.listxattr(path)
+        self.assertTrue(any(order != sorted(order) for order in orders.values()), "the file system sorts by itself")
+        self.backup()
+        mounted = self.in_mount(self.mount())
+        self.assertEqual({name: os.listxattr(mounted / name) for name in orders}, orders)
+        # Another order is no change.
+        path = self.source / "many-0"
+        first = os.listxattr(path)[0]
+        value = os.getxattr(path, first)
+        os.removexattr(path, first)
+        os.setxattr(path, first, value)
+        self.assertNotEqual(os.listxattr(path), orders["many-0"])
+        self.backup("-d", "second")
+        names = [one["name"] for one in self.snapshots()]
+        self.assertEqual(self.yester("diff", *names).out.count("many-0"), 0)
+        self.assertEqual(len(self.versions_of(self.temp / "mnt", path)), 1)
 
     def test_checksums(self):
         (self.source / "back\\slash\nline").write_bytes(b"escaped")
@@ -84,6 +110,68 @@ class View(EndToEndTest):
         self.assertEqual(len(self.versions_of(point, self.source / "big-0")), 1)
         with self.assertRaises(FileNotFoundError):
             self.versions_of(point, self.source / "never-there")
+
+    def test_versions_can_be_found_by_looking(self):
+        """What a shell completes: every name that ever was, and nothing else."""
+        (self.source / "gone").mkdir()
+        (self.source / "gone" / "inside").write_bytes(b"inside")
+        (self.source / "private").mkdir(mode=0o755)
+        (self.source / "private" / "secret").write_bytes(b"secret")
+        first = self.backup()["name"]
+        rmtree(self.source / "gone")
+        (self.source / "later").write_bytes(b"later")
+        (self.source / "private").chmod(0o700)
+        second = self.backup()["name"]
+        point = self.mount()
+        top = point / ".yester" / "versions"
+        for folder in self.source.parents:
+            here = top / str(folder)[1:]
+            names = [entry.name for entry in os.scandir(here) if entry.is_dir(follow_symlinks=False)]
+            self.assertEqual(names, [self.source.relative_to(folder).parts[0]])
+        here = top / str(self.source)[1:]
+        kinds = {entry.name: (entry.is_symlink(), entry.is_dir(follow_symlinks=False), entry.inode())
+                 for entry in os.scandir(here)}
+        wanted = set(os.listdir(self.source)) | {"gone"}
+        self.assertEqual(set(kinds), wanted | {first, second})
+        for name, (is_link, is_directory, inode) in kinds.items():
+            self.assertEqual((is_link, is_directory), (name not in wanted, name in wanted), name)
+            self.assertEqual((here / name).lstat().st_ino, inode)
+        self.assertEqual(set(os.listdir(here / first)), set(os.listdir(self.in_mount(point, first))))
+        self.assertEqual(set(os.listdir(here / "gone")), {first, "inside"})
+        self.assertEqual((here / "gone" / "inside" / first).read_bytes(), b"inside")
+        self.assertEqual((here / "gone" / first / "inside").read_bytes(), b"inside")
+        self.assertEqual(os.listdir(here / "later"), [second])
+        # A name without a version is no name, a directory is left as it was entered, and .. is right.
+        ran = run(["sh", "-c", f"cd '{here}/gone/inside' && cd .. && pwd -P && ls"])
+        self.assertEqual(ran.out.split(), [str(here / "gone"), first, "inside"])
+        # Names are told to those alone who could read them in all snapshots.
+        self.assertEqual((here / "private").stat().st_mode & 0o777, 0o500)
+        self.assertEqual((here / "gone").stat().st_mode & 0o777, 0o555)
+        special = point / ".yester"
+        others = [path for path in (*special.iterdir(), *(special / "checksums").iterdir()) if path.stat().st_mode & 0o077]
+        self.assertEqual(sorted(path.name for path in others), ["health", "stats", "versions"])
+
+    def test_very_many_names_over_many_snapshots(self):
+        count, folder = 3000, self.source / "many"
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"name-{number:05d}").write_bytes(b"")
+        self.backup("-d", "first")
+        for step in range(3):
+            for number in range(step, count, 7):
+                (folder / f"name-{number:05d}").unlink(missing_ok=True)
+            (folder / f"added-{step}").write_bytes(b"")
+            self.backup("-d", str(step))
+        point = self.mount()
+        here = point / ".yester" / "versions" / str(folder)[1:]
+        wanted = [f"added-{step}" for step in range(3)] + [f"name-{number:05d}" for number in range(count)]
+        names = [entry.name for entry in os.scandir(here) if entry.is_dir(follow_symlinks=False)]
+        self.assertEqual(names, wanted)
+        # In two goes at once, and again from the beginning.
+        with os.scandir(here) as one, os.scandir(here) as other:
+            pairs = [(a.name, b.name) for a, b in zip(one, other)]
+        self.assertEqual([a for a, _ in pairs], [b for _, b in pairs])
+        self.assertEqual(len(pairs), len(wanted) + 4)
 
     def test_the_catalog_in_the_mount(self):
         daily = self.backup()

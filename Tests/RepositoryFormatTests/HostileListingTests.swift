@@ -140,7 +140,7 @@ private func rawLeaf(type: UInt8, flags: UInt8 = 0, permissions: UInt64 = 0, own
     for bytes in bad { #expect(throws: FormatError.self) { try Leaf(bytes) } }
   }
 
-  @Test func attributesThatNoFileCanHave() {
+  @Test func attributesThatNoFileCanHave() throws {
     func attributes(_ names: [[UInt8]], _ size: Int = 1) -> [UInt8] {
       var bad = entry("a")
       bad.attributes = names.map { ExtendedAttribute(name: $0, value: [UInt8](repeating: 0, count: size)) }
@@ -148,12 +148,14 @@ private func rawLeaf(type: UInt8, flags: UInt8 = 0, permissions: UInt64 = 0, own
     }
     let many = (0..<70).map { Array("user.\(100 + $0)".utf8) }
     for bytes in [
-      attributes([[2], [1]]), attributes([[1], [1]]), attributes([[]]), attributes([[1, 0]]),
+      attributes([[1], [1]]), attributes([[1], [2], [1]]), attributes([[]]), attributes([[1, 0]]),
       attributes([[UInt8](repeating: 1, count: 256)]), attributes([[1]], 65_537), attributes(many, 65_536),
     ] {
       #expect(throws: FormatError.self) { try Leaf(bytes) }
     }
     #expect(throws: Never.self) { try Leaf(attributes(Array(many.prefix(60)), 65_536)) }
+    // They may stand in any order, and keep it.
+    #expect(try Leaf(attributes([[2], [3], [1]])).entry(0).attributes.map(\.name) == [[2], [3], [1]])
   }
 }
 

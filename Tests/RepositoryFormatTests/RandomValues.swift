@@ -40,7 +40,12 @@ extension SeededGenerator {
   mutating func attributes() -> [ExtendedAttribute] {
     var names: Set<[UInt8]> = []
     for _ in 0..<below(5) { names.insert(bytes(1 + below(20)).map { $0 == 0 ? 1 : $0 }) }
-    return names.sorted { $0.precedes($1) }.map { ExtendedAttribute(name: $0, value: bytes(below(50))) }
+    // A set has no order that would be the same in the next run.
+    var shuffled: [ExtendedAttribute] = []
+    for name in names.sorted(by: { $0.precedes($1) }) {
+      shuffled.insert(ExtendedAttribute(name: name, value: bytes(below(50))), at: below(shuffled.count + 1))
+    }
+    return shuffled
   }
 
   mutating func pieces() -> [ContentPiece] {

@@ -93,7 +93,7 @@ package final class SnapshotComparison {
     var out: [Difference.Aspect] = []
     if !a.isDirectory, try !hasSameContent(a, b) { out.append(.content) }
     out += EntryFacts(a).metadataAspects(EntryFacts(b))
-    if a.attributes != b.attributes { out.append(.xattrs) }
+    if !a.attributes.isSame(as: b.attributes) { out.append(.xattrs) }
     return out
   }
 

@@ -225,7 +225,7 @@ final class RestorePlanner {
     guard status.modified == entry.modified, entry.type == .symbolicLink || status.permissions == entry.permissions,
       !ownerMatters || (status.user == entry.owner.user && status.group == entry.owner.group)
     else { return false }
-    return ((try? ExtendedAttributes.read(entry.name, at: directory)) ?? []) == entry.attributes
+    return entry.attributes.isSame(as: (try? ExtendedAttributes.read(entry.name, at: directory)) ?? [])
   }
 
   /// The same of a directory that is open. Its time of modification counts as well: it is part of what is restored.
@@ -234,7 +234,7 @@ final class RestorePlanner {
     guard status.modified == entry.modified, status.permissions == entry.permissions,
       !System.isRoot || (status.user == entry.owner.user && status.group == entry.owner.group)
     else { return false }
-    return ((try? ExtendedAttributes.read(directory)) ?? []) == entry.attributes
+    return entry.attributes.isSame(as: (try? ExtendedAttributes.read(directory)) ?? [])
   }
 
   private func planDeletions(_ frame: Frame) throws {
