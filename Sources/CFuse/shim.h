@@ -69,6 +69,13 @@ static inline int yf_umount(const char *path, int force) {
   return umount2(path, MNT_DETACH | (force ? MNT_FORCE : 0)) < 0 ? -errno : 0;
 }
 
+// mount(2) has its flags in sys/mount.h. The flags of a mount are set anew by a remount.
+static inline int yf_remount_read_only(const char *path, int nosuid, int nodev, int noexec) {
+  unsigned long flags = MS_REMOUNT | MS_RDONLY | MS_RELATIME | (nosuid ? MS_NOSUID : 0) | (nodev ? MS_NODEV : 0) |
+                        (noexec ? MS_NOEXEC : 0);
+  return mount("none", path, NULL, flags, NULL) < 0 ? -errno : 0;
+}
+
 // fcntl is variadic.
 static inline int yf_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL);

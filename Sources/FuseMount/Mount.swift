@@ -25,6 +25,7 @@ package final class Mount: Sendable {
   private let session: SessionHandle
   private let pool: WorkerPool
   private let exitEvent: Descriptor
+  private let options: DriverOptions
   /// As in /proc/self/mountinfo: tells whether what is mounted at `path` is still this.
   private let device: String
   /// The same where /proc is not to be had.
@@ -56,6 +57,7 @@ package final class Mount: Sendable {
     )
     self.path = path
     self.counts = counts
+    self.options = options
     notifier = Notifier()
     adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
     exitEvent = Descriptor(owning: yf_eventfd())
@@ -93,6 +95,7 @@ package final class Mount: Sendable {
     var totals = statvfs()
     _ = path.pathBytes.withCPath { statvfs($0, &totals) }
     raiseReadAhead()
+    ReadOnlyGuard.start(path, device: device, options, exitEvent: exitEvent)
   }
 
   /// Returns when the mount has been taken away: by umount, or here after `requestStop`. Up to a second is left to

@@ -7,6 +7,8 @@ struct MountTableEntry: Equatable {
   let mountPoint: String
   let type: String
   let source: String
+  /// The file system as a whole, wherever else it is mounted.
+  let isReadOnly: Bool
 }
 
 enum MountTable {
@@ -25,13 +27,14 @@ enum MountTable {
       let fields = line.split(separator: UInt8(ascii: " "))
       // A varying number of optional fields ends with a dash.
       guard fields.count >= 10, let dash = fields[6...].firstIndex(where: { $0.elementsEqual([0x2D]) }),
-        fields.count > dash + 2
+        fields.count > dash + 3
       else { return nil }
       return MountTableEntry(
         device: plain(fields[2]),
         mountPoint: plain(fields[4]),
         type: plain(fields[dash + 1]),
-        source: plain(fields[dash + 2])
+        source: plain(fields[dash + 2]),
+        isReadOnly: fields[dash + 3].split(separator: UInt8(ascii: ",")).contains { $0.elementsEqual("ro".utf8) }
       )
     }
   }

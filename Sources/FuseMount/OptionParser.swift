@@ -84,6 +84,7 @@ package enum OptionParser {
 
   private static func apply(_ option: String, _ options: inout DriverOptions) throws(DriverError) {
     if ignored.contains(option) || ignoredPrefixes.contains(where: { option.hasPrefix($0) }) { return }
+    if option == "remount" { throw usage("a mount cannot be changed: end it with umount, and mount again") }
     guard let equals = option.firstIndex(of: "=") else {
       guard withoutValue.contains(option) else { throw unknown(option) }
       set(option, &options)

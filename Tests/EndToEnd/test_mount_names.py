@@ -77,12 +77,22 @@ class Names(EndToEndTest):
             self.assertEqual(caught.exception.errno, errno.ENAMETOOLONG)
 
     def test_remounted_for_writing(self):
-        """Only the kernel can refuse to open for writing; whatever then writes is refused by the driver."""
+        """Opening for writing can only be refused by the kernel: the driver sees to it that it does, and refuses all that
+        writes until then."""
         self.backup()
         point = self.mount()
         before = tree_state(self.in_mount(point))
-        ran = run(["mount", "-i", "-o", "remount,rw", point])
-        self.assertEqual(ran.status, 0, ran)
+        def is_read_only():
+            return bool(os.statvfs(point).f_flag & os.ST_RDONLY)
+
+        def remount():
+            ran = run(["mount", "-i", "-o", "remount,rw", point])
+            self.assertEqual(ran.status, 0, ran)
+
+        remount()
+        wait_until(is_read_only, 3, "the mount stays writable")
+        flags = os.statvfs(point).f_flag
+        self.assertTrue(flags & os.ST_NOSUID and flags & os.ST_NODEV)
         file, folder = self.in_mount(point) / "dir0" / "file-000", self.in_mount(point) / "dir0"
 
         def write_to(flags):
@@ -102,6 +112,7 @@ class Names(EndToEndTest):
             lambda: os.setxattr(file, "user.x", b"x"), lambda: os.removexattr(file, "user.x"),
         ]
         for number, attempt in enumerate(attempts):
+            remount()
             with self.subTest(number=number), self.assertRaises(OSError) as caught:
                 attempt()
             self.assertIn(caught.exception.errno, (errno.EROFS, errno.EOPNOTSUPP))

@@ -33,7 +33,7 @@ internal import Testing
     arguments: [
       "nonsense", "nonsense=1", "cache_size=0", "cache_size=", "cache_size=99999999", "uid=-1", "uid=4294967295",
       "umask=8", "umask=1777", "password_fd=x", "key_file=a,password_file=b", "host=a,all-hosts", "key_file",
-      "names=some",
+      "names=some", "remount,rw",
       "allow_other=1", "threads=65",
     ])
   func refuses(_ list: String) {
@@ -60,8 +60,9 @@ internal import Testing
       """
     #expect(
       MountTable.parse(Array(text.utf8)) == [
-        MountTableEntry(device: "98:0", mountPoint: "/mnt 2", type: "ext3", source: "/dev/root"),
-        MountTableEntry(device: "0:44", mountPoint: "/snap", type: "fuse.yesterfs", source: "/re\\po"),
+        MountTableEntry(device: "98:0", mountPoint: "/mnt 2", type: "ext3", source: "/dev/root", isReadOnly: false),
+        MountTableEntry(
+          device: "0:44", mountPoint: "/snap", type: "fuse.yesterfs", source: "/re\\po", isReadOnly: true),
       ]
     )
   }

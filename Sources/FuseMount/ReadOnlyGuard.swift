@@ -1,0 +1,56 @@
+internal import CFuse
+internal import Glibc
+internal import Platform
+
+/// Makes the mount read-only again when somebody has remounted it for writing.
+///
+/// The driver refuses every change, but it is not asked about opening (which would cost a request for each file), and a
+/// program that maps a file for writing changes what the kernel remembers of it, for all others too, before the driver
+/// can say no. One thread sleeps until the table of mounts changes. Only root can remount, so only root's driver can
+/// undo it.
+enum ReadOnlyGuard {
+  static func start(_ path: String, device: String, _ options: DriverOptions, exitEvent: Descriptor) {
+    guard System.isRoot, let table = try? Descriptor.open("/proc/self/mountinfo") else { return }
+    _ = Worker(ifThereIsRoom: "yfs-guard") {
+      var lastResult: CInt = 0
+      while waitForChange(table, exitEvent, milliseconds: lastResult == 0 ? -1 : retryMilliseconds) {
+        let present = MountTable.entry(at: path)
+        guard let present, present.device == device, !present.isReadOnly else {
+          lastResult = 0
+          continue
+        }
+        let result = remount(path, options)
+        if result != lastResult || result == 0 { tell(result, path) }
+        lastResult = result
+      }
+    }
+  }
+
+  /// While somebody has a file open for writing the mount stays as it is (EBUSY): it is tried again.
+  private static let retryMilliseconds: CInt = 200
+
+  /// False when the mount ends.
+  private static func waitForChange(_ table: Descriptor, _ exitEvent: Descriptor, milliseconds: CInt) -> Bool {
+    var events = [
+      pollfd(fd: table.raw, events: Int16(POLLPRI), revents: 0),
+      pollfd(fd: exitEvent.raw, events: Int16(POLLIN), revents: 0),
+    ]
+    while poll(&events, 2, milliseconds) < 0 { guard errno == EINTR else { return false } }
+    return events[1].revents == 0
+  }
+
+  private static func remount(_ path: String, _ options: DriverOptions) -> CInt {
+    yf_remount_read_only(
+      path, options.honoursSetUID ? 0 : 1, options.honoursDevices ? 0 : 1, options.forbidsExecution ? 1 : 0)
+  }
+
+  private static func tell(_ result: CInt, _ path: String) {
+    if result == 0 {
+      DriverLog.write(.warning, "\(path) was remounted for writing and is read-only again: snapshots never change")
+    } else {
+      DriverLog.write(
+        .error,
+        "\(path) was remounted for writing and cannot be made read-only yet: \(Errno(rawValue: -result))")
+    }
+  }
+}
