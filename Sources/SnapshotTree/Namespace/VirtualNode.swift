@@ -74,6 +74,7 @@ extension Namespace {
     return node
   }
 
+  /// Lists of all names are for who mounts alone: others may not look into every directory.
   func info(_ node: VirtualNode) throws -> NodeInfo {
     let number = number(node)
     var time = started
@@ -95,9 +96,12 @@ extension Namespace {
       let access = try trail(host, []).access
       mode = S_IFDIR | access.mode
       (user, group) = (access.user, access.group)
+    case .checksums: mode = S_IFDIR | 0o500
     case .checksumFile(let host, let name):
+      mode = S_IFREG | 0o400
       for member in checksumMembers(host, name) { size += try checksums.size(reader(member)) }
     case .metadata:
+      mode = S_IFREG | 0o400
       // The kernel reads no further than the size says: the file has to be written to be listed.
       size = try generated(number, node).size
     case .stats(let host), .health(let host): size = UInt64(report(number, node, host, isFresh: true).count)

@@ -8,7 +8,8 @@ struct MountCommand: ParsableCommand {
     discussion: """
       Runs the driver yesterfs, which goes on in the background until "yester unmount" (or umount) ends it. The mount \
       point is an empty directory. Root's mounts are open to all users, with the permissions that files have in the \
-      snapshots; an ordinary user's mounts are his alone.
+      snapshots; an ordinary user's mounts are his alone. A snapshot that is all of its day is listed as the day only, \
+      though its own name leads to it as well; "-o names=all" lists it, too.
       """)
 
   @Argument(help: ArgumentHelp("An empty directory.", valueName: "mount point"), completion: .directory)
