@@ -29,6 +29,23 @@ import Testing
     }
   }
 
+  /// Who seeks in a directory may seek anywhere.
+  @Test(.timeLimit(.minutes(1))) func positionsMayBeAnything() throws {
+    try withMount("ada", of: [record("20261120_0215", host: "ada", below: 0)]) { mount in
+      for path in ["", ".yester", ".yester/versions", ".yester/checksums", "20261120"] {
+        let directory = try mount.node(path).node
+        for offset: UInt64 in [1 << 32, 1 << 33, 1 << 61, .max] {
+          // The record's tree is not there, which is an error where it is looked at.
+          do throws(Errno) {
+            try mount.list(directory, from: offset) { _, _, _ in true }
+          } catch {
+            #expect(error == .inputOutput)
+          }
+        }
+      }
+    }
+  }
+
   @Test func onlyNamesBecomeDirectories() throws {
     let hosts = ["ada", "..", ".", "a/b", "", String(repeating: "h", count: 256)]
     try withMount(nil, of: hosts.map { record("20261120_0215", host: $0, below: 0) }) { mount in

@@ -16,6 +16,8 @@ extension Namespace {
   private static let namesBegin: UInt64 = 1 << 32
   /// Names are merged so many at a time.
   private static let windowSize = 512
+  /// So many windows before the one that is wanted may be those that were read last.
+  private static let windowsBack: UInt64 = 64
   /// So many states of a directory are looked at for names, the newest ones. Names that only older ones had are not
   /// listed, but can be looked up.
   private static let statesMax = 512
@@ -137,7 +139,10 @@ extension Namespace {
     func key(_ start: UInt64) -> NameWindow.Key { NameWindow.Key(host: host, path: trail.path, start: start) }
     var start = wanted
     // Where the names of an earlier catalog ended is where those of this one go on.
-    while start > 0, windows[key(start)]?.generation != generation, windows[key(start - size)] == nil { start -= size }
+    while start > 0, windows[key(start)]?.generation != generation, windows[key(start - size)] == nil {
+      // A position may be any number.
+      start = wanted - start < Self.windowsBack * size ? start - size : 0
+    }
     while true {
       let window: NameWindow
       if let known = windows[key(start)], known.generation == generation {
