@@ -121,6 +121,9 @@ need_fuse() {
 # Swift is. Sets YESTER_BIN to their folder.
 build_programs() {
   local build=("$SWIFT" build --package-path "$root" -c release --static-swift-stdlib)
+  # Foundation, which a library brings in, has a call of mktemp that nobody makes. The linker of the system warns of
+  # it each time, and that of the toolchain does not.
+  if [[ -x $(toolchain_of "$SWIFT")/ld.lld ]]; then build+=(-Xswiftc -use-ld=lld); fi
   "${build[@]}" --product yester
   "${build[@]}" --product yesterfs
   YESTER_BIN=$("${build[@]}" --show-bin-path)

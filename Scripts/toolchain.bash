@@ -7,15 +7,14 @@ swift_page=https://www.swift.org/install/linux/
 # The first need not be the compiler: OpenStack's client has the same name.
 swift_candidates() {
   if [[ -n ${SWIFT:-} ]]; then
-    printf '%s\n' "$SWIFT"
+    type -P "$SWIFT" || printf '%s\n' "$SWIFT"
     return
   fi
   local path home=${HOME:-/root}
   {
     type -ap swift || true
-    for path in "$home"/.swiftly/bin "$home"/.local/share/swiftly/bin "$home"/.local/share/swiftly/toolchains/*/usr/bin \
-      "$home"/swift*/usr/bin {/opt,/usr/local}/{,*/}usr/bin /usr/local/*/bin /opt/*/bin /usr/lib*/swift*/bin \
-      /usr/lib*/swift*/usr/bin /usr/share/swift*/usr/bin; do
+    for path in "$home"/.swiftly/bin "$home"/.local/share/swiftly/{bin,toolchains/*/usr/bin} "$home"/swift*/usr/bin \
+      {/opt,/usr/local}/{,*/}usr/bin {/opt,/usr/local}/*/bin {/usr/lib,/usr/libexec,/usr/share}/swift*/{,usr/}bin; do
       if [[ -f $path/swift && -x $path/swift ]]; then printf '%s\n' "$path/swift"; fi
     done
   } | awk '!seen[$0]++'
@@ -54,7 +53,7 @@ toolchain_of() {
 # The programs of a toolchain that are needed here.
 programs_of() {
   local program
-  for program in swift-driver swift-frontend swift-package swift-format swift-autolink-extract clang; do
+  for program in swift-driver swift-frontend swift-package swift-format swift-autolink-extract clang ld.lld; do
     if [[ -x $1/$program ]]; then printf '%s\n' "$1/$program"; fi
   done
 }
@@ -87,7 +86,9 @@ try_swift() {
   local work status=0
   work=$(mktemp -d)
   echo 'print("works")' >"$work/try.swift"
-  { "$(dirname "$SWIFT")/swiftc" -static-stdlib -o "$work/try" "$work/try.swift" && [[ $("$work/try") == works ]]; } 2>&1 || status=$?
+  {
+    "$(dirname "$SWIFT")/swiftc" -static-stdlib -o "$work/try" "$work/try.swift" && [[ $("$work/try") == works ]]
+  } 2>&1 || status=$?
   rm -rf "$work"
   return "$status"
 }
