@@ -121,9 +121,17 @@ class OrdinaryUser(OrdinaryUserTest):
         etc = self.temp / "etc"
         shutil.copytree("/etc", etc, symlinks=True)
         (etc / "mtab").unlink(missing_ok=True)
-        enter = 'mount --bind "$0" /etc && exec setpriv --reuid $1 --regid $1 --clear-groups sh -euc "$2"'
-        return run(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-                    "sh", "-c", enter, etc, str(USER), script],
+        # Where / is no mount, as in a chroot, what others see of this one cannot be cut off: so it is taken away again.
+        enter = """
+            mount --make-rprivate / 2> /dev/null
+            mount --bind "$0" /etc || exit
+            setpriv --reuid $1 --regid $1 --clear-groups sh -euc "$2"
+            status=$?
+            umount -l /etc
+            exit $status
+        """
+        return run(["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child",
+                    "--mount-proc", "sh", "-c", enter, etc, str(USER), script],
                    env=self.environment(HOME=self.temp, PATH=f"{self.programs}:{os.environ['PATH']}"), cwd=self.temp)
 
     def test_unmounting_without_etc_mtab(self):
