@@ -61,8 +61,10 @@ programs_of() {
 # Installs the libraries that a toolchain lacks. Fails when there is one that nothing has.
 complete_toolchain() {
   local programs
+  if [[ $1 == "${unusable:-}" ]]; then return 1; fi
   mapfile -t programs < <(programs_of "$1")
   if need_libraries "${programs[@]}"; then return; fi
+  unusable=$1
   printf 'The toolchain in %s cannot be used: no package of this system has %s.
   Install that by hand, or take a toolchain that was made for this system: %s\n' \
     "$1" "${missing[*]}" "$swift_page" >&2
