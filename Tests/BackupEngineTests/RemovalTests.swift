@@ -17,7 +17,7 @@ private final class Fixture {
   init() throws {
     store = try DirectoryStore.create(folder + "/repository")
     _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret)
+    repository = try Repository.open(store, secret: secret, caches: testCaches)
   }
 
   deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
@@ -144,7 +144,7 @@ private final class Fixture {
         if number == failing { throw YesterError(.failed, "The disk is away at call \(call)") }
       }
       calls.withLock { $0 = before }
-      let broken = try Repository.open(watched, secret: fixture.secret)
+      let broken = try Repository.open(watched, secret: fixture.secret, caches: testCaches)
       let chosen = try fixture.catalog.snapshots.filter { ids[..<3].contains($0.id) }
       calls.withLock { $0 = 0 }
       var isDone = true
@@ -169,7 +169,7 @@ private final class Fixture {
     let watched = WatchedStore(fixture.store) { call in
       if case .delete = call { throw YesterError(.failed, "Nothing can be deleted here") }
     }
-    let stubborn = try Repository.open(watched, secret: fixture.secret)
+    let stubborn = try Repository.open(watched, secret: fixture.secret, caches: testCaches)
     let error = #expect(throws: YesterError.self) { try Removal.run(Array(chosen[0...1]), stubborn, force: false) }
     #expect(error?.message.hasPrefix("The snapshots are removed, but") == true)
     #expect(try fixture.catalog.snapshots.map(\.id) == Array(ids[2...]))

@@ -20,7 +20,7 @@ import Testing
       folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
       store = try DirectoryStore.create(folder + "/repository")
       _ = try Repository.create(in: store, secret: secret, label: "test")
-      repository = try Repository.open(store, secret: secret)
+      repository = try Repository.open(store, secret: secret, caches: testCaches)
     }
 
     deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
