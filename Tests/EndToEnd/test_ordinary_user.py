@@ -148,6 +148,7 @@ class OrdinaryUser(OrdinaryUserTest):
             for process in /proc/[0-9]*; do
               if [ "$(cat $process/comm)" = yesterfs ]; then kill -KILL ${{process#/proc/}}; fi
             done
+            while stat -f mnt > /dev/null 2>&1; do sleep 0.1; done
             yester mount mnt
             ls mnt/latest
             # One that is in use goes as soon as nobody uses it.
