@@ -59,7 +59,9 @@ enum MountPoint {
   /// still believes what it was told of the root; statfs(2) it always passes on.
   private static func removeStale(_ path: String) {
     var totals = statvfs()
-    guard path.pathBytes.withCPath({ statvfs($0, &totals) }) != 0, Errno.current == .notConnected else { return }
+    guard path.pathBytes.withCPath({ statvfs($0, &totals) }) != 0 else { return }
+    // The other error is that of a driver that died while it was asked.
+    guard [.notConnected, .connectionAborted].contains(Errno.current) else { return }
     if detach(path, force: false) { DriverLog.write(.notice, "took away the dead mount on \(path)") }
   }
 
@@ -97,4 +99,6 @@ enum MountPoint {
 extension Errno {
   /// "Transport endpoint is not connected": the driver of a mount is dead.
   static let notConnected = Errno(rawValue: ENOTCONN)
+  /// "Software caused connection abort": the driver died before it had answered.
+  static let connectionAborted = Errno(rawValue: ECONNABORTED)
 }
