@@ -809,7 +809,7 @@ class Stress:
     def mount(self):
         log = open(self.log, "ab")
         self.driver = machine.start(
-            [machine.YESTERFS, self.folder / "repository", self.point, "-f", "-o",
+            [machine.YESTERFS, self.folder / "repository", self.point, "-f", "-o", "names=all", "-o",
              f"key_file={self.folder / 'key'},cache_size={CACHE_MIB}"], env=self.environment(), stdout=log, stderr=log)
         log.close()
         machine.wait_until(lambda: os.path.ismount(self.point) or self.driver.poll() is not None, 20, "no mount")

@@ -2,7 +2,7 @@
 
 Run all of them with
 
-    YESTER_BIN=.build/release python3 -m unittest discover -v -s Tests/EndToEnd
+    YESTER_BIN=.build/release Scripts/end-to-end
 
 They need root, /dev/fuse and a few tools, and fail loudly where one is missing.
 """

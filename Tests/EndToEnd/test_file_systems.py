@@ -196,7 +196,8 @@ class WithoutLinks(OnDisk):
             if ran.status == 0:
                 break
             self.assertIn(ran.status, statuses, f"rename {place}: {ran}")
-        self.assertGreater(place, 5, "a backup names its lease, its packs, the index, a claim and the record")
+        # Each thread counts its own renames. That of the run itself names the lease, a claim and the record.
+        self.assertGreater(place, 3)
         self.verify()
         self.yester("prune", "--max-unused", "0")
         self.assertEqual(os.listdir(self.repository / "leases"), [])

@@ -5,7 +5,7 @@ import os
 import pathlib
 import unittest
 
-from machine import DONE, INCOMPLETE, MIB, run, USAGE, YESTER
+from machine import DONE, FAILED, INCOMPLETE, MIB, run, USAGE, YESTER
 from support import EndToEndTest
 
 
@@ -150,7 +150,8 @@ class Listing(EndToEndTest):
         with open("/dev/full", "wb") as full:
             process = self.start_yester("backup", "-vv", self.source, stdout=full)
             _, err = process.communicate(timeout=60)
-        self.assertIn("Listing entries failed", err if isinstance(err, str) else err.decode())
+        self.assertIn("could not be written to standard output", err if isinstance(err, str) else err.decode())
+        self.assertEqual(process.returncode, FAILED)
         self.assertEqual(len(self.snapshots()), 2)
 
     def test_it_contradicts_quiet(self):

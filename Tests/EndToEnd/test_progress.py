@@ -99,7 +99,7 @@ class Progress(EndToEndTest):
         for number in range(300):
             (small / f"file {number:03d}").write_text(str(number))
             (small / f"file {number:03d}").chmod(0 if number % 10 == 0 else 0o644)
-        terminal = self.terminal(120)
+        terminal = self.terminal(180)
         # Root reads everything, unless it gives up the right to.
         drop = "cap_dac_override,cap_dac_read_search"
         command = f"{YESTER} backup -v --limit-upload 2048 {self.source}"

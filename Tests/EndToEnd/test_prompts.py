@@ -29,6 +29,7 @@ class Passwords(AtATerminal):
         super().setUp()
         make_tree(self.source, files=4)
         (self.temp / "password").write_text(PASSWORD + "\n")
+        (self.temp / "password").chmod(0o600)
         self.open = {"YESTER_KEY_FILE": None, "YESTER_PASSWORD_FILE": self.temp / "password"}
         self.ask = {"YESTER_KEY_FILE": None}
 
