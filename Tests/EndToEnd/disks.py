@@ -111,6 +111,9 @@ class Disk:
         # the mount point says nothing.)
         wait_until(lambda: run(["umount", self.point]).status == 0 or not mounts_below(self.point), 20,
                    f"{self.kind} stays busy")
+        # A mount namespace that was made meanwhile has a copy of the mount, and keeps what was shut down until it ends.
+        wait_until(lambda: not run(["losetup", "--associated", self.image]).out or self.device != self.image, 30,
+                   f"{self.kind} stays in use")
         self.plug_in()
 
     def remove(self):
