@@ -13,15 +13,19 @@ final class Adapter: Sendable {
   let model: any FileSystemModel
   let answers: NodeAnswers
   let refresher: Refresher
+  private let notifier: Notifier
+  /// An eventfd that can be read when the kernel has let a change through, which it does on a mount for writing only.
+  let changeAttempted = Descriptor(owning: yf_eventfd())
   /// The client sees owners and permissions as they are, so access lists mean something.
   let honoursAccessLists: Bool
   /// Kernels before 3.16 (files) and 5.1 (directories) ask to open each one.
   let kernelOpensFiles = Atomic(true)
   let kernelOpensDirectories = Atomic(true)
 
-  init(model: any FileSystemModel, refresher: Refresher, _ options: DriverOptions) {
+  init(model: any FileSystemModel, _ notifier: Notifier, _ options: DriverOptions) {
     self.model = model
-    self.refresher = refresher
+    self.notifier = notifier
+    refresher = Refresher(model: model, notifier: notifier)
     answers = NodeAnswers(user: options.user, group: options.group, umask: options.umask)
     honoursAccessLists = options.user == nil && options.group == nil && options.umask == nil
   }
@@ -132,5 +136,18 @@ final class Adapter: Sendable {
     } catch {
       reply.error(error)
     }
+  }
+
+  /// Refuses what would change something.
+  func refuse(_ reply: consuming Reply) {
+    reply.error(.readOnly)
+    var one: UInt64 = 1
+    _ = Glibc.write(changeAttempted.raw, &one, 8)
+  }
+
+  /// Refuses to write content. A mapping has changed it in the kernel's memory by now, for all who read it.
+  func refuseContent(of node: UInt64, _ reply: consuming Reply) {
+    refuse(reply)
+    notifier.forgetContent(of: node)
   }
 }

@@ -59,7 +59,7 @@ package final class Mount: Sendable {
     self.counts = counts
     self.options = options
     notifier = Notifier()
-    adapter = Adapter(model: model, refresher: Refresher(model: model, notifier: notifier), options)
+    adapter = Adapter(model: model, notifier, options)
     exitEvent = Descriptor(owning: yf_eventfd())
     let session = try Self.makeSession(adapter, Self.fuseOptions(options))
     self.session = session
@@ -95,7 +95,8 @@ package final class Mount: Sendable {
     var totals = statvfs()
     _ = path.pathBytes.withCPath { statvfs($0, &totals) }
     raiseReadAhead()
-    ReadOnlyGuard.start(path, device: device, options, exitEvent: exitEvent)
+    ReadOnlyGuard.start(
+      path, device: device, options, changeAttempted: adapter.changeAttempted, exitEvent: exitEvent)
   }
 
   /// Returns when the mount has been taken away: by umount, or here after `requestStop`. Up to a second is left to

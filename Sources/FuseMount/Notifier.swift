@@ -4,11 +4,14 @@ internal import SnapshotTree
 
 /// Tells the kernel what to forget, from a thread that serves no request and holds no lock.
 ///
-/// It only makes the kernel faster to forget: all that may change has short timeouts besides. The thread sleeps
+/// For names it only makes the kernel faster to forget: all that may change has short timeouts besides. Content it must
+/// forget where a program changed it in the kernel's memory, which the kernel would show for ever. The thread sleeps
 /// until there is something to tell.
 final class Notifier: Sendable {
   private struct State {
     var names: [[UInt8]] = []
+    /// Whose content the kernel holds wrongly.
+    var nodes: Set<UInt64> = []
     var isEnding = false
     /// libfuse's session; nil before the mount and after its end.
     var session: SessionHandle?
@@ -21,10 +24,11 @@ final class Notifier: Sendable {
   func start(_ session: SessionHandle) {
     monitor.withLock { $0.session = session }
     _ = Worker("yfs-notify") { [self] in
-      while let (names, session) = next() {
+      while let (names, nodes, session) = next() {
+        for node in nodes { fuse_lowlevel_notify_inval_inode(session.raw, node, 0, 0) }
         for name in names { tell(name, session) }
         // The root's listing and its times.
-        fuse_lowlevel_notify_inval_inode(session.raw, Self.root, 0, 0)
+        if !names.isEmpty { fuse_lowlevel_notify_inval_inode(session.raw, Self.root, 0, 0) }
         monitor.update { $0.isBusy = false }
       }
     }
@@ -37,19 +41,30 @@ final class Notifier: Sendable {
     }
   }
 
+  /// Content and attributes of a node are to be asked for again.
+  func forgetContent(of node: UInt64) {
+    monitor.update { state in
+      guard !state.isEnding else { return }
+      state.nodes.insert(node)
+    }
+  }
+
   /// Ends the thread; false when it is still held up in the kernel after `milliseconds`.
   func stop(milliseconds: Int) -> Bool {
     monitor.update { $0.isEnding = true }
     return monitor.wait(milliseconds: milliseconds) { $0.isBusy ? nil : true } ?? false
   }
 
-  private func next() -> ([[UInt8]], SessionHandle)? {
-    monitor.wait { state -> ([[UInt8]], SessionHandle)?? in
+  private func next() -> ([[UInt8]], Set<UInt64>, SessionHandle)? {
+    monitor.wait { state -> ([[UInt8]], Set<UInt64>, SessionHandle)?? in
       guard !state.isEnding, let session = state.session else { return .some(nil) }
-      guard !state.names.isEmpty else { return nil }
+      guard !state.names.isEmpty || !state.nodes.isEmpty else { return nil }
       state.isBusy = true
-      defer { state.names = [] }
-      return .some((state.names, session))
+      defer {
+        state.names = []
+        state.nodes = []
+      }
+      return .some((state.names, state.nodes, session))
     }
   }
 

@@ -59,7 +59,7 @@ enum Operations {
     table.open = { request, _, file in
       answer(request) { adapter, reply in
         if let flags = file?.pointee.flags, flags & O_ACCMODE != O_RDONLY {
-          reply.error(.readOnly)
+          adapter.refuse(reply)
           return
         }
         guard var file = file?.pointee, !adapter.kernelOpensFiles.load(ordering: .relaxed) else {
@@ -92,7 +92,7 @@ enum Operations {
     table.symlink = { request, _, _, _ in refuse(request) }
     table.rename = { request, _, _, _, _, _ in refuse(request) }
     table.link = { request, _, _, _ in refuse(request) }
-    table.write = { request, _, _, _, _, _ in refuse(request) }
+    table.write = { request, node, _, _, _, _ in answer(request) { $0.refuseContent(of: node, $1) } }
     table.setxattr = { request, _, _, _, _, _ in refuse(request) }
     table.removexattr = { request, _, _ in refuse(request) }
     table.create = { request, _, _, _, _ in refuse(request) }
@@ -113,4 +113,4 @@ private func answer(_ request: fuse_req_t?, _ body: (Adapter, consuming Reply) -
   body(adapter, Reply(request))
 }
 
-private func refuse(_ request: fuse_req_t?) { answer(request) { $1.error(.readOnly) } }
+private func refuse(_ request: fuse_req_t?) { answer(request) { $0.refuse($1) } }

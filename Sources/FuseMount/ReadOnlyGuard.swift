@@ -6,14 +6,18 @@ internal import Platform
 ///
 /// The driver refuses every change, but it is not asked about opening (which would cost a request for each file), and a
 /// program that maps a file for writing changes what the kernel remembers of it, for all others too, before the driver
-/// can say no. One thread sleeps until the table of mounts changes. Only root can remount, so only root's driver can
-/// undo it.
+/// can say no. One thread sleeps until the table of mounts changes, or until the driver had to refuse a change: of a
+/// remount in another mount namespace the table does not tell. Only root can remount, so only root's driver can undo it.
 enum ReadOnlyGuard {
-  static func start(_ path: String, device: String, _ options: DriverOptions, exitEvent: Descriptor) {
+  static func start(
+    _ path: String, device: String, _ options: DriverOptions, changeAttempted: Descriptor, exitEvent: Descriptor
+  ) {
     guard System.isRoot, let table = try? Descriptor.open("/proc/self/mountinfo") else { return }
     _ = Worker(ifThereIsRoom: "yfs-guard") {
       var lastResult: CInt = 0
-      while waitForChange(table, exitEvent, milliseconds: lastResult == 0 ? -1 : retryMilliseconds) {
+      while waitForChange(
+        table, changeAttempted, exitEvent, milliseconds: lastResult == 0 ? -1 : retryMilliseconds)
+      {
         let present = MountTable.entry(at: path)
         guard let present, present.device == device, !present.isReadOnly else {
           lastResult = 0
@@ -30,12 +34,17 @@ enum ReadOnlyGuard {
   private static let retryMilliseconds: CInt = 200
 
   /// False when the mount ends.
-  private static func waitForChange(_ table: Descriptor, _ exitEvent: Descriptor, milliseconds: CInt) -> Bool {
+  private static func waitForChange(
+    _ table: Descriptor, _ changeAttempted: Descriptor, _ exitEvent: Descriptor, milliseconds: CInt
+  ) -> Bool {
     var events = [
       pollfd(fd: table.raw, events: Int16(POLLPRI), revents: 0),
       pollfd(fd: exitEvent.raw, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: changeAttempted.raw, events: Int16(POLLIN), revents: 0),
     ]
-    while poll(&events, 2, milliseconds) < 0 { guard errno == EINTR else { return false } }
+    while poll(&events, nfds_t(events.count), milliseconds) < 0 { guard errno == EINTR else { return false } }
+    var attempts: UInt64 = 0
+    if events[2].revents != 0 { _ = Glibc.read(changeAttempted.raw, &attempts, 8) }
     return events[1].revents == 0
   }
 

@@ -121,6 +121,39 @@ class Names(EndToEndTest):
             caches.write("3")
         self.assertEqual(tree_state(self.in_mount(point)), before)
 
+    def test_remounted_for_writing_where_the_driver_is_not_told(self):
+        """The driver hears of a remount only in its own mount namespace. What a mapping changed of the kernel's memory of a
+        file in another one has to be gone when the driver has refused to write it, and the mount read-only again."""
+        self.backup()
+        point = self.mount()
+        file = self.in_mount(point) / "dir0" / "file-010"
+        before = file.read_bytes()
+        program = """if True:
+            import ctypes, mmap, os, sys
+            libc = ctypes.CDLL(None, use_errno=True)
+            remount, private = 0x20, 0x44000
+            assert libc.unshare(0x20000) == 0 and libc.mount(b"none", b"/", None, private, None) == 0
+            assert libc.mount(b"none", os.fsencode(sys.argv[1]), None, remount, None) == 0
+            opened = os.open(sys.argv[2], os.O_RDWR)
+            mapped = mmap.mmap(opened, 4)
+            mapped[:4] = b"EVIL"
+            mapped.close()
+            try:
+                os.close(opened)
+            except OSError:
+                pass
+            """
+        ran = run(["python3", "-c", program, point, file])
+        self.assertEqual(ran.status, 0, ran)
+
+        def is_read_only():
+            with open("/proc/self/mountinfo") as table:
+                options = [line.split()[-1] for line in table if line.split()[4] == str(point)]
+            return all("ro" in words.split(",") for words in options)
+
+        wait_until(is_read_only, 3, "the file system stays writable")
+        wait_until(lambda: file.read_bytes() == before, 3, "a file shows what was written to it")
+
 
 class Times(EndToEndTest):
     def setUp(self):
