@@ -30,40 +30,21 @@ package enum Unmount {
   private static func isMounted(_ path: String) throws -> Bool {
     // The path of a mount whose driver died cannot be looked at, but it is in the table.
     let wanted = System.realPath(path) ?? absolute(path)
-    let table = "/proc/self/mounts"
-    let bytes: [UInt8]
+    let mounts: [MountInfo]
     do throws(Errno) {
-      bytes = try Descriptor.open(table).readAll(limit: 64 << 20)
+      mounts = try MountInfo.read()
     } catch {
       throw YesterError(
-        .failed, "Nobody can say whether \(path) is a mount: reading \(table) failed: \(error)",
+        .failed, "Nobody can say whether \(path) is a mount: reading \(MountInfo.table) failed: \(error)",
         advice: "Mount /proc, or end the mount with \"umount\".", cause: error)
     }
-    return bytes.split(separator: 0x0A).contains { line in
-      let fields = line.split(separator: 0x20)
-      return fields.count > 2 && fields[2].elementsEqual("fuse.yesterfs".utf8) && unescaped(fields[1]) == wanted
-    }
+    return mounts.contains { $0.type.elementsEqual("fuse.yesterfs".utf8) && $0.mountPoint == wanted.pathBytes }
   }
 
   private static func absolute(_ path: String) -> String {
     var text = path
     while text.count > 1 && text.hasSuffix("/") { text.removeLast() }
     return text.hasPrefix("/") ? text : (System.realPath(".") ?? "") + "/" + text
-  }
-
-  /// Spaces and the like stand as octal numbers in the table (proc(5)).
-  private static func unescaped(_ field: ArraySlice<UInt8>) -> String {
-    var out: [UInt8] = []
-    var rest = field
-    while let byte = rest.popFirst() {
-      if byte == 0x5C, rest.count >= 3, let value = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8) {
-        out.append(value)
-        rest = rest.dropFirst(3)
-      } else {
-        out.append(byte)
-      }
-    }
-    return String(path: out)
   }
 
   package static func spawn(_ arguments: [String]) throws -> CInt {

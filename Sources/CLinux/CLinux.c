@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/magic.h>
 #include <malloc.h>
 #include <pwd.h>
 #include <sched.h>
@@ -38,6 +37,7 @@ const int yl_fadv_sequential = POSIX_FADV_SEQUENTIAL, yl_fadv_dontneed = POSIX_F
           yl_fadv_noreuse = POSIX_FADV_NOREUSE;
 
 static inline int result(long r) { return r < 0 ? -errno : (int)r; }
+static inline long longResult(long r) { return r < 0 ? -(long)errno : r; }
 
 int yl_pipe(int *reading, int *writing) {
   int ends[2];
@@ -46,7 +46,6 @@ int yl_pipe(int *reading, int *writing) {
   *writing = ends[1];
   return 0;
 }
-static inline long longResult(long r) { return r < 0 ? -(long)errno : r; }
 
 int yl_statx(int dirfd, const char *path, int flags, struct yl_stat *out) {
   struct statx s;
@@ -306,11 +305,6 @@ int yl_file_system_type(int fd, uint32_t *magic) {
   if (fstatfs(fd, &s) < 0) return -errno;
   *magic = (uint32_t)s.f_type;
   return 0;
-}
-int yl_is_fuse(const char *path) {
-  struct statfs s;
-  if (statfs(path, &s) < 0) return -errno;
-  return s.f_type == FUSE_SUPER_MAGIC;
 }
 long yl_peak_memory(void) {
   struct rusage usage;

@@ -26,9 +26,9 @@ package final class Mount: Sendable {
   private let pool: WorkerPool
   private let exitEvent: Descriptor
   private let options: DriverOptions
-  /// As in /proc/self/mountinfo: tells whether what is mounted at `path` is still this.
-  private let device: String
-  /// The same where /proc is not to be had.
+  /// Tells whether what is mounted at `path` is still this; nil where /proc is not to be had.
+  private let device: UInt64?
+  /// The same for then.
   private let number: UInt64?
 
   /// Says early, before a password is asked for, why mounting could not work.
@@ -69,7 +69,7 @@ package final class Mount: Sendable {
       throw Self.mountingFailed(on: path, why)
     }
     let descriptor = fuse_session_fd(session.raw)
-    device = MountTable.entry(at: path)?.device ?? ""
+    device = MountInfo.at(path.pathBytes)?.device
     number = Self.mountNumber(path)
     pool = WorkerPool(
       session: session,
@@ -107,7 +107,7 @@ package final class Mount: Sendable {
     pool.end()
     let isQuiet = pool.join(milliseconds: Self.graceMilliseconds)
     // Somebody may have mounted something else here since our mount was taken away.
-    let isOurs = device.isEmpty ? Self.mountNumber(path) == number : MountTable.entry(at: path)?.device == device
+    let isOurs = device == nil ? Self.mountNumber(path) == number : MountInfo.at(path.pathBytes)?.device == device
     if isOurs { MountPoint.detach(path, force: !isQuiet) }
     guard isQuiet, adapter.refresher.stop(milliseconds: Self.graceMilliseconds),
       notifier.stop(milliseconds: Self.graceMilliseconds)
@@ -182,8 +182,8 @@ package final class Mount: Sendable {
   /// The kernel reads ahead 128 KiB, which one request answers: one processor decodes while the others wait. Only
   /// root may change it; it is no loss of function otherwise.
   private func raiseReadAhead() {
-    guard System.isRoot, !device.isEmpty,
-      let file = try? Descriptor.open("/sys/class/bdi/\(device)/read_ahead_kb", O_WRONLY)
+    guard System.isRoot, let device,
+      let file = try? Descriptor.open("/sys/class/bdi/\(device >> 32):\(device & 0xFFFF_FFFF)/read_ahead_kb", O_WRONLY)
     else { return }
     try? file.write(Array("\(Self.readAheadKiB)\n".utf8))
   }

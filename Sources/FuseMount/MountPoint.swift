@@ -23,8 +23,8 @@ enum MountPoint {
     guard let absolute = System.realPath(path) else {
       throw DriverError("the mount point \(path) cannot be resolved: \(Errno.current)")
     }
-    if let present = MountTable.entry(at: absolute), present.type == fileSystemType {
-      throw DriverError("\(absolute) is mounted already, with snapshots of \(present.source)", .busy)
+    if let present = MountInfo.at(absolute.pathBytes), present.type.elementsEqual(fileSystemType.utf8) {
+      throw DriverError("\(absolute) is mounted already, with snapshots of \(String(path: present.source))", .busy)
     }
     if let repository = System.realPath(source) {
       if isInside(absolute, repository) {

@@ -10,15 +10,15 @@ internal import Platform
 /// remount in another mount namespace the table does not tell. Only root can remount, so only root's driver can undo it.
 enum ReadOnlyGuard {
   static func start(
-    _ path: String, device: String, _ options: DriverOptions, changeAttempted: Descriptor, exitEvent: Descriptor
+    _ path: String, device: UInt64?, _ options: DriverOptions, changeAttempted: Descriptor, exitEvent: Descriptor
   ) {
-    guard System.isRoot, let table = try? Descriptor.open("/proc/self/mountinfo") else { return }
+    guard System.isRoot, let table = try? Descriptor.open(MountInfo.table) else { return }
     _ = Worker(ifThereIsRoom: "yfs-guard") {
       var lastResult: CInt = 0
       while waitForChange(
         table, changeAttempted, exitEvent, milliseconds: lastResult == 0 ? -1 : retryMilliseconds)
       {
-        let present = MountTable.entry(at: path)
+        let present = MountInfo.at(path.pathBytes)
         guard let present, present.device == device, !present.isReadOnly else {
           lastResult = 0
           continue

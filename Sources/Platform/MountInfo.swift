@@ -5,17 +5,25 @@ package struct MountInfo: Sendable, Equatable {
   package let mountPoint: [UInt8]
   package let type: [UInt8]
   package let source: [UInt8]
+  /// The file system as a whole, wherever else it is mounted.
+  package let isReadOnly: Bool
 
+  /// A file whose readers are woken when a mount of this name space changes: poll(2) gives POLLPRI.
+  package static let table = "/proc/self/mountinfo"
   /// A machine with containers has thousands of mounts at 100 to 1000 bytes each.
   private static let sizeMax = 64 << 20
 
-  /// All mounts, in the order in which they were made; none where /proc is not mounted.
-  package static func all() -> [MountInfo] {
-    guard let file = try? Descriptor.open("/proc/self/mountinfo"), let bytes = try? file.readAll(limit: sizeMax) else {
-      return []
-    }
-    return parse(bytes)
+  /// All mounts, in the order in which they were made.
+  package static func read() throws(Errno) -> [MountInfo] {
+    parse(try Descriptor.open(table).readAll(limit: sizeMax))
   }
+
+  /// All mounts, in the order in which they were made; none where /proc is not mounted.
+  package static func all() -> [MountInfo] { (try? read()) ?? [] }
+
+  /// What is mounted at `path` (absolute, without links), the uppermost when there are several; nil also where /proc is
+  /// not mounted.
+  package static func at(_ path: [UInt8]) -> MountInfo? { all().last { $0.mountPoint == path } }
 
   /// Lines that are not understood are passed over.
   package static func parse(_ bytes: [UInt8]) -> [MountInfo] {
@@ -34,6 +42,8 @@ package struct MountInfo: Sendable, Equatable {
     mountPoint = Self.plain(fields[4])
     type = Self.plain(fields[hyphen + 1])
     source = Self.plain(fields[hyphen + 2])
+    let options = fields.count > hyphen + 3 ? fields[hyphen + 3].split(separator: 0x2C) : []
+    isReadOnly = options.contains { $0.elementsEqual("ro".utf8) }
   }
 
   /// Undoes the octal escapes for blanks and backslashes.

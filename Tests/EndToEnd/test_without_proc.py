@@ -65,7 +65,7 @@ class WithoutProc(EndToEndTest):
         ran = self.without_proc(f'"$@" mount {point} && cmp {file} {self.source}/dir0/file-000 && "$@" unmount {point}; '
                                 f"echo unmount $?; umount {point}", YESTER)
         self.assertEqual((ran.status, ran.out), (DONE, f"unmount {FAILED}\n"), ran)
-        self.assertIn("reading /proc/self/mounts failed", ran.err)
+        self.assertIn("reading /proc/self/mountinfo failed", ran.err)
         self.assertIn("umount", ran.err)
         # A driver that ends takes its mount away.
         script = (f'"$@" mount --foreground {point} & while [[ ! -e {file} ]]; do sleep 0.1; done; kill -TERM $!; wait $!; '

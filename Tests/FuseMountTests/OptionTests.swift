@@ -52,21 +52,6 @@ internal import Testing
     #expect(DriverHelp.text.split(separator: "\n").allSatisfy { $0.count <= 120 })
   }
 
-  @Test func readsTheMountTable() {
-    let text = """
-      36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue
-      40 35 0:44 / /snap ro,nosuid - fuse.yesterfs /re\\134po ro,user_id=0
-      broken
-      """
-    #expect(
-      MountTable.parse(Array(text.utf8)) == [
-        MountTableEntry(device: "98:0", mountPoint: "/mnt 2", type: "ext3", source: "/dev/root", isReadOnly: false),
-        MountTableEntry(
-          device: "0:44", mountPoint: "/snap", type: "fuse.yesterfs", source: "/re\\po", isReadOnly: true),
-      ]
-    )
-  }
-
   @Test func spinsOnlyWhileRequestsFollowClosely() {
     var budget = SpinBudget(processors: 2)
     budget.beginIdle(at: 0)

@@ -85,8 +85,6 @@ void yl_stop_self(void);
 int yl_statfs(int fd, uint64_t *total, uint64_t *available);
 // The magic number of the file system that an open file lies on, as statfs(2) gives it.
 int yl_file_system_type(int fd, uint32_t *magic);
-// st_dev of the mounts table: whether `path` is a mount point of type `fuse...`.
-int yl_is_fuse(const char *path);
 // Peak resident memory of this process in KiB.
 long yl_peak_memory(void);
 int64_t yl_clock_boottime(void);
