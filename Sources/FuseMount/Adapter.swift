@@ -78,7 +78,14 @@ final class Adapter: Sendable {
   }
 
   func readLink(_ node: UInt64, _ reply: consuming Reply) {
-    do throws(Errno) { reply.link(try model.readLink(node)) } catch { reply.error(error) }
+    do throws(Errno) {
+      let target = try model.readLink(node)
+      // The kernel would take a longer one for trouble with the device.
+      guard target.count < Int(PATH_MAX) else { throw Errno(rawValue: ENAMETOOLONG) }
+      reply.link(target)
+    } catch {
+      reply.error(error)
+    }
   }
 
   func read(_ node: UInt64, _ size: Int, at offset: Int64, _ reply: consuming Reply) {

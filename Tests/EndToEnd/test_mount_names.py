@@ -76,6 +76,28 @@ class Names(EndToEndTest):
                 os.stat(os.path.join(folder, *["n" * 200] * 30))
             self.assertEqual(caught.exception.errno, errno.ENAMETOOLONG)
 
+    def test_links_to_versions_of_directories_with_too_long_paths(self):
+        """No link can hold more than 4095 bytes. The directories can be walked into all the same."""
+        here = os.open(".", os.O_PATH)
+        self.addCleanup(os.close, here)
+        self.addCleanup(os.fchdir, here)
+        os.chdir(self.source)
+        for _ in range(45):
+            os.mkdir("d" * 100)
+            os.chdir("d" * 100)
+        made = self.backup()
+        os.chdir(str(self.mount()) + "/.yester/versions" + str(self.source))
+        for depth in range(46):
+            self.assertIn(made["name"], os.listdir("."))
+            self.assertGreater(os.lstat(made["name"]).st_size, 0)
+            try:
+                self.assertEqual(len(os.readlink(made["name"])), os.lstat(made["name"]).st_size)
+            except OSError as error:
+                self.assertEqual(error.errno, errno.ENAMETOOLONG, depth)
+                self.assertGreater(depth, 30)
+            if depth < 45:
+                os.chdir("d" * 100)
+
     def test_remounted_for_writing(self):
         """Opening for writing can only be refused by the kernel: the driver sees to it that it does, and refuses all that
         writes until then."""
