@@ -85,6 +85,7 @@ extension CatalogedSnapshot {
     let isFull = statement.role == .full
     guard isFull || statement.writer == envelope.writer else { return }
     let annotation = statement.annotation
+    keepSigned()
     annotations.note(statement)
     if let text = annotation.summary { record.summary = text }
     if let text = annotation.purpose { record.purpose = text }

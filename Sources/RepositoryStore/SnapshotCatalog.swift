@@ -5,11 +5,11 @@ package import RepositoryFormat
 /// A snapshot as the catalog shows it.
 package struct CatalogedSnapshot: Sendable {
   package let id: ObjectID
-  /// As the snapshot's writer has signed it.
-  package let signed: SnapshotRecord
-  /// The same with what annotations say in place of it (`AnnotationHistory`).
+  /// As the snapshot's writer has signed it, but for what annotations say in place of that (`AnnotationHistory`).
   package internal(set) var record: SnapshotRecord
   package internal(set) var annotations = AnnotationHistory()
+  /// The record as it was before the first annotation. Records are large, and most are never annotated.
+  private var original: Original?
   package let envelope: SignedEnvelope
   /// The level that the last verification reached, and when; from signed notes.
   package var verified: (level: String, time: Timestamp, by: String)?
@@ -19,9 +19,21 @@ package struct CatalogedSnapshot: Sendable {
 
   init(id: ObjectID, record: SnapshotRecord, envelope: SignedEnvelope) {
     self.id = id
-    signed = record
     self.record = record
     self.envelope = envelope
+  }
+
+  private final class Original: Sendable {
+    let record: SnapshotRecord
+    init(_ record: SnapshotRecord) { self.record = record }
+  }
+
+  /// As the snapshot's writer has signed it.
+  package var signed: SnapshotRecord { original?.record ?? record }
+
+  /// To be called before an annotation changes the record.
+  mutating func keepSigned() {
+    if original == nil { original = Original(record) }
   }
 
   /// Key set of its trees and data.
