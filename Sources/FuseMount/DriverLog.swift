@@ -55,7 +55,7 @@ package enum DriverLog {
       }
       return (lines, state.goesToSystem)
     }
-    for line in lines { send(oneLine(line), level, toSystem: toSystem) }
+    for line in lines { send(oneLine(line).visible, level, toSystem: toSystem) }
   }
 
   /// Leads libfuse's own messages here.

@@ -31,6 +31,18 @@ extension String {
     self = String(out)
   }
 
+  /// As a message can show it: bytes that belong to no character, and control characters that would upset a terminal,
+  /// come out as `\x` and two digits. Newlines and tabs stay.
+  package var visible: String {
+    func escaped(_ scalar: Unicode.Scalar) -> UInt8? {
+      if Self.isEscape(scalar) { return UInt8(truncatingIfNeeded: scalar.value) }
+      let isControl = scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+      return isControl ? UInt8(truncatingIfNeeded: scalar.value) : nil
+    }
+    guard unicodeScalars.contains(where: { escaped($0) != nil }) else { return self }
+    return unicodeScalars.map { scalar in escaped(scalar).map { "\\x" + Hex.encode([$0]) } ?? String(scalar) }.joined()
+  }
+
   package var pathBytes: [UInt8] {
     guard unicodeScalars.contains(where: Self.isEscape) else { return Array(utf8) }
     return unicodeScalars.flatMap { scalar in

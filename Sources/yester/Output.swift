@@ -8,8 +8,9 @@ internal import TerminalText
 
 /// Writing to the user: results to stdout, everything else to stderr.
 enum Output {
-  static func line(_ text: String = "") { StandardOutput.write(Array((text + "\n").utf8)) }
-  static func note(_ text: String) { write(Array((safe(text) + "\n").utf8), to: 2) }
+  // Names stand in messages as somebody has written them: what would upset a terminal comes out escaped.
+  static func line(_ text: String = "") { StandardOutput.write(Array((text.visible + "\n").utf8)) }
+  static func note(_ text: String) { write(Array((text.visible + "\n").utf8), to: 2) }
   static func json(_ build: (inout JSONWriter) -> Void) {
     var writer = JSONWriter(indented: true)
     build(&writer)
@@ -58,16 +59,6 @@ enum Output {
   static func size(_ bytes: UInt64) -> String { Amounts.size(bytes) }
   static func duration(_ seconds: Double) -> String { Amounts.duration(seconds) }
   static func count(_ value: UInt64) -> String { Amounts.count(value) }
-
-  /// Names of hosts and snapshots stand in messages as somebody has written them: what would upset a terminal comes out
-  /// escaped.
-  static func safe(_ text: String) -> String {
-    func isControl(_ scalar: Unicode.Scalar) -> Bool {
-      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-    }
-    guard text.unicodeScalars.contains(where: isControl) else { return text }
-    return text.unicodeScalars.map { isControl($0) ? "\\x" + Hex.encode([UInt8($0.value)]) : String($0) }.joined()
-  }
 
   /// Columns as wide as they need to be; the first row is the head.
   static func table(_ rows: [[String]], right: Set<Int> = []) {

@@ -19,7 +19,7 @@ enum Question {
     }
     do throws(Errno) {
       if isatty(1) == 0 { try waitForReader(terminal) }
-      if !isShown || isatty(1) == 0 { list { try? terminal.write(Output.safe($0) + "\n") } }
+      if !isShown || isatty(1) == 0 { list { try? terminal.write($0.visible + "\n") } }
       let answer = try terminal.ask("Go on? [y/N] ", isHidden: false) ?? []
       if ["y", "yes"].contains(String(decoding: answer, as: UTF8.self).lowercased()) { return }
     } catch {

@@ -24,6 +24,15 @@ class MountPoints(EndToEndTest):
             self.assertIn(word, ran.err)
         self.assertFalse(os.path.ismount(point))
 
+    def test_names_that_are_no_text_in_messages(self):
+        folder = os.fsdecode(os.fsencode(self.temp) + b"/n\xff\x1b")
+        os.mkdir(folder)
+        for arguments in (("unmount", folder), ("mount", folder + "x")):
+            ran = self.yester(*arguments, status=FAILED, timeout=30)
+            self.assertIn("/n\\xff\\x1b", ran.err)
+        ran = self.yester("list", "--repository", folder, status=NO_REPOSITORY)
+        self.assertIn("/n\\xff\\x1b", ran.err)
+
     def test_unsuitable_mount_points(self):
         full = self.temp / "full"
         full.mkdir()

@@ -27,6 +27,11 @@ import Testing
   func everyNameComesBack(bytes: [UInt8]) {
     #expect(String(path: bytes).pathBytes == bytes)
   }
+
+  @Test func messagesShowWhatIsNoText() {
+    #expect(String(path: [0x61, 0xFF, 0x2F, 0x1B, 0x0A, 0x09]).visible == "a\\xff/\\x1b\n\t")
+    #expect("ä\u{9b}€".visible == "ä\\x9b€" && "plain".visible == "plain")
+  }
 }
 
 @Suite struct TimestampTests {
