@@ -44,7 +44,12 @@ package struct SnapshotSelector: Sendable {
   }
 
   /// The snapshot that is meant; error 1 with what would be possible otherwise.
-  package func find(in catalog: SnapshotCatalog, host: String? = nil) throws -> CatalogedSnapshot {
+  ///
+  /// For a place (`place`, or the one of the selector) "latest" and a day mean the last snapshot of sources that the
+  /// place belongs to, where there is one: those of other sources, such as a database's dump, say nothing about it.
+  package func find(
+    in catalog: SnapshotCatalog, host: String? = nil, holding place: [UInt8]? = nil
+  ) throws -> CatalogedSnapshot {
     guard !isUnplaced else {
       throw YesterError(
         .failed, "The working directory is not there any more",
@@ -54,7 +59,7 @@ package struct SnapshotSelector: Sendable {
     // This host's snapshots come first, wherever a name could mean several.
     let own = all.filter { $0.record.host == System.hostName }
     for candidates in host == nil && !own.isEmpty ? [own, all] : [all] {
-      if let found = try match(candidates) { return found }
+      if let found = try match(candidates, place ?? path) { return found }
     }
     if let removal = catalog.removal(of: snapshot) { throw YesterError(.failed, removal) }
     if let absence = catalog.absence(ofHost: host ?? System.hostName), host != nil || catalog.snapshots.isEmpty {
@@ -79,11 +84,14 @@ package struct SnapshotSelector: Sendable {
 
   private var isDay: Bool { snapshot.utf8.count == 8 && snapshot.utf8.allSatisfy { (0x30...0x39).contains($0) } }
 
-  private func match(_ candidates: [CatalogedSnapshot]) throws -> CatalogedSnapshot? {
+  private func match(_ candidates: [CatalogedSnapshot], _ place: [UInt8]) throws -> CatalogedSnapshot? {
+    func last(_ snapshots: [CatalogedSnapshot]) -> CatalogedSnapshot? {
+      snapshots.last { $0.record.mayHold(place) } ?? snapshots.last
+    }
     let regular = candidates.filter { $0.record.kind != .restorePoint }
-    if snapshot == "latest" { return regular.last ?? candidates.last }
+    if snapshot == "latest" { return last(regular) ?? candidates.last }
     if let exact = candidates.last(where: { $0.record.name == snapshot }) { return exact }
-    if isDay, let last = regular.last(where: { $0.record.name.hasPrefix(snapshot + "_") }) { return last }
+    if isDay, let last = last(regular.filter { $0.record.name.hasPrefix(snapshot + "_") }) { return last }
     guard snapshot.utf8.count >= 4 else { return nil }
     let byID = candidates.filter { $0.id.hex.hasPrefix(snapshot) }
     guard byID.count < 2 else {

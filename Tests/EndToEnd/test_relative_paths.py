@@ -43,6 +43,35 @@ class RelativePaths(EndToEndTest):
         ran = self.at(self.source, "diff", "etc/hosts", "latest", status=USAGE)
         self.assertIn("second", ran.err)
 
+    def test_latest_looks_past_backups_of_something_else(self):
+        """A dump that was stored later says nothing of /etc, so that "latest:/etc" means the last backup of /etc."""
+        hosts = self.source / "etc" / "hosts"
+        self.yester("backup", self.source)
+        hosts.write_text("two\n")
+        self.yester("backup", self.source)
+        self.yester("backup", "--stdin-name", "dump", "--stdin-from-command", "--", "date")
+        day = self.snapshots()[-1]["name"][:8]
+        for name in ("latest", day):
+            with self.subTest(name):
+                self.assertEqual(self.yester("cat", f"{name}:{hosts}").out, "two\n")
+                self.assertEqual(self.yester("ls", f"{name}:{hosts}").out, f"{hosts}\n")
+                self.assertIn("hosts", self.yester("find", "--snapshot", f"{name}:{self.source}", "hosts").out)
+                self.assertIn("No differences", self.yester("diff", name, f"live:{hosts}").out)
+                self.assertIn("No differences", self.yester("diff", f"{name}:{hosts}", name).out)
+                self.assertIn("1 already right", self.yester("rollback", "--dry-run", name, hosts).out)
+                back = self.temp / f"back-{name}"
+                self.yester("restore", f"{name}:{hosts}", "--to", back)
+                self.assertEqual((back / "hosts").read_text(), "two\n")
+                # Without a path, and where both hold something, it is the very last.
+                self.assertEqual(self.yester("ls", name).out, "dump\n")
+                self.assertEqual(self.yester("ls", f"{name}:/").out, "dump\n")
+        # What the last backup of that source lacks is not looked for in older ones.
+        hosts.unlink()
+        self.yester("backup", self.source)
+        self.yester("backup", "--stdin-name", "dump", "--stdin-from-command", "--", "date")
+        self.assertIn(f"holds no {hosts}", self.yester("ls", f"latest:{hosts}", status=FAILED).err)
+        self.assertIn("holds no /nowhere", self.yester("ls", "latest:/nowhere", status=FAILED).err)
+
     def test_repository_key_and_mount_point(self):
         self.backup()
         key = ("--repository", "repository", "--key-file", "key")

@@ -28,8 +28,8 @@ package final class Explorer: Sendable {
   package func place(
     _ selector: SnapshotSelector, host: String? = nil, defaultPath: [UInt8] = []
   ) throws -> SnapshotPlace {
-    let reader = reader(try selector.find(in: catalog, host: host))
     let path = Self.normal(selector.hasPath ? selector.path : defaultPath)
+    let reader = reader(try selector.find(in: catalog, host: host, holding: path))
     guard let node = try reader.node(at: path) else {
       throw YesterError(
         .failed,

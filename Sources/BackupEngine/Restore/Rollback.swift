@@ -39,7 +39,7 @@ package enum Rollback {
   }
 
   /// The path with the directories above its last component resolved; they must be there.
-  private static func absolutePath(_ path: String) throws -> [UInt8] {
+  package static func absolutePath(_ path: String) throws -> [UInt8] {
     var text = path
     while text.count > 1 && text.hasSuffix("/") { text.removeLast() }
     let slash = text.lastIndex(of: "/")

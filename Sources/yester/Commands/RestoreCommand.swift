@@ -9,10 +9,11 @@ struct RestoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Bring files back from a snapshot into a directory.",
     discussion: """
-      The snapshot is named by "latest", a day (20261120), its name or the beginning of its id. With a path behind a \
-      colon (from the working directory, if no slash is in front), a directory's content comes to lie in the destination itself, anything else under its own name. Without \
-      a path, absolute paths are made below the destination. What is there already and equal stays untouched, so \
-      that an interrupted restore goes on where it ended.
+      The snapshot is named by "latest", a day (20261120), its name or the beginning of its id; "latest:/etc" is the \
+      last one of sources that /etc belongs to. With a path behind a colon (from the working directory, if no slash \
+      is in front), a directory's content comes to lie in the destination itself, anything else under its own name. \
+      Without a path, absolute paths are made below the destination. What is there already and equal stays untouched, \
+      so that an interrupted restore goes on where it ended.
       """)
 
   @Argument(help: ArgumentHelp("What to restore: SNAPSHOT or SNAPSHOT:PATH.", valueName: "snapshot"))
@@ -111,7 +112,8 @@ struct RollbackCommand: ParsableCommand {
     defer { lease?.release() }
     let selector = SnapshotSelector(snapshot)
     let catalog = try repository.readCatalog()
-    let snapshot = try selector.find(in: catalog)
+    // Where it cannot be resolved, `prepare` says why.
+    let snapshot = try selector.find(in: catalog, holding: try? Rollback.absolutePath(path))
     HostNotice.tell(selector, snapshot, catalog, host: nil)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     let progress = RunProgress()
