@@ -253,8 +253,8 @@ struct KeyRotateCommand: ParsableCommand {
       Output.note(
         """
         yester: \(others == 1 ? "One other key slot stops" : "\(others) other key slots stop") working with the next \
-        backup, as they cannot open what is written from now on ("yester key list" shows them as outdated). Remove \
-        and add them again with "yester key remove" and "yester key add".
+        backup, as \(others == 1 ? "it" : "they") cannot open what is written from now on ("yester key list" shows \(others == 1 ? "it" : "them") as outdated). Remove \
+        and add \(others == 1 ? "it" : "them") again with "yester key remove" and "yester key add".
         """
       )
     }

@@ -156,18 +156,20 @@ struct PruneCommand: ParsableCommand {
   static func show(_ r: Reclaim.Result, _ options: Reclaim.Options) {
     if options.isDryRun {
       return Output.line(
-        "Would delete \(r.packsCondemned) packs (\(Output.size(r.bytesFreed))) and rewrite \(r.packsRewritten) of "
-          + "\(r.packsBefore) packs.")
+        "Would delete \(packs(r.packsCondemned)) (\(Output.size(r.bytesFreed))) and rewrite \(r.packsRewritten) of "
+          + "\(packs(r.packsBefore)).")
     }
     Output.line(
-      "Freed \(Output.size(r.bytesFreed)): \(r.packsDeleted) packs deleted, \(r.packsRewritten) rewritten, of "
-        + "\(r.packsBefore) packs with \(Output.size(r.bytesBefore)).")
+      "Freed \(Output.size(r.bytesFreed)): \(packs(r.packsDeleted)) deleted, \(r.packsRewritten) rewritten, of "
+        + "\(packs(r.packsBefore)) with \(Output.size(r.bytesBefore)).")
     if r.packsWaiting > 0 {
       Output.line(
-        "\(r.packsWaiting) packs are deleted by a later run, when these are done: "
+        "\(packs(r.packsWaiting)) \(r.packsWaiting == 1 ? "is" : "are") deleted by a later run, when these are done: "
           + r.waitingFor.joined(separator: ", ") + ".")
     }
   }
+
+  private static func packs(_ count: some BinaryInteger) -> String { Output.number(UInt64(count), "pack") }
 
   static func json(_ r: Reclaim.Result, _ json: inout JSONWriter) {
     json.beginObject()

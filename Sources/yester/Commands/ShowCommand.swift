@@ -88,8 +88,9 @@ struct ShowCommand: ParsableCommand {
     add("Written by", "writer \(writer(snapshot)) (\(snapshot.envelope.role)), record \(r.sequence), \(r.program)")
     add(
       "Holds",
-      "\(Output.count(c.entries)) entries: \(Output.count(c.files)) files, \(Output.count(c.directories)) directories, "
-        + "\(Output.count(c.links)) symbolic links, \(Output.count(c.others)) others; \(Output.size(c.bytes))"
+      Output.number(c.entries, "entry", "entries") + ": " + Output.number(c.files, "file") + ", "
+        + Output.number(c.directories, "directory", "directories") + ", " + Output.number(c.links, "symbolic link")
+        + ", \(Output.number(c.others, "other")); \(Output.size(c.bytes))"
     )
     add(
       "Changes",
@@ -97,7 +98,7 @@ struct ShowCommand: ParsableCommand {
         + "\(Output.count(c.unchanged)) unchanged"
     )
     if c.unreadable > 0 {
-      add("Unreadable", "\(Output.count(c.unreadable)) entries could not be read and are not in it")
+      add("Unreadable", Output.number(c.unreadable, "entry", "entries") + " could not be read and not put into it")
     }
     add(
       "Transferred",
