@@ -26,6 +26,9 @@ struct AccessOptions: ParsableArguments {
 
   func validate() throws {
     guard repository == nil || repo == nil else { throw ValidationError("The repository is named twice.") }
+    for (name, value) in [("--key-file", keyFile), ("--password-file", passwordFile)] where value?.isEmpty == true {
+      throw ValidationError("\(name) was given no name.")
+    }
   }
 
   var access: RepositoryAccess {

@@ -11,10 +11,13 @@ struct ListingOptions: ParsableArguments {
     help: "List each entry as it is done; given twice (-vv), also those that needed nothing or are left out.")
   var verbose: Int
 
-  /// Nil when nobody wants a list. Throws `ValidationError`.
-  func list(_ output: OutputOptions, prefix: [UInt8]) throws -> EntryList? {
+  func validate(_ output: OutputOptions) throws {
+    guard verbose == 0 || !output.quiet else { throw ValidationError("--quiet and --verbose contradict each other.") }
+  }
+
+  /// Nil when nobody wants a list.
+  func list(_ output: OutputOptions, prefix: [UInt8]) -> EntryList? {
     guard verbose > 0 else { return nil }
-    guard !output.quiet else { throw ValidationError("--quiet and --verbose contradict each other.") }
     return EntryList(isJSON: output.json, isComplete: verbose > 1, prefix: prefix)
   }
 }

@@ -30,6 +30,7 @@ enum ForeignCommands {
     "logs": ["list"],
     "ls-files": ["ls"],
     "maintenance": ["prune", "verify"],
+    "mnt": ["mount"],
     "passwd": ["key change-password"],
     "password": ["key change-password"],
     "print": ["cat", "ls"],

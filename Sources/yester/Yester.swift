@@ -37,7 +37,7 @@ struct Yester: ParsableCommand {
   static func main() {
     Process.prepare()
     do {
-      var command = try parseAsRoot(CommandNames.prepare(System.arguments, of: Self.self))
+      var command = try MistypedOptions.parse(CommandNames.prepare(System.arguments, of: Self.self), as: Self.self)
       CommandLineErrors.requireWork(command, of: Self.self)
       try command.run()
     } catch {

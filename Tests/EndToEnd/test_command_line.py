@@ -92,8 +92,35 @@ class CommandLine(EndToEndTest):
         self.wrong("", says='There is no command ""')
         self.wrong("list", "--repositry", self.repository, says="Did you mean '--repository'?")
 
+    def test_a_mistyped_option_is_named_before_what_is_missing(self):
+        for arguments in (["restore", "latest", "--too", "/x"], ["restore", "--too", "/x"], ["show", "--jsn"],
+                          ["rollback", "latest", "--dryrun"], ["diff", "--exitcode"], ["cat", "--hsot", "x"],
+                          ["backup", "--dryrun"], ["remove", "--prun"],
+                          ["key", "remove", "--forc"]):
+            with self.subTest(arguments):
+                name = next(word for word in arguments[1:] if word.startswith("--"))
+                self.wrong(*arguments, says=f"yester: Unknown option '{name}'.")
+        self.wrong("restore", "latest", says="Missing expected argument '--to <directory>'")
+        self.wrong("backup", "--stdin-from-command", says="--stdin-from-command needs --stdin-name.")
+
+    def test_options_that_contradict_each_other(self):
+        """The use of that command is shown below, not that of the program."""
+        for arguments in (["verify", "latest", "--level", "packs"], ["backup", "-q", "-v", "/x"],
+                          ["restore", "latest", "--to", "/x", "-q", "-v"], ["find", "x", "--snapshot", "a", "--host", "b"]):
+            with self.subTest(arguments):
+                self.assertIn(f"See 'yester {arguments[0]} --help'", self.wrong(*arguments))
+
+    def test_empty_values(self):
+        """As scripts give them that use a variable which is not set."""
+        make_tree(self.source, files=4)
+        self.init()
+        self.backup()
+        self.wrong("list", "--key-file", "", says="--key-file was given no name.")
+        self.wrong("list", "--password-file", "", says="--password-file was given no name.")
+        self.wrong("find", "", says="The pattern is empty. Say what to look for.")
+
     def test_names_of_other_programs(self):
-        for word, ours in (("snapshots", "list"), ("umount", "unmount"), ("check", "verify"), ("forget", "rotate"), ("dump", "cat"), ("tag", "annotate"), ("delete", "remove"),
+        for word, ours in (("snapshots", "list"), ("umount", "unmount"), ("mnt", "mount"), ("check", "verify"), ("forget", "rotate"), ("dump", "cat"), ("tag", "annotate"), ("delete", "remove"),
                            ("stats", "status"), ("create", "backup"), ("extract", "restore"), ("ls-files", "ls"),
                            ("archive", "backup"), ("undo", "rollback"), ("passwd", "key change-password"),
                            ("compact", "prune"), ("locate", "find"), ("compare", "diff")):
@@ -128,6 +155,30 @@ class CommandLine(EndToEndTest):
                 self.assertIn('"yester list" shows them.', self.yester(*arguments, status=FAILED).err)
         self.wrong("rotate", "--keep-daily=-1", says="Rules keep 0 or more snapshots.")
         self.assertIn('"yester find"', self.yester("versions", "/nowhere", status=FAILED).err)
+
+    def test_one_of_a_kind(self):
+        """Numbers and words agree."""
+        self.init()
+        self.source.mkdir()
+        (self.source / "file").write_text("x")
+        made = self.yester("backup", self.source).out
+        self.assertRegex(made, r"\d entries, 1 B in 1 file\n")
+        self.assertIn("1 snapshot, ", self.yester("verify").out)
+        shown = self.yester("show", "latest").out
+        self.assertIn("1 file, ", shown)
+        (self.source / "file").unlink()
+        (self.source / "large").write_bytes(bytes(range(256)) * 4096)
+        self.backup()
+        texts = [made, shown, self.yester("prune", "--dry-run").out, self.yester("prune").out,
+                 self.yester("verify", "--level", "packs").out]
+        for text in texts:
+            self.assertNotRegex(text, r"\b1 (\w+ )?(packs|files|entries|snapshots|objects|chunks|directories)\b")
+
+    def test_a_whole_snapshot_is_verified(self):
+        make_tree(self.source, files=4)
+        self.init()
+        self.backup()
+        self.wrong("verify", f"latest:{self.source}", says="A whole snapshot is to be named here")
 
     def test_sizes(self):
         make_tree(self.source, files=4, size=100)

@@ -23,6 +23,7 @@ package struct FindPattern: Sendable {
 
   /// Throws error 2 for a pattern that can match nothing.
   package init(_ text: String, ignoresCase: Bool = false) throws {
+    guard !text.isEmpty else { throw YesterError(.usage, "The pattern is empty", advice: "Say what to look for.") }
     let given = Array((ignoresCase ? text.lowercased() : text).utf8)
     let hasWildcards = given.contains { Array("*?[\\".utf8).contains($0) }
     scope = given.contains(0x2F) ? .wholePath : hasWildcards ? .wholeName : .partOfName

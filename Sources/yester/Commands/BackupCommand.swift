@@ -60,6 +60,7 @@ struct BackupCommand: ParsableCommand {
 
   func validate() throws {
     try sources.validate(paths, isDryRun: dryRun)
+    try listing.validate(output)
     guard compression.map(Zstd.levels.contains) ?? true else { throw ValidationError("--compression takes 1 to 19.") }
     guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
       throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
@@ -68,7 +69,7 @@ struct BackupCommand: ParsableCommand {
   }
 
   func run() throws {
-    let list = try listing.list(output, prefix: [0x2F])
+    let list = listing.list(output, prefix: [0x2F])
     let progress = RunProgress()
     // For listings of the base alone.
     let repository = try access.open(
@@ -146,7 +147,9 @@ struct BackupCommand: ParsableCommand {
     Output.line(
       "  \(Output.count(c.added)) added, \(Output.count(c.modified)) modified, \(Output.count(c.deleted)) deleted, "
         + "\(Output.count(c.unchanged)) unchanged")
-    Output.line("  \(Output.count(c.entries)) entries, \(Output.size(c.bytes)) in \(Output.count(c.files)) files")
+    Output.line(
+      "  \(Output.number(c.entries, "entry", "entries")), \(Output.size(c.bytes)) in "
+        + Output.number(c.files, "file"))
     if result.id != nil {
       Output.line(
         "  \(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored")

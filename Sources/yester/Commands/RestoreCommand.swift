@@ -29,8 +29,10 @@ struct RestoreCommand: ParsableCommand {
   @Flag(help: "Also delete what is in the destination but not in the snapshot.") var delete = false
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
 
+  func validate() throws { try listing.validate(output) }
+
   func run() throws {
-    let list = try listing.list(output, prefix: [])
+    let list = listing.list(output, prefix: [])
     let repository = try access.open()
     try repository.requireFullKey("restore files")
     let lease = try Lease.take(repository, .read, isRequired: false)

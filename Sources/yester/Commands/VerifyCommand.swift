@@ -22,12 +22,15 @@ struct VerifyCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @Option(help: "How much is checked (default: data; with a write-only key: packs).") var level: Verify.Level?
 
+  func validate() throws {
+    guard level != .packs || snapshot == nil else {
+      throw ValidationError("The level packs looks at all objects, not at one snapshot.")
+    }
+  }
+
   func run() throws {
     let store = try access.access.store()
     _ = try Repository.config(of: store)
-    if level == .packs && snapshot != nil {
-      throw ValidationError("The level packs looks at all objects, not at one snapshot.")
-    }
     // Before anything is shown: it may ask for a password.
     let repository = level == .packs ? nil : try access.open()
     let progress = RunProgress()
@@ -70,7 +73,7 @@ struct VerifyCommand: ParsableCommand {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
     let catalog = try repository.readCatalog(trustingCache: false)
-    let chosen = try snapshot.map { [try SnapshotSelector($0).find(in: catalog)] } ?? catalog.snapshots
+    let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
     let (result, sound) = try Verify.snapshots(
       repository, catalog, chosen, level, progress: progress, report: report)
     if level == .data { try Verify.note(repository, sound, level: level.rawValue) }
@@ -110,12 +113,13 @@ struct VerifyCommand: ParsableCommand {
     } else if !output.quiet {
       let what =
         level == .packs
-        ? "\(Output.count(r.objects)) objects, \(Output.size(r.bytes))"
-        : "\(Output.count(r.snapshots)) snapshots, \(Output.count(r.entries)) different entries"
-          + (level == .data ? ", \(Output.count(r.chunks)) chunks" : "")
+        ? "\(Output.number(UInt64(r.objects), "object")), \(Output.size(r.bytes))"
+        : "\(Output.number(UInt64(r.snapshots), "snapshot")), "
+          + Output.number(UInt64(r.entries), "different entry", "different entries")
+          + (level == .data ? ", " + Output.number(UInt64(r.chunks), "chunk") : "")
       Output.line(
         "Verified at level \(level.rawValue) in \(Output.duration(seconds)): \(what). "
-          + (r.findings == 0 ? "All is sound." : "\(Output.count(r.findings)) findings."))
+          + (r.findings == 0 ? "All is sound." : Output.number(UInt64(r.findings), "finding") + "."))
     }
   }
 }
