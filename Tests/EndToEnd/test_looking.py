@@ -253,7 +253,7 @@ class OtherHosts(EndToEndTest):
     def test_names_that_would_upset_a_terminal(self):
         evil = "evil\x1b[31mhost"
         made = self.backup("--host", evil, "--tag", "t\x1b[0m", "-d", "d\x9b0m\n")
-        for command, status in ((["list"], 0), (["ls", "latest"], 0), (["show", "latest"], 0), (["find", "x"], FAILED),
+        for command, status in ((["list"], 0), (["ls", "latest"], 0), (["show", "latest"], 0), (["find", "no such"], FAILED),
                                 (["list", "--host", "typo"], FAILED), (["list", "--tag", "typo"], FAILED),
                                 (["list", "--plan", "typo", "--host", evil], FAILED), (["remove", "latest"], 2),
                                 (["remove", made["name"]], FAILED), (["rotate", "-n"], 0)):
