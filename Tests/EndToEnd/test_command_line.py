@@ -117,6 +117,18 @@ class CommandLine(EndToEndTest):
         self.backup()
         self.wrong("list", "--key-file", "", says="--key-file was given no name.")
         self.wrong("list", "--password-file", "", says="--password-file was given no name.")
+        self.wrong("restore", "latest", "--to", "", says="--to was given no directory.")
+        self.wrong("rollback", "latest", "", says="The path is empty.")
+        self.wrong("mount", "", says="The mount point is empty.")
+        self.wrong("unmount", "", says="The mount point is empty.")
+        self.wrong("backup", "--tag", "", self.source, says='A tag has 1 to 255 bytes, which "" has not.')
+        self.wrong("backup", "--tag", "t" * 256, self.source, says="A tag has 1 to 255 bytes")
+        self.wrong("backup", "--notes", "n" * 65537, self.source, says="--notes takes at most 65536 bytes.")
+        self.wrong("backup", "--exclude", "", self.source, says="--exclude was given no pattern.")
+        for name in ("", "a/b"):
+            self.wrong("backup", "--exclude-if-present", name, self.source,
+                       says=f'"{name}" is not the name of a file: --exclude-if-present takes one without a slash.')
+        self.assertEqual(len(self.snapshots()), 1)
         self.wrong("find", "", says="The pattern is empty. Say what to look for.")
 
     def test_names_of_other_programs(self):

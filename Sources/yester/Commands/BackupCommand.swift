@@ -192,6 +192,16 @@ struct DescriptionOptions: ParsableArguments {
     guard host.map({ !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") }) ?? true else {
       throw ValidationError("--host takes 1 to 255 characters without a slash.")
     }
+    let texts = [
+      ("description", description), ("creator", creator ?? ""), ("purpose", purpose), ("notes", notes),
+      ("change-ticket", changeTicket),
+    ]
+    for (name, text) in texts where text.utf8.count > Limits.textSizeMax {
+      throw ValidationError("--\(name) takes at most \(Limits.textSizeMax) bytes.")
+    }
+    for tag in tags where !(1...Limits.tagSizeMax).contains(tag.utf8.count) {
+      throw ValidationError("A tag has 1 to \(Limits.tagSizeMax) bytes, which \"\(tag.prefix(40))\" has not.")
+    }
   }
 
   func apply(to options: inout BackupOptions) {
@@ -229,6 +239,14 @@ struct ExcludeOptions: ParsableArguments {
   var excludeLargerThan: UInt64?
   @Flag(name: [.long, .customShort("x")], help: "Do not enter other file systems.")
   var oneFileSystem = false
+
+  func validate() throws {
+    guard !patterns.contains("") else { throw ValidationError("--exclude was given no pattern.") }
+    for name in markers where name.isEmpty || name.contains("/") {
+      throw ValidationError(
+        "\"\(name)\" is not the name of a file: --exclude-if-present takes one without a slash.")
+    }
+  }
 
   func apply(to options: inout BackupOptions) throws {
     var lines = patterns.map(\.pathBytes)

@@ -29,6 +29,10 @@ struct MountCommand: ParsableCommand {
     help: ArgumentHelp("Further options of the driver, as for mount(8).", valueName: "options"))
   var options: [String] = []
 
+  func validate() throws {
+    guard !mountPoint.isEmpty else { throw ValidationError("The mount point is empty.") }
+  }
+
   func run() throws {
     var launcher = DriverLauncher(access: access.access, options: options, isForeground: foreground)
     if let host { launcher.options.append("host=\(DriverLauncher.escaped(host))") }
@@ -45,6 +49,10 @@ struct UnmountCommand: ParsableCommand {
 
   @Argument(help: ArgumentHelp("The mount point.", valueName: "mount point"), completion: .directory)
   var mountPoint: String
+
+  func validate() throws {
+    guard !mountPoint.isEmpty else { throw ValidationError("The mount point is empty.") }
+  }
 
   func run() throws {
     try Unmount.run(mountPoint)

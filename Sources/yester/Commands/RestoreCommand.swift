@@ -29,7 +29,10 @@ struct RestoreCommand: ParsableCommand {
   @Flag(help: "Also delete what is in the destination but not in the snapshot.") var delete = false
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
 
-  func validate() throws { try listing.validate(output) }
+  func validate() throws {
+    try listing.validate(output)
+    guard !to.isEmpty else { throw ValidationError("--to was given no directory.") }
+  }
 
   func run() throws {
     let list = listing.list(output, prefix: [])
@@ -106,6 +109,10 @@ struct RollbackCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be done.") var dryRun = false
   @Flag(name: [.long, .customShort("y")], help: "Do not ask before starting.") var yes = false
+
+  func validate() throws {
+    guard !path.isEmpty else { throw ValidationError("The path is empty.") }
+  }
 
   func run() throws {
     let repository = try access.open()
