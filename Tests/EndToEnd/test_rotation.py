@@ -22,6 +22,15 @@ class Rules(EndToEndTest):
         self.assertIs(table["dry_run"], True)
         return {one["name"]: one["rules"] for one in table["snapshots"] if one["kept"]}
 
+    def test_a_tag_that_no_snapshot_has(self):
+        self.make(1)
+        rotate = ("rotate", "--dry-run", "--keep-last", "1", "--keep-tag", "kepe")
+        self.assertEqual(self.yester(*rotate).err, "", "there may be tags one day")
+        self.make(1, "--tag", "keep")
+        self.assertIn("--keep-tag kepe keeps nothing: no snapshot has that tag. There are the tags: keep.",
+                      self.yester(*rotate).err)
+        self.assertEqual(self.yester(*rotate[:-1], "keep").err, "")
+
     def test_the_table_of_rules(self):
         names = self.make(5)
         before = self.yester("list", "--json").out
@@ -40,7 +49,7 @@ class Rules(EndToEndTest):
         table = self.yester("rotate", "-n", "--keep-last", "2").out
         self.assertEqual(sum(line.startswith("remove") for line in table.splitlines()), 3)
         self.assertEqual(sum(line.startswith("keep") for line in table.splitlines()), 2)
-        self.assertIn("2 kept, 3 removed", table)
+        self.assertIn("2 kept, 3 would be removed", table)
 
     def test_tags_plans_hosts_and_defaults(self):
         tagged = self.make(1, "--tag", "forever")

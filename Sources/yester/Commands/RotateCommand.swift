@@ -52,7 +52,8 @@ struct RotateCommand: ParsableCommand {
     try repository.requireFullKey("remove snapshots")
     let catalog = try SnapshotCatalog(repository)
     let decisions = try Rotation.decide(catalog, host: host, plan: plan, rules: rules, force: force)
-    if !output.json && !output.quiet { Self.table(decisions) }
+    if !output.json && !output.quiet { table(decisions) }
+    tellUselessTags(decisions)
     if !dryRun { try Rotation.remove(decisions, repository) }
     var options = Reclaim.Options()
     options.unusedMax = maxUnused / 100
@@ -73,7 +74,17 @@ struct RotateCommand: ParsableCommand {
     return given == RetentionRules() ? .standard : given
   }
 
-  private static func table(_ decisions: [Rotation.Decision]) {
+  /// A tag with a mistake in it keeps nothing. Where there are no tags at all, some may come yet.
+  private func tellUselessTags(_ decisions: [Rotation.Decision]) {
+    let known = Set(decisions.flatMap(\.snapshot.record.tags)).sorted()
+    for tag in keepTags where !known.isEmpty && !known.contains(tag) {
+      Output.note(
+        "yester: --keep-tag \(tag) keeps nothing: no snapshot has that tag. There are the tags: "
+          + known.joined(separator: ", ") + ".")
+    }
+  }
+
+  private func table(_ decisions: [Rotation.Decision]) {
     if decisions.isEmpty { return Output.line("There are no snapshots.") }
     var rows = [["", "NAME", "ID", "HOST", "PLAN", "KEPT BY"]]
     for decision in decisions {
@@ -85,7 +96,7 @@ struct RotateCommand: ParsableCommand {
     }
     Output.table(rows)
     let kept = decisions.count { $0.isKept }
-    Output.line("\(kept) kept, \(decisions.count - kept) removed.")
+    Output.line("\(kept) kept, \(decisions.count - kept) \(dryRun ? "would be " : "")removed.")
   }
 
   private func json(_ decisions: [Rotation.Decision], _ reclaimed: Reclaim.Result?) {
