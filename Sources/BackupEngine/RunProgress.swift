@@ -46,9 +46,9 @@ package final class RunProgress: Sendable {
   }
   private let rest = Mutex(Rest())
   /// Raised to make the run stop soon.
-  package let stop = CancellationFlag()
+  package let stop: CancellationFlag
 
-  package init() {}
+  package init(stop: CancellationFlag = CancellationFlag()) { self.stop = stop }
 
   package var numbers: Numbers {
     rest.withLock { rest in

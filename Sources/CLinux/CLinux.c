@@ -241,6 +241,7 @@ void yl_protect_memory(void) {
   setrlimit(RLIMIT_CORE, &none);
 }
 void yl_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+void yl_heed_sigchld(void) { signal(SIGCHLD, SIG_DFL); }
 static int isIgnored(int signal) {
   struct sigaction present;
   return sigaction(signal, NULL, &present) == 0 && present.sa_handler == SIG_IGN;

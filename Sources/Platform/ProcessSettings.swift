@@ -2,13 +2,14 @@ internal import CLinux
 
 /// Settings of the whole process, made once at its start.
 package enum ProcessSettings {
-  /// Many open files, no core dumps (they would hold keys), errors instead of SIGPIPE, memory given back, and no file
+  /// Many open files, no core dumps (they would hold keys), errors instead of SIGPIPE, the ends of children, memory given back, and no file
   /// of ours under the number of standard output.
   package static func apply() {
     yl_occupy_standard_descriptors()
     yl_tune_malloc()
     yl_protect_memory()
     yl_ignore_sigpipe()
+    yl_heed_sigchld()
     _ = yl_raise_open_files()
   }
 

@@ -23,7 +23,6 @@ final class ProgressDisplay: Sendable {
       while true {
         let done: Bool? = isDone.wait(milliseconds: Self.intervalMilliseconds) { $0 ? true : nil }
         if done == true { return }
-        if Process.stop.isRaised { progress.stop.raise() }
         list?.flush()
         if style == .none { continue }
         let seconds = Double(System.bootClock - start) / 1e9

@@ -60,6 +60,8 @@ package enum Backup {
     }
     if options.isDryRun { return result(nil) }
     try lease?.requireHeld()
+    // Until now, too: it may be what has ended a stream.
+    try progress.throwIfStopped()
     let id = try storeUnderFreeName(&record, repository, catalog)
     // Had the lease been lost in the last moment, the snapshot might lack something: better said than assumed.
     try lease?.requireHeld()

@@ -8,7 +8,7 @@ package protocol ByteStream: Sendable {
   func start() throws
   /// Fills `buffer`, less only at the end; 0 when nothing follows. Throws `Stopped`.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
-  /// After the end: throws when what came is not all that should have come.
+  /// After the end: throws when what came is not all that should have come, and `Stopped`.
   func finish() throws
   /// Gives it up, if it has begun and not finished.
   func cancel()
@@ -30,8 +30,13 @@ package final class DescriptorStream: ByteStream {
   }
 
   package func start() throws {}
-  package func finish() throws {}
   package func cancel() {}
+
+  /// What ends this process mostly ends the one at the other end of the pipe as well (Ctrl-C reaches both): then the
+  /// end of the stream is none.
+  package func finish() throws {
+    if stop.isRaised { throw Stopped() }
+  }
 
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     var done = 0
@@ -124,6 +129,8 @@ package final class CommandStream: ByteStream {
     while true {
       if stop.isRaised { throw Stopped() }
       if let status = reap() {
+        // Once more: a command that was told to end together with this process may call that a good end.
+        if stop.isRaised { throw Stopped() }
         guard status != 0 else { return }
         throw YesterError(
           .failed, "The command \(arguments[0]) failed (\(Self.words(status)))",

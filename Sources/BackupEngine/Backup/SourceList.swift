@@ -8,16 +8,18 @@ package struct PathStream: Sendable {
   /// No path is longer, so that a zero byte must come before this many bytes in a list that is separated by them.
   static let pathSizeMax = 1 << 16
 
-  private let descriptor: Descriptor
+  private let stream: DescriptorStream
   /// For messages.
   package let name: String
 
-  package init(_ descriptor: Descriptor, name: String) {
-    self.descriptor = descriptor
+  /// `stop` ends the waiting for more of it.
+  package init(_ descriptor: Descriptor, name: String, stop: CancellationFlag) {
+    stream = DescriptorStream(descriptor, name: "the list of files \(name)", stop: stop)
     self.name = name
   }
 
-  /// Calls `body` with each path; the number of them. Memory does not depend on the length of the list.
+  /// Calls `body` with each path; the number of them. Memory does not depend on the length of the list. Throws
+  /// `Stopped`.
   func forEach(_ body: (ArraySlice<UInt8>) throws -> Void) throws -> Int {
     var count = 0
     var rest: [UInt8] = []
@@ -32,12 +34,9 @@ package struct PathStream: Sendable {
       try body(path)
     }
     while true {
-      let got: Int
-      do throws(Errno) {
-        got = try descriptor.readSome(into: buffer.whole)
-      } catch {
-        throw YesterError.system("Reading the list of files", name, error)
-      }
+      let got = try stream.read(into: buffer.whole)
+      // Nobody at a terminal says twice that it has ended.
+      let isEnd = got < buffer.whole.count
       let piece = UnsafeRawBufferPointer(rebasing: buffer.whole[..<got])
       if separator == 0x0A, piece.contains(0) {
         throw YesterError(
@@ -48,7 +47,7 @@ package struct PathStream: Sendable {
       if separator == nil {
         if rest.contains(0) {
           separator = 0
-        } else if got == 0 || rest.count > Self.pathSizeMax {
+        } else if isEnd || rest.count > Self.pathSizeMax {
           separator = 0x0A
         }
       }
@@ -59,7 +58,8 @@ package struct PathStream: Sendable {
         start = end + 1
       }
       rest.removeFirst(start)
-      if got == 0 {
+      if isEnd {
+        try stream.finish()
         try take(rest[...])
         return count
       }

@@ -70,6 +70,8 @@ int yl_raise_open_files(void);
 // No core dumps: the memory holds keys. (PR_SET_DUMPABLE would close /proc/self/fd to an ordinary user.)
 void yl_protect_memory(void);
 void yl_ignore_sigpipe(void);
+// Who started this process may have left SIGCHLD ignored: then nobody can learn how its children end.
+void yl_heed_sigchld(void);
 // Keeps SIGINT, SIGTERM and SIGHUP for `handler`, without restarting system calls. One that is ignored stays so: that
 // is how nohup(1) and shells protect what runs in the background.
 void yl_on_termination(void (*handler)(int));

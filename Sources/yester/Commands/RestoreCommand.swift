@@ -48,7 +48,7 @@ struct RestoreCommand: ParsableCommand {
     var options = Restore.Options()
     options.deletes = delete
     options.protected = ProtectedPlaces([repository.store.location, System.cacheDirectory])
-    let progress = RunProgress()
+    let progress = RunProgress(stop: Process.stop)
     let display = ProgressDisplay(progress, output, verb: "Restoring", list: list)
     defer { display.finish() }
     let start = System.bootClock
@@ -125,7 +125,7 @@ struct RollbackCommand: ParsableCommand {
     let snapshot = try selector.find(in: catalog, holding: try? Rollback.absolutePath(path))
     HostNotice.tell(selector, snapshot, catalog, host: nil)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
-    let progress = RunProgress()
+    let progress = RunProgress(stop: Process.stop)
     let display = ProgressDisplay(progress, output, verb: "Comparing")
     defer { display.finish() }
     let start = System.bootClock
@@ -144,7 +144,7 @@ struct RollbackCommand: ParsableCommand {
     if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { PlanView.list(plan, $0) } }
     if Process.stop.isRaised { throw YesterError(.interrupted, "Nothing was changed") }
     let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
-    let pointProgress = RunProgress()
+    let pointProgress = RunProgress(stop: Process.stop)
     let pointDisplay = ProgressDisplay(pointProgress, output, verb: "Making a restore point")
     defer { pointDisplay.finish() }
     let point = try Rollback.takeRestorePoint(

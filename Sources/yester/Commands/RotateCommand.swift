@@ -158,7 +158,7 @@ struct PruneCommand: ParsableCommand {
   static func reclaim(
     _ repository: Repository, _ options: Reclaim.Options, _ output: OutputOptions
   ) throws -> Reclaim.Result {
-    let progress = RunProgress()
+    let progress = RunProgress(stop: Process.stop)
     let display = ProgressDisplay(progress, output, verb: "Reclaiming space")
     defer { display.finish() }
     return try Reclaim.run(repository, options, progress: progress)
