@@ -2,6 +2,8 @@
 package struct MountInfo: Sendable, Equatable {
   /// As `FileStatus.device` gives it.
   package let device: UInt64
+  /// The directory of the file system that is seen at the mount point: "/", unless a part of it was bound there.
+  package let root: [UInt8]
   package let mountPoint: [UInt8]
   package let type: [UInt8]
   package let source: [UInt8]
@@ -39,6 +41,7 @@ package struct MountInfo: Sendable, Equatable {
     let numbers = String(decoding: fields[2], as: UTF8.self).split(separator: ":").map { UInt32($0) }
     guard numbers.count == 2, let major = numbers[0], let minor = numbers[1] else { return nil }
     device = UInt64(major) << 32 | UInt64(minor)
+    root = Self.plain(fields[3])
     mountPoint = Self.plain(fields[4])
     type = Self.plain(fields[hyphen + 1])
     source = Self.plain(fields[hyphen + 2])

@@ -23,7 +23,22 @@ final class MountTable: Sendable {
   private struct OwnMount {
     /// Where the repository lies whose snapshots it shows.
     let location: [UInt8]
-    var mountPoints: Set<[UInt8]> = []
+    /// Where it is seen, and what of it: a part may be bound to another place.
+    var views: [(mountPoint: [UInt8], root: [UInt8])] = []
+
+    /// What a path on this mount leads to, as names from the mount's own root; nil when it does not lie in any view.
+    func names(_ path: [UInt8]) -> [ArraySlice<UInt8>]? {
+      let path = path.split(separator: 0x2F)
+      var best: [ArraySlice<UInt8>]?
+      var depth = -1
+      for view in views {
+        let above = view.mountPoint.split(separator: 0x2F)
+        guard above.count > depth, path.starts(with: above) else { continue }
+        depth = above.count
+        best = view.root.split(separator: 0x2F) + path.dropFirst(above.count)
+      }
+      return best
+    }
   }
   private let repository: String?
   /// Types by device number.
@@ -53,7 +68,7 @@ final class MountTable: Sendable {
       let type = String(decoding: mount.type, as: UTF8.self)
       if Self.virtualTypes.contains(type) { virtual[mount.device] = type }
       if type == Self.ownType {
-        own[mount.device, default: OwnMount(location: mount.source)].mountPoints.insert(mount.mountPoint)
+        own[mount.device, default: OwnMount(location: mount.source)].views.append((mount.mountPoint, mount.root))
       }
     }
     isUnreadable = mounts.isEmpty
@@ -81,22 +96,27 @@ final class MountTable: Sendable {
     return special
   }
 
-  /// Whether an absolute path is where snapshots are mounted, and not one of them.
-  func isMountPoint(_ path: [UInt8], of device: UInt64) -> Bool { own[device]?.mountPoints.contains(path) ?? false }
+  /// Whether an absolute path shows all snapshots, or all of a host, and not one of them.
+  func showsAll(_ path: [UInt8], of device: UInt64) -> Bool {
+    guard let names = own[device]?.names(path) else { return false }
+    return names.isEmpty || names.count == 1 && Self.isHost(names[0])
+  }
 
   /// Whether an absolute path is what a mount of yester shows beside its snapshots: no files, but what is made up when
   /// somebody asks.
   func isBesideSnapshots(_ path: [UInt8], of device: UInt64) -> Bool {
-    guard let mount = own[device], path.count > 8, path.suffix(8).elementsEqual("/.yester".utf8) else { return false }
-    let above = Array(path.dropLast(8))
-    if mount.mountPoints.contains(above) { return true }
-    // A mount of all hosts has it in each host's directory. In a snapshot such a name is the user's.
-    guard let slash = above.lastIndex(of: 0x2F), mount.mountPoints.contains(Array(above[..<slash])) else {
+    guard let names = own[device]?.names(path), let last = names.last, last.elementsEqual(".yester".utf8) else {
       return false
     }
-    let name = String(decoding: above[(slash + 1)...], as: UTF8.self)
+    // A mount of all hosts has it in each host's directory. In a snapshot such a name is the user's.
+    return names.count == 1 || names.count == 2 && Self.isHost(names[0])
+  }
+
+  /// Of what is right below a mount's root.
+  private static func isHost(_ bytes: ArraySlice<UInt8>) -> Bool {
+    let name = String(decoding: bytes, as: UTF8.self)
     let isDay = name.utf8.count == 8 && name.utf8.allSatisfy { (0x30...0x39).contains($0) }
-    return !isDay && !isValidSnapshotName(name)
+    return !isDay && !isValidSnapshotName(name) && name != "latest" && name != ".yester"
   }
 
   /// Whether a walk stays out of what lies on a device that it comes to.

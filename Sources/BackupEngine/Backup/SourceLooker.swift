@@ -199,7 +199,7 @@ final class SourceLooker: Sendable {
   /// above of, is never passed over in silence, and may lie among snapshots of the repository: to read them is safe.
   private func problem(with status: FileStatus, _ path: [UInt8], _ above: FileStatus?) -> PathProblem? {
     let isSource = above == nil
-    let isEntered = above.map { $0.device != status.device } ?? true
+    let isEntered = above.map { $0.device != status.device } ?? false
     let kind: PathProblem.Kind = isSource ? .missing : .skipped
     if forbidden.contains(FileIdentity(status)) {
       return PathProblem(kind, path, "it belongs to the repository or to yester's cache")
@@ -209,12 +209,11 @@ final class SourceLooker: Sendable {
     }
     switch mounts[status.device] {
     case .virtual(let type): return PathProblem(kind, path, "a \(type) file system holds no files of yours")
-    case .sameRepository where isSource:
-      guard mounts.isMountPoint([0x2F] + path, of: status.device) else { return nil }
+    case .sameRepository where isSource && mounts.showsAll([0x2F] + path, of: status.device):
       return PathProblem(.missing, path, "all snapshots of this repository are not backed up into it; name one of them")
     case .sameRepository where isEntered:
       return PathProblem(.remark, path, "not entered, since it shows the snapshots of this repository")
-    case .otherRepository(let location) where isEntered && !isSource:
+    case .otherRepository(let location) where isEntered:
       let name = printable(Array(location.drop { $0 == 0x2F }))
       return PathProblem(
         .remark, path, "the snapshots of the repository \(name) are backed up from here (--exclude leaves them out)")
