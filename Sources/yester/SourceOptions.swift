@@ -71,7 +71,8 @@ struct SourceOptions: ParsableArguments {
     guard let filesFrom else { return }
     do throws(Errno) {
       let descriptor = filesFrom == "-" ? try Descriptor.standardInput() : try Descriptor.open(filesFrom)
-      options.sourceList = PathStream(descriptor, name: filesFrom == "-" ? "from standard input" : filesFrom, stop: stop)
+      let name = filesFrom == "-" ? "from standard input" : filesFrom
+      options.sourceList = PathStream(descriptor, name: name, stop: stop)
     } catch { throw YesterError.system("Opening the list of files", filesFrom, error) }
   }
 

@@ -86,7 +86,8 @@ import Testing
       let path = folder + "/list"
       try Descriptor.open(path, O_WRONLY | O_CREAT, mode: 0o600).write(bytes)
       var found: [[UInt8]] = []
-      let count = try PathStream(Descriptor.open(path), name: "list", stop: CancellationFlag()).forEach { found.append(Array($0)) }
+      let list = try PathStream(Descriptor.open(path), name: "list", stop: CancellationFlag())
+      let count = try list.forEach { found.append(Array($0)) }
       #expect(count == found.count)
       return found
     }
