@@ -82,7 +82,9 @@ class Crash(EndToEndTest):
         # Of each of the two runs the last pack may have been on its way to the index.
         self.assertLessEqual(made["bytes_stored"], total - (packs - 2) * pack + 4 * MIB)
         again = self.backup()["counts"]
-        self.assertEqual((again["bytes_read"], again["bytes_stored"]), (0, 0))
+        self.assertEqual(again["bytes_read"], 0)
+        # Nothing but what others may have changed above the source meanwhile: the times of /tmp, say.
+        self.assertLess(again["bytes_stored"], 64 << 10)
         self.verify()
         self.assert_same_tree(self.source, self.restored())
 

@@ -142,7 +142,7 @@ class OrdinaryUser(OrdinaryUserTest):
             yester mount mnt
             ls mnt/latest{self.source}
             yester unmount mnt
-            ! grep yesterfs /proc/mounts
+            ! grep "^{self.repository} {self.temp}/mnt fuse.yesterfs " /proc/mounts
             # A mount whose driver died is taken away by the next.
             yester mount mnt
             for process in /proc/[0-9]*; do
@@ -154,7 +154,7 @@ class OrdinaryUser(OrdinaryUserTest):
             # One that is in use goes as soon as nobody uses it.
             cd mnt/latest
             yester unmount {self.temp}/mnt
-            ! grep yesterfs /proc/mounts
+            ! grep "^{self.repository} {self.temp}/mnt fuse.yesterfs " /proc/mounts
         """)
         self.assertEqual(ran.status, 0, ran)
         self.assertEqual(ran.err, "yesterfs: took away the dead mount on mnt\n")
