@@ -142,7 +142,7 @@ package final class DirectoryStore: ObjectStore {
           doubtful.append(Array(name))
         }
       }
-      for name in doubtful where (try? FileStatus(of: name, at: directory))?.isRegular == true {
+      for name in doubtful where try Self.statusIfThere(name, directory)?.isRegular == true {
         if let id = ObjectID(hex: String(decoding: name, as: UTF8.self)) { ids.append(id) }
       }
     }
@@ -166,11 +166,19 @@ package final class DirectoryStore: ObjectStore {
     var found: [(String, UInt64)] = []
     try entries(of: path) { (directory) throws(Errno) in
       for name in try Directory.names(directory) where isName(name) {
-        guard let status = try? FileStatus(of: name, at: directory), status.isRegular else { continue }
+        guard let status = try Self.statusIfThere(name, directory), status.isRegular else { continue }
         found.append((String(decoding: name, as: UTF8.self), status.size))
       }
     }
     for (name, size) in found { try body(name, size) }
+  }
+
+  /// Nil only for what has gone away since its name was read: what cannot be looked at is there.
+  private static func statusIfThere(_ name: [UInt8], _ directory: Descriptor) throws(Errno) -> FileStatus? {
+    do throws(Errno) { return try FileStatus(of: name, at: directory) } catch {
+      guard error == .notFound else { throw error }
+      return nil
+    }
   }
 
   /// Calls `body` with an open folder, unless there is none.

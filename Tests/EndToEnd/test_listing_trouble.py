@@ -1,0 +1,41 @@
+"""What a repository's file system fails to look at is there all the same."""
+
+import os
+import unittest
+
+from machine import FAILED, YESTER, run
+from support import EndToEndTest, make_tree
+
+
+class ListingTrouble(EndToEndTest):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        make_tree(self.source)
+        first = self.backup()["name"]
+        self.add = self.source / "more"
+        self.add.write_bytes(os.urandom(100_000))
+        self.second = self.backup()["name"]
+        self.point = self.mount()
+        self.assertNotEqual(first, self.second)
+
+    def failing(self, folder, *arguments):
+        """Runs yester where nothing in a folder of the repository can be looked at."""
+        command = ["strace", "-f", "-o", os.devnull, "-P", self.repository / folder, "-e", "trace=statx,newfstatat",
+                   "-e", "inject=statx,newfstatat:error=EIO", YESTER, *arguments]
+        ran = run(command, env=self.environment())
+        self.assertEqual(ran.status, FAILED, ran)
+        self.assertIn("Input/output error", ran.err)
+
+    def test_nobody_who_is_at_work_is_overlooked(self):
+        reading = self.in_mount(self.point, self.second) / "more"
+        self.yester("remove", "--yes", "--force", self.second)
+        packs = self.objects("packs")
+        self.failing("leases", "prune", "--max-unused", "0")
+        self.assertEqual(self.objects("packs"), packs)
+        self.assertEqual(reading.read_bytes(), self.add.read_bytes())
+        self.verify()
+
+
+if __name__ == "__main__":
+    unittest.main()
