@@ -47,7 +47,9 @@ final class ObjectPlacing: Sendable {
     do throws(Errno) {
       isNew = try name(temporary, target, key)
     } catch {
-      guard error == .notFound else { throw error }
+      // The file to be named is there: otherwise the repository has gone away, and what would be made were folders in
+      // the mount point of its disk.
+      guard error == .notFound, (try? FileStatus(of: temporary)) != nil else { throw error }
       // A copy of a repository may lack empty folders, and those of packs come when they are needed.
       try Directory.makeAll(folder)
       try Self.sync(directory: root + "/packs")

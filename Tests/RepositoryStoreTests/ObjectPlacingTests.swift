@@ -86,6 +86,20 @@ import Testing
     }
   }
 
+  /// A disk that was pulled leaves its mount point: nothing is made there.
+  @Test(arguments: ObjectPlacing.Way.allCases)
+  func nothingIsMadeWhereTheRepositoryIsGone(way: ObjectPlacing.Way) throws {
+    try withTemporaryDirectory { path in
+      let placing = ObjectPlacing(path, startingWith: way)
+      do throws(Errno) {
+        _ = try placing.place(path + "/tmp/x", as: Self.contentKey, isDurable: true)
+        Issue.record("something was named that is not there")
+      } catch { #expect(error == .notFound) }
+      let names = try Directory.names(Descriptor.open(path, Descriptor.directoryFlags))
+      #expect(names.isEmpty)
+    }
+  }
+
   @Test func theUsualFileSystemHasLinks() throws {
     try withTemporaryDirectory { path in
       _ = try DirectoryStore.create(path + "/r")
