@@ -133,12 +133,36 @@ package enum Leases {
     package let isDead: Bool
   }
 
+  private static let looksMax = 100
+  private static let leftoverNanoseconds: Int64 = 1_000_000_000
+
   /// All leases. Unreadable ones throw: nobody can say whom they protect.
+  ///
+  /// A renewal puts the new name before it takes the old one away, yet one look can miss both: the new one came after
+  /// the names were read, the old one went before it was opened, or a listing that takes several reads passed by between
+  /// them. So it is looked again until twice the same names are there.
   package static func list(_ repository: Repository) throws -> [Found] {
+    var names = try names(repository)
+    for _ in 0..<looksMax {
+      let found = try read(names, repository)
+      let now = try Self.names(repository)
+      if now == names { return found }
+      names = now
+    }
+    throw YesterError(
+      .busy, "Others come and go in the repository \(repository.store.location) faster than one can see who is there",
+      advice: "Run the command again.")
+  }
+
+  private static func names(_ repository: Repository) throws -> [String] {
     var names: [String] = []
     try repository.store.list(.leases) { name, _ in names.append(name) }
+    return names.sorted()
+  }
+
+  private static func read(_ names: [String], _ repository: Repository) throws -> [Found] {
     var out: [String: Found] = [:]
-    for name in names.sorted() {
+    for name in names {
       guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
       if isLeftover(bytes) { continue }
       let record: LeaseRecord
@@ -173,13 +197,17 @@ package enum Leases {
   /// Removes the leases of processes that are gone.
   package static func removeDead(_ repository: Repository) throws {
     for found in try list(repository) where found.isDead { try repository.store.delete(.lease(found.name)) }
-    var leftovers: [String] = []
-    try repository.store.list(.leases) { name, _ in
-      if let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax), isLeftover(bytes) {
-        leftovers.append(name)
+    func leftovers(of names: [String]) throws -> [String] {
+      try names.filter { name in
+        try repository.store.get(.lease(name), limit: Limits.leaseSizeMax).map(isLeftover) ?? false
       }
     }
-    for name in leftovers { try repository.store.delete(.lease(name)) }
+    var found = try leftovers(of: names(repository))
+    if found.isEmpty { return }
+    // It may be one that is just being made, where that takes two steps (`ObjectPlacing`): these follow on each other.
+    System.sleep(nanoseconds: leftoverNanoseconds)
+    found = try leftovers(of: found)
+    for name in found { try repository.store.delete(.lease(name)) }
   }
 }
 

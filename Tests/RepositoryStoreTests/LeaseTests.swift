@@ -2,6 +2,7 @@ import ChunkCodec
 import Platform
 import RepositoryFormat
 import RepositoryStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -108,6 +109,54 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
     let found = try Leases.list(repository)
     #expect(found.map(\.record.sequence) == [10])
     #expect(found[0].name.hasSuffix("000a"))
+  }
+
+  /// A renewal gives a lease another name: who has listed the old one finds nothing there.
+  @Test func aLeaseThatIsRenewedWhileOthersLookIsNotPassedOver() throws {
+    let test = try TestRepository()
+    let first = try putLease(test.open()) { $0.sequence = 9 }
+    let old = try #require(try names(test).first)
+    let isRenewed = Mutex(false)
+    let store = WatchedStore(test.store) { call in
+      guard call == .get(.lease(old)), !isRenewed.withLock({ $0 }) else { return }
+      isRenewed.withLock { $0 = true }
+      try putLease(test.open()) {
+        $0.id = first.id
+        $0.sequence = 10
+      }
+      try test.store.delete(.lease(old))
+    }
+    let found = try Leases.list(test.open(store))
+    #expect(isRenewed.withLock { $0 })
+    #expect(found.map(\.record.sequence) == [10])
+  }
+
+  /// Where there are no links, a lease is an empty file for a moment: it may have become whole since it was looked at.
+  @Test func anEmptyLeaseThatBecomesWholeIsNotRemoved() throws {
+    let test = try TestRepository()
+    let name = Hex.encode(System.random(16)) + "-0000000000000001"
+    try test.store.put(.lease(name), [])
+    let looks = Mutex(0)
+    let whole = Mutex<String?>(nil)
+    let store = WatchedStore(test.store) { call in
+      guard case .get(.lease(name)) = call else { return }
+      // The first is that of the list.
+      let look = looks.withLock { looks in
+        looks += 1
+        return looks
+      }
+      guard look == 3 else { return }
+      let record = try putLease(test.open()) { _ in }
+      let other = Hex.encode(record.id) + "-0000000000000001"
+      let bytes = try #require(try test.store.get(.lease(other), limit: 9999))
+      try test.store.delete(.lease(other))
+      try test.store.delete(.lease(name))
+      try test.store.put(.lease(name), bytes)
+      whole.withLock { $0 = name }
+    }
+    try Leases.removeDead(test.open(store))
+    #expect(whole.withLock { $0 } == name)
+    #expect(try names(test) == [name])
   }
 
   @Test func aLeaseThatNobodyCanReadIsNotPassedOver() throws {
