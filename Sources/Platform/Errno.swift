@@ -24,6 +24,7 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let range = Errno(rawValue: ERANGE)
   package static let crossDevice = Errno(rawValue: EXDEV)
   package static let busy = Errno(rawValue: EBUSY)
+  package static let wouldBlock = Errno(rawValue: EAGAIN)
   package static let interrupted = Errno(rawValue: EINTR)
   package static let stale = Errno(rawValue: ESTALE)
   package static let notImplemented = Errno(rawValue: ENOSYS)

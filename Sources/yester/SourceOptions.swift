@@ -70,7 +70,9 @@ struct SourceOptions: ParsableArguments {
     options.sources = paths
     guard let filesFrom else { return }
     do throws(Errno) {
-      let descriptor = filesFrom == "-" ? try Descriptor.standardInput() : try Descriptor.open(filesFrom)
+      // Opening a FIFO would wait for its writer, and nothing would end that.
+      let descriptor =
+        filesFrom == "-" ? try Descriptor.standardInput() : try Descriptor.open(filesFrom, O_RDONLY | O_NONBLOCK)
       let name = filesFrom == "-" ? "from standard input" : filesFrom
       options.sourceList = PathStream(descriptor, name: name, stop: stop)
     } catch { throw YesterError.system("Opening the list of files", filesFrom, error) }

@@ -106,6 +106,32 @@ class FilesFrom(EndToEndTest):
         # The record names the directory that all of them are in.
         self.assertEqual(large.json["sources"], [str(folder)])
 
+    def test_a_list_that_never_comes_can_be_given_up(self):
+        fifo = self.temp / "list"
+        os.mkfifo(fifo)
+        for name in ("-", fifo):
+            process = self.start_yester("backup", "--files-from", name, stdin=subprocess.PIPE)
+            time.sleep(1)
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(10), INTERRUPTED)
+            process.communicate()
+
+    def test_a_list_through_a_fifo(self):
+        fifo = self.temp / "list"
+        os.mkfifo(fifo)
+        process = self.start_yester("backup", "--json", "--files-from", fifo)
+        time.sleep(0.5)
+        with open(fifo, "wb", buffering=0) as out:
+            for number in range(3):
+                time.sleep(0.3)
+                out.write(os.fsencode(self.source / f"dir{number}") + b"\n")
+        _, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0, err)
+        held = self.held()
+        self.assertIn(b"dir0/file-000", held)
+        self.assertIn(b"dir2", held)
+
 
 class Streams(EndToEndTest):
     def setUp(self):

@@ -50,6 +50,8 @@ package final class DescriptorStream: ByteStream {
         if got == 0 { break }
         done += got
       } catch {
+        // Where nobody waits in a read, somebody else may have been faster.
+        if error == .wouldBlock { continue }
         throw YesterError.system("Reading", name, error)
       }
     }

@@ -12,7 +12,7 @@ package struct PathStream: Sendable {
   /// For messages.
   package let name: String
 
-  /// `stop` ends the waiting for more of it.
+  /// `stop` ends the waiting for more of it. A FIFO is best opened without waiting for its writer: it is waited for here.
   package init(_ descriptor: Descriptor, name: String, stop: CancellationFlag) {
     stream = DescriptorStream(descriptor, name: "the list of files \(name)", stop: stop)
     self.name = name
