@@ -35,6 +35,8 @@ package final class RunProgress: Sendable {
     package var bytesTotal: UInt64?
     package var path: [UInt8] = []
     package init() {}
+
+    package var allBytes: UInt64 { bytes.clampedSum(skippedBytes) }
   }
   private let entries = Atomic<UInt64>(0)
   private let bytes = Atomic<UInt64>(0)
@@ -54,9 +56,9 @@ package final class RunProgress: Sendable {
     rest.withLock { rest in
       var out = rest.numbers
       let now = counted
-      out.entries = now.entries - rest.before.entries
-      out.bytes = now.bytes - rest.before.bytes
-      out.skippedBytes = now.skippedBytes - rest.before.skippedBytes
+      out.entries = now.entries &- rest.before.entries
+      out.bytes = now.bytes &- rest.before.bytes
+      out.skippedBytes = now.skippedBytes &- rest.before.skippedBytes
       return out
     }
   }
@@ -69,10 +71,11 @@ package final class RunProgress: Sendable {
     return out
   }
 
+  /// Sums beyond 64 bits, of a few sparse files of the largest size, begin anew: only what is shown suffers.
   package func add(entries more: UInt64 = 0, bytes moreBytes: UInt64 = 0, skippedBytes moreSkipped: UInt64 = 0) {
-    if more > 0 { entries.add(more, ordering: .relaxed) }
-    if moreBytes > 0 { bytes.add(moreBytes, ordering: .relaxed) }
-    if moreSkipped > 0 { skippedBytes.add(moreSkipped, ordering: .relaxed) }
+    if more > 0 { entries.wrappingAdd(more, ordering: .relaxed) }
+    if moreBytes > 0 { bytes.wrappingAdd(moreBytes, ordering: .relaxed) }
+    if moreSkipped > 0 { skippedBytes.wrappingAdd(moreSkipped, ordering: .relaxed) }
   }
   /// Begins a phase of its own, when nobody counts any more for the one before it. Totals are nil where they are not
   /// known; of what a phase has none, the total is 0.

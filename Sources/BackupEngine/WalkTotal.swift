@@ -1,3 +1,4 @@
+internal import Platform
 internal import RepositoryFormat
 internal import RepositoryStore
 
@@ -11,25 +12,40 @@ struct WalkTotal {
   private var basedDone: UInt64 = 0
   private var next = 0
 
+  /// What a snapshot's record says; any numbers.
+  struct Walk {
+    let counts: SnapshotCounts
+    /// On one that is walked before it.
+    let isBased: Bool
+  }
+
   init(_ snapshots: [CatalogedSnapshot]) {
     var earlier: Set<ObjectID> = []
+    var walks: [Walk] = []
     for snapshot in snapshots {
-      let counts = snapshot.record.counts
-      let isBased = snapshot.record.base.map(earlier.contains) ?? false
-      let changed = 1 + counts.added + counts.modified
+      walks.append(
+        Walk(counts: snapshot.record.counts, isBased: snapshot.record.base.map(earlier.contains) ?? false))
+      earlier.insert(snapshot.id)
+    }
+    self.init(walks)
+  }
+
+  init(_ walks: [Walk]) {
+    for walk in walks {
+      let (counts, isBased) = (walk.counts, walk.isBased)
+      let changed = counts.added.clampedSum(counts.modified).clampedSum(1)
       let perDirectory = counts.entries / max(1, counts.directories)
       let (touched, isHuge) = changed.multipliedReportingOverflow(by: max(1, perDirectory))
       expected.append((isBased && !isHuge ? min(touched, counts.entries) : counts.entries, isBased))
-      earlier.insert(snapshot.id)
     }
   }
 
   /// The next snapshot was walked; `entries` were met in it.
   mutating func didWalk(entries: UInt64) {
-    done += entries
+    done.addClamped(entries)
     if expected[next].isBased {
-      basedExpected += expected[next].entries
-      basedDone += entries
+      basedExpected.addClamped(expected[next].entries)
+      basedDone.addClamped(entries)
     }
     next += 1
   }
@@ -37,7 +53,7 @@ struct WalkTotal {
   var entries: UInt64 {
     let more = basedExpected > 0 ? max(1, Double(basedDone) / Double(basedExpected)) : 1
     return expected[next...].reduce(done) { sum, snapshot in
-      sum + (snapshot.isBased ? UInt64(Double(snapshot.entries) * more) : snapshot.entries)
+      sum.clampedSum(snapshot.isBased ? UInt64(clamping: Double(snapshot.entries) * more) : snapshot.entries)
     }
   }
 }

@@ -106,7 +106,8 @@ package struct ProgressEstimator: Sendable {
   /// What is still to be done: entries, and bytes that will have to be worked on, judging from how many were so far.
   private static func left(_ now: State) -> (entries: UInt64, bytes: Double) {
     func rest(_ total: UInt64?, _ done: UInt64) -> UInt64 { total.map { $0 > done ? $0 - done : 0 } ?? 0 }
-    let seen = now.bytes + now.skippedBytes
+    let (sum, isTooLarge) = now.bytes.addingReportingOverflow(now.skippedBytes)
+    let seen = isTooLarge ? .max : sum
     let worked = seen > 0 ? Double(now.bytes) / Double(seen) : 1
     return (rest(now.entriesTotal, now.entries), Double(rest(now.bytesTotal, seen)) * worked)
   }

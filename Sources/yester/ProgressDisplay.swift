@@ -113,7 +113,7 @@ private struct Meter {
     line.verb = words
     line.entries = numbers.entries
     line.entriesTotal = numbers.entriesTotal
-    line.bytes = numbers.bytes + numbers.skippedBytes
+    line.bytes = numbers.allBytes
     line.bytesTotal = numbers.bytesTotal
     line.bytesPerSecond = estimator.bytesPerSecond
     line.entriesPerSecond = estimator.entriesPerSecond
@@ -132,7 +132,7 @@ private struct Meter {
     if let phase = numbers.phase { json.field("phase", phase.rawValue) }
     json.field("seconds", seconds)
     json.field("entries", numbers.entries)
-    json.field("bytes", numbers.bytes + numbers.skippedBytes)
+    json.field("bytes", numbers.allBytes)
     if let share = estimator.share { json.field("share", share) }
     if let left = estimator.secondsLeft { json.field("seconds_left", left) }
     json.field("path", printable(numbers.path))

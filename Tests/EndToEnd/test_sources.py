@@ -58,6 +58,27 @@ class MissingSources(EndToEndTest):
         self.assertEqual(self.snapshots(), [])
 
 
+class SparseSources(EndToEndTest):
+    def test_sizes_that_no_number_holds_together(self):
+        """Such files cost nothing, so that anybody can make them: the backup of all others must not end with them."""
+        self.init()
+        self.source.mkdir()
+        run(["mount", "-t", "tmpfs", "none", self.source])
+        self.addCleanup(run, ["umount", self.source])
+        for number in range(3):
+            with open(self.source / str(number), "wb") as file:
+                file.truncate(2**63 - 1)
+        self.assertEqual(self.backup()["counts"]["bytes"], 2**64 - 1)
+        self.assertEqual(self.backup()["counts"]["unchanged"], self.snapshots()[-1]["counts"]["entries"])
+        self.verify("--level", "data")
+        self.verify("latest", "--level", "data")
+        to = self.source / "restored"
+        self.yester("restore", f"latest:{self.source}", "--to", to)
+        self.assertEqual([path.stat().st_size for path in sorted(to.iterdir())], [2**63 - 1] * 3)
+        self.yester("restore", f"latest:{self.source}", "--to", to)
+        self.yester("prune")
+
+
 class ClosedParents(OrdinaryUserTest):
     """Directories that one may pass through and not list."""
 

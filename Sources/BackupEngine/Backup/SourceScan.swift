@@ -11,7 +11,7 @@ enum SourceScan {
       var bytes: UInt64 = 0
       func count(_ status: FileStatus) {
         entries += 1
-        if status.isRegular { bytes += status.size }
+        if status.isRegular { bytes.addClamped(status.size) }
       }
       let mounts = MountTable(repository: options.forbidden.first)
       // Only directories wait here: a directory of a million files must not fill the memory.

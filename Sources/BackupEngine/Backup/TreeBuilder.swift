@@ -197,7 +197,7 @@ final class TreeBuilder {
     switch entry.body {
     case .file(let size, _):
       counts.files += 1
-      counts.bytes += size
+      counts.bytes.addClamped(size)
     case .symbolicLink: counts.links += 1
     case .directory: break
     default: counts.others += 1

@@ -69,7 +69,7 @@ package enum Restore {
     let counts = reader.snapshot.record.counts
     let entries = 1 + node.entry.below
     let share = min(1, Double(entries) / Double(max(1, counts.entries)))
-    progress.begin(.compare, entries: entries, bytes: UInt64(Double(counts.bytes) * share))
+    progress.begin(.compare, entries: entries, bytes: UInt64(clamping: Double(counts.bytes) * share))
   }
 
   /// Plans to bring one live path back: exactly that, and nothing beside it.

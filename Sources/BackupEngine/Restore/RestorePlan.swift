@@ -45,7 +45,7 @@ package struct RestorePlan: Sendable {
   package var replaces: UInt64 { UInt64(actions.count { if case .replace = $0.kind { true } else { false } }) }
   package var metadata: UInt64 { UInt64(actions.count { $0.kind == .setMetadata }) }
   package var deletes: UInt64 { UInt64(actions.count { $0.kind == .delete }) }
-  package var bytes: UInt64 { actions.reduce(0) { $0 + $1.bytes } }
+  package var bytes: UInt64 { actions.reduce(0) { $0.clampedSum($1.bytes) } }
   /// Whether anything of what is there is lost by it.
   package var isDestructive: Bool { replaces + deletes + metadata > 0 }
   package var isEmpty: Bool { actions.allSatisfy { $0.kind == .finishDirectory } }

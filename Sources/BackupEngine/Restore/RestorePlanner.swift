@@ -272,7 +272,7 @@ final class RestorePlanner {
       try progress.throwIfStopped()
       guard case .file(let size, _) = node.entry.body else { return true }
       if let group = node.entry.linkGroup, !written.insert(group).inserted { return true }
-      bytes += size
+      bytes.addClamped(size)
       return true
     }
     return bytes

@@ -74,7 +74,7 @@ package enum MountVerification {
         case .stayOut: return false
         case .check(let size, _):
           files += 1
-          bytes += size
+          bytes.addClamped(size)
           return true
         }
       }
@@ -92,7 +92,7 @@ package enum MountVerification {
           find("reading it through the mount failed: \(error)", path)
         }
         result.files += 1
-        result.bytes += size
+        result.bytes.addClamped(size)
         progress.add(entries: 1)
         return true
       }

@@ -91,10 +91,10 @@ package enum Verify {
     var total = WalkTotal(snapshots)
     let isWhole = snapshots.count == catalog.snapshots.count
     var bytes: UInt64 = 0
-    if level == .data && !isWhole { bytes = snapshots.reduce(0) { $0 + $1.record.counts.bytes } }
+    if level == .data && !isWhole { bytes = snapshots.reduce(0) { $0.clampedSum($1.record.counts.bytes) } }
     progress.begin(.verify, entries: total.entries, bytes: bytes)
     if level == .data {
-      bytes += try work.openEverything(isWhole: isWhole, entriesTotal: total.entries)
+      bytes.addClamped(try work.openEverything(isWhole: isWhole, entriesTotal: total.entries))
     } else {
       try work.checkPacksPresent()
     }
