@@ -35,9 +35,10 @@ package enum System {
     while nanosleep(&wanted, &left) != 0 && errno == EINTR { wanted = left }
   }
 
+  /// Most values are paths: bytes, as in the command line.
   package static func environment(_ name: String) -> String? {
     guard let value = getenv(name) else { return nil }
-    return String(cString: value)
+    return String(path: Array(UnsafeRawBufferPointer(start: value, count: strlen(value))))
   }
 
   package static var userName: String { name(of: geteuid(), yl_username) ?? String(geteuid()) }

@@ -63,8 +63,8 @@ struct CatalogCache: Sendable {
       try Directory.makeAll(directory)
       let file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
       try file.write(sealed)
-      try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(path.utf8), at: nil)
-    } catch { try? FileSystem.removeFile(Array(temporary.utf8), at: nil) }
+      try FileSystem.rename(temporary.pathBytes, at: nil, to: path.pathBytes, at: nil)
+    } catch { try? FileSystem.removeFile(temporary.pathBytes, at: nil) }
   }
 
   private func decode(_ reader: inout ByteReader) throws(FormatError) -> [Item] {

@@ -204,7 +204,7 @@ package final class DirectoryStore: ObjectStore {
 
   package func delete(_ key: ObjectKey) throws {
     openPacks.withLock { $0.remove(key) }
-    _ = try absentAsNil("Deleting", key) { try FileSystem.removeFile(Array(path(key).utf8), at: nil) }
+    _ = try absentAsNil("Deleting", key) { try FileSystem.removeFile(path(key).pathBytes, at: nil) }
   }
 
   /// Removes uploads of processes that are gone: those that nobody wrote to for a day.
@@ -338,6 +338,6 @@ private final class DirectoryUpload: ObjectUpload {
   func cancel() {
     // SMB removes no file that is open either.
     file.withLock { $0 = nil }
-    try? FileSystem.removeFile(Array(temporary.utf8), at: nil)
+    try? FileSystem.removeFile(temporary.pathBytes, at: nil)
   }
 }

@@ -47,10 +47,10 @@ package struct IndexCache: Sendable {
   private func materialize(_ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?) throws -> MappedFile
   {
     let out = try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-    defer { try? FileSystem.removeFile(Array(name.utf8), at: nil) }
+    defer { try? FileSystem.removeFile(name.pathBytes, at: nil) }
     try open(id, size: size, into: out)
     let mapped = try MappedFile(name)
-    if let path { try? FileSystem.rename(Array(name.utf8), at: nil, to: Array(path.utf8), at: nil) }
+    if let path { try? FileSystem.rename(name.pathBytes, at: nil, to: path.pathBytes, at: nil) }
     return mapped
   }
 
@@ -96,7 +96,7 @@ package struct IndexCache: Sendable {
 
   /// Throws some of it away.
   package func remove(_ ids: [ObjectID]) {
-    for id in ids { try? FileSystem.removeFile(Array((directory + "/" + id.hex).utf8), at: nil) }
+    for id in ids { try? FileSystem.removeFile((directory + "/" + id.hex).pathBytes, at: nil) }
   }
 
   /// Throws everything away: the next look makes it anew.

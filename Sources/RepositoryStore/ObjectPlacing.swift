@@ -56,7 +56,7 @@ final class ObjectPlacing: Sendable {
       isNew = try name(temporary, target, key)
     }
     if !isNew, let id = key.contentID, try !holds(target, id), try holds(temporary, id) {
-      try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(target.utf8), at: nil)
+      try FileSystem.rename(temporary.pathBytes, at: nil, to: target.pathBytes, at: nil)
       isNew = true
     }
     // The simplest file systems keep names with the file, do nothing when asked to write a directory, and may write the
@@ -67,8 +67,8 @@ final class ObjectPlacing: Sendable {
   }
 
   private func name(_ temporary: String, _ target: String, _ key: ObjectKey) throws(Errno) -> Bool {
-    let from = Array(temporary.utf8)
-    let to = Array(target.utf8)
+    let from = temporary.pathBytes
+    let to = target.pathBytes
     do throws(Errno) {
       if known == .link {
         do throws(Errno) {

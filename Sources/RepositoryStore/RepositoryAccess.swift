@@ -68,7 +68,7 @@ package struct RepositoryAccess: Sendable {
       return .password(try Self.run(command))
     }
     if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty {
-      return .password(Array(password.utf8))
+      return .password(password.pathBytes)
     }
     if mayPrompt, let password = try Self.ask(prompt) { return .password(password) }
     throw YesterError(
@@ -119,7 +119,7 @@ package struct RepositoryAccess: Sendable {
   }
 
   private static func run(_ command: String) throws -> [UInt8] {
-    guard let pipe = popen(command, "re") else {
+    guard let pipe = command.pathBytes.withCPath({ popen($0, "re") }) else {
       throw YesterError(.failed, "The password command could not be started", cause: .current)
     }
     var bytes: [UInt8] = []

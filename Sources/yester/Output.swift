@@ -72,7 +72,7 @@ enum Output {
 
   /// The same as lines, without anything that would upset a terminal.
   static func tableLines(_ rows: [[String]], right: Set<Int> = []) -> [String] {
-    let rows = rows.map { row in row.map { EntryText.text(Array($0.utf8)) } }
+    let rows = rows.map { row in row.map { EntryText.text(Array($0.visible.utf8)) } }
     guard let columns = rows.map(\.count).max() else { return [] }
     let widths = (0..<columns).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
     return rows.map { row in

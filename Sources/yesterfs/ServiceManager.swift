@@ -6,7 +6,7 @@ enum ServiceManager {
   /// Sends lines of `NAME=value` to whoever started us and asked for them.
   static func tell(_ lines: String) {
     guard let path = System.environment("NOTIFY_SOCKET"), path.hasPrefix("/") || path.hasPrefix("@") else { return }
-    var bytes = Array(path.utf8)
+    var bytes = path.pathBytes
     // An abstract socket's name begins with a zero byte.
     if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
     var address = sockaddr_un()

@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import DONE, FAILED, run, USAGE, YESTER
-from support import EndToEndTest, make_tree
+from machine import DONE, FAILED, NO_REPOSITORY, run, USAGE, YESTER
+from support import EndToEndTest, make_tree, tree_state
 
 
 class OddCalls(EndToEndTest):
@@ -66,9 +66,38 @@ class OddCalls(EndToEndTest):
         with open(odd + b"/in\xe9side", "rb") as file:
             self.assertEqual(file.read(), b"content")
 
-    def run_bytes(self, words):
-        ran = run([os.fsencode(YESTER), *words], env=self.environment())
-        self.assertEqual(ran.status, DONE, f"{words}: {ran}")
+    def test_a_repository_whose_path_is_no_utf8(self):
+        """So are the names of the repository, its key and the mount point."""
+        temp = os.fsencode(self.temp)
+        repository, mount, target = temp + b"/repository \xff\xe9", temp + b"/mount \xff", temp + b"/target \xe9"
+        os.mkdir(mount)
+        changes = {"YESTER_REPOSITORY": os.fsdecode(repository), "YESTER_KEY_FILE": os.fsdecode(temp + b"/key \xff"),
+                   "YESTER_CACHE_DIR": os.fsdecode(temp + b"/cache \xff")}
+        ran = self.run_bytes([b"backup", self.source], NO_REPOSITORY, **changes)
+        self.assertIn(r"repository \xff\xe9.", ran.err)
+        self.run_bytes([b"init"], **changes)
+        for _ in range(2):
+            self.run_bytes([b"backup", self.source], **changes)
+        self.run_bytes([b"mount", mount], **changes)
+        try:
+            inside = mount + b"/latest" + os.fsencode(self.source)
+            self.assertEqual(tree_state(inside), tree_state(self.source))
+        finally:
+            self.run_bytes([b"unmount", mount], **changes)
+        self.run_bytes([b"restore", b"latest:" + os.fsencode(self.source), b"--to", target], **changes)
+        self.assert_same_tree(self.source, target)
+        self.run_bytes([b"rotate", b"--keep-last", b"1"], **changes)
+        self.run_bytes([b"verify"], **changes)
+        self.run_bytes([b"list", b"--repository", repository], YESTER_REPOSITORY=None,
+                       **{name: value for name, value in changes.items() if name != "YESTER_REPOSITORY"})
+        self.assertEqual(os.listdir(repository + b"/tmp"), [])
+        for folder, _, files in os.walk(temp + b"/cache \xff"):
+            self.assertFalse([name for name in files if b"tmp" in name], folder)
+
+    def run_bytes(self, words, status=DONE, **changes):
+        ran = run([os.fsencode(YESTER), *map(os.fsencode, words)], env=self.environment(**changes))
+        self.assertEqual(ran.status, status, f"{words}: {ran}")
+        return ran
 
     def test_a_closed_output(self):
         self.backup()

@@ -78,10 +78,10 @@ enum LocalListings {
       }
       guard isWhole else { return }
       try file.sync()
-      try FileSystem.rename(Array(temporary.utf8), at: nil, to: Array(path.utf8), at: nil)
+      try FileSystem.rename(temporary.pathBytes, at: nil, to: path.pathBytes, at: nil)
     }
 
-    deinit { try? FileSystem.removeFile(Array(temporary.utf8), at: nil) }
+    deinit { try? FileSystem.removeFile(temporary.pathBytes, at: nil) }
   }
 
   /// Tree objects from the local copy.

@@ -12,7 +12,7 @@ final class GeneratedFile: Sendable {
     let path = "/tmp/.yester-" + Hex.encode(System.random(16))
     do throws(Errno) {
       file = try Descriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-      try FileSystem.removeFile(Array(path.utf8), at: nil)
+      try FileSystem.removeFile(path.pathBytes, at: nil)
     } catch { throw YesterError.system("Writing a temporary file in", "/tmp", error) }
     var buffer: [UInt8] = []
     try generate { part in
