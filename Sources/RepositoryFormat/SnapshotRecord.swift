@@ -180,3 +180,8 @@ package func isValidSnapshotName(_ name: String) -> Bool {
   }
   return bytes.count >= 13 && digits && bytes.withUnsafeBytes { isValidName($0) }
 }
+
+/// Whether a word names a day, `YYYYMMDD`, as the names of its snapshots begin.
+package func isSnapshotDay(_ word: String) -> Bool {
+  word.utf8.count == 8 && word.utf8.allSatisfy { (0x30...0x39).contains($0) }
+}

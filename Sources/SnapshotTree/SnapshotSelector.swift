@@ -82,7 +82,7 @@ package struct SnapshotSelector: Sendable {
   /// Whether what it means depends on whose snapshots are looked at: "latest", or a day.
   package var isRelative: Bool { snapshot == "latest" || isDay }
 
-  private var isDay: Bool { snapshot.utf8.count == 8 && snapshot.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+  private var isDay: Bool { isSnapshotDay(snapshot) }
 
   private func match(_ candidates: [CatalogedSnapshot], _ place: [UInt8]) throws -> CatalogedSnapshot? {
     func last(_ snapshots: [CatalogedSnapshot]) -> CatalogedSnapshot? {

@@ -62,7 +62,7 @@ package enum Removal {
     let exact = eligible.filter { $0.record.name == name }
     if !exact.isEmpty { return exact }
     guard name.utf8.count >= 4 else { return [] }
-    let isDay = name.utf8.count == 8 && name.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    let isDay = isSnapshotDay(name)
     return eligible.filter { $0.id.hex.hasPrefix(name) || (isDay && $0.record.name.hasPrefix(name + "_")) }
   }
 
