@@ -10,6 +10,7 @@ package enum RecordSealing {
 
   // MARK: Snapshot records
 
+  /// Throws when the record is over a limit of the format: nobody could read it.
   package static func seal(_ record: SnapshotRecord, _ keyring: Keyring) throws(FormatError) -> [UInt8] {
     let sender = RepositorySealing.Sender()
     let contentKey = System.random(32)
@@ -24,6 +25,7 @@ package enum RecordSealing {
     guard body.count + 1024 < Limits.recordSizeMax else {
       throw FormatError("the snapshot's sources and excludes are too long to be recorded")
     }
+    _ = try SnapshotRecord(decoding: body)
     bytes += AESGCM().seal(body, key: contentKey, authenticating: bytes)
     return sign(bytes, "yester snapshot 1", keyring)
   }

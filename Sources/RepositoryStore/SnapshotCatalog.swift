@@ -202,7 +202,10 @@ extension Repository {
   /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
   package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws -> ObjectID {
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
-    let bytes = try RecordSealing.seal(record, keyring)
+    let bytes: [UInt8]
+    do throws(FormatError) { bytes = try RecordSealing.seal(record, keyring) } catch {
+      throw YesterError(.failed, "The snapshot \(record.name) cannot be recorded: \(error.message)")
+    }
     let id = SHA256.hash(bytes)
     try store.put(.snapshot(id), bytes)
     return id

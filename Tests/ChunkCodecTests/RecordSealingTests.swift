@@ -40,6 +40,17 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     }
   }
 
+  @Test func whatNobodyCouldReadIsNotSealed() {
+    var record = testSnapshot
+    record.tags = [String(repeating: "x", count: Limits.textSizeMax)]
+    #expect(throws: Never.self) { try RecordSealing.seal(record, Keys.full) }
+    record.tags = [String(repeating: "x", count: Limits.textSizeMax + 1)]
+    #expect(throws: FormatError.self) { try RecordSealing.seal(record, Keys.full) }
+    record.tags = []
+    record.name = "no name"
+    #expect(throws: FormatError.self) { try RecordSealing.seal(record, Keys.full) }
+  }
+
   @Test func otherWritersCheckItWithoutReadingIt() throws {
     let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
     #expect(try RecordSealing.openSnapshot(bytes, Keys.writeOnly) == nil)

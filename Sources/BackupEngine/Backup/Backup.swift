@@ -26,6 +26,7 @@ package enum Backup {
     guard !options.sources.isEmpty || options.sourceList != nil || options.streamedFile != nil else {
       throw YesterError(.usage, "There is nothing to back up", advice: "Name at least one path.")
     }
+    try options.checkWords()
     let problems = ProblemCounter(isStrict: options.isStrict, report)
     let plan = try SourcePlan(options) { try problems.take($0) }
     guard !plan.isEmpty || options.streamedFile != nil else { throw problems.nothing(isExcluded: false) }

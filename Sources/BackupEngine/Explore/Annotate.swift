@@ -45,24 +45,15 @@ package enum Annotate {
   }
 
   private static func check(_ change: Change) throws {
-    let texts = [
+    try SnapshotWords.check([
       ("description", change.summary), ("purpose", change.purpose), ("notes", change.notes),
       ("change ticket", change.changeTicket),
-    ]
-    for (what, text) in texts where text?.utf8.count ?? 0 > Limits.textSizeMax {
-      throw YesterError(.usage, "The \(what) is too long", advice: "It can have \(Limits.textSizeMax) bytes.")
-    }
-    let lists = [change.tags ?? [], change.addedTags, change.removedTags]
-    for tag in lists.joined() {
-      guard (1...Limits.tagSizeMax).contains(tag.utf8.count) else {
-        throw YesterError(.usage, "A tag has 1 to \(Limits.tagSizeMax) bytes, which \"\(tag.prefix(40))\" has not")
-      }
-      guard !tag.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+    ])
+    for tags in [change.tags ?? [], change.addedTags, change.removedTags] {
+      try SnapshotWords.check(tags: tags, countMax: Limits.annotationTagsMax)
+      for tag in tags where tag.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
         throw YesterError(.usage, "A tag can hold no control characters")
       }
-    }
-    guard lists.allSatisfy({ $0.count <= Limits.annotationTagsMax }) else {
-      throw YesterError(.usage, "These are too many tags", advice: "Give \(Limits.annotationTagsMax) at a time.")
     }
   }
 
