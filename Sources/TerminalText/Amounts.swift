@@ -46,4 +46,9 @@ package enum Amounts {
     }
     return String(out.reversed())
   }
+
+  /// `1 file`, `1,234 files`; `many` where that is not `one` with an s.
+  package static func count(_ value: UInt64, _ one: String, _ many: String? = nil) -> String {
+    "\(count(value)) \(value == 1 ? one : many ?? one + "s")"
+  }
 }

@@ -59,11 +59,8 @@ enum Output {
   static func size(_ bytes: UInt64) -> String { Amounts.size(bytes) }
   static func duration(_ seconds: Double) -> String { Amounts.duration(seconds) }
   static func count(_ value: UInt64) -> String { Amounts.count(value) }
-
   /// `1 file`, `1,234 files`. `many` is the plural where an "s" does not make it.
-  static func number(_ value: UInt64, _ one: String, _ many: String? = nil) -> String {
-    value == 1 ? "1 \(one)" : "\(count(value)) \(many ?? one + "s")"
-  }
+  static func count(_ value: UInt64, _ one: String, _ many: String? = nil) -> String { Amounts.count(value, one, many) }
 
   /// Columns as wide as they need to be; the first row is the head.
   static func table(_ rows: [[String]], right: Set<Int> = []) {

@@ -37,6 +37,7 @@ struct SourceOptions: ParsableArguments {
 
   /// `paths` are those on the command line.
   func validate(_ paths: [String], isDryRun: Bool) throws {
+    guard filesFrom?.isEmpty != true else { throw ValidationError("--files-from names no file: it is empty.") }
     if stdinFromCommand {
       guard stdinName != nil else { throw ValidationError("--stdin-from-command needs --stdin-name.") }
       guard paths.first.map({ !$0.isEmpty }) ?? false else {

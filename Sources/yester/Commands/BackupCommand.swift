@@ -101,7 +101,8 @@ struct BackupCommand: ParsableCommand {
     let proven = try verify.map { _ in try verifyThroughMount(repository, result) }
     let seconds = Double(System.bootClock - start) / 1e9
     if let proven, proven.findings.isEmpty, !output.json && !output.quiet {
-      Output.line("Verified \(Output.count(proven.files)) new files (\(Output.size(proven.bytes))) through the mount.")
+      let files = Output.count(proven.files, "new file")
+      Output.line("Verified \(files) (\(Output.size(proven.bytes))) through the mount.")
     }
     if output.json { Self.printJSON(result, seconds) } else if !output.quiet { Self.printText(result, seconds) }
     if let proven, !proven.findings.isEmpty {
@@ -148,8 +149,8 @@ struct BackupCommand: ParsableCommand {
       "  \(Output.count(c.added)) added, \(Output.count(c.modified)) modified, \(Output.count(c.deleted)) deleted, "
         + "\(Output.count(c.unchanged)) unchanged")
     Output.line(
-      "  \(Output.number(c.entries, "entry", "entries")), \(Output.size(c.bytes)) in "
-        + Output.number(c.files, "file"))
+      "  \(Output.count(c.entries, "entry", "entries")), \(Output.size(c.bytes)) in "
+        + Output.count(c.files, "file"))
     if result.id != nil {
       Output.line(
         "  \(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored")

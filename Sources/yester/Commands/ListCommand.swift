@@ -54,8 +54,8 @@ struct ListCommand: ParsableCommand {
     }
     guard catalog.damaged.isEmpty else {
       for (id, error) in catalog.damaged { Output.note("yester: snapshots/\(id) is unusable: \(error.message).") }
-      throw YesterError(
-        .damaged, "\(catalog.damaged.count) snapshot records are unusable", advice: "Run \"yester verify\".")
+      let records = Output.count(UInt64(catalog.damaged.count), "snapshot record is", "snapshot records are")
+      throw YesterError(.damaged, "\(records) unusable", advice: "Run \"yester verify\".")
     }
   }
 

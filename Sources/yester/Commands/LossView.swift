@@ -9,7 +9,7 @@ enum LossView {
       line("\(entries) could not be made", one.reason, one.example)
     }
     for one in outcome.losses {
-      let entries = one.count == 1 ? "1 entry" : "\(Output.count(one.count)) entries"
+      let entries = Output.count(one.count, "entry", "entries")
       line("\(entries): \(words(one))", one.reason, one.example)
     }
   }

@@ -71,7 +71,8 @@ struct RestoreCommand: ParsableCommand {
     PlanView.result(prepared.plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output)
     if outcome.failures > 0 {
       throw YesterError(
-        isDamaged ? .damaged : .failed, "\(outcome.failures) paths could not be restored (named above)",
+        isDamaged ? .damaged : .failed,
+        Output.count(UInt64(outcome.failures), "path") + " could not be restored (named above)",
         advice: isDamaged
           ? "Everything else was restored. Run \"yester verify\" to see what is damaged."
           : "Everything else was restored.")
@@ -135,7 +136,8 @@ struct RollbackCommand: ParsableCommand {
     let plan = prepared.restore.plan
     if dryRun || plan.isEmpty {
       display.finish()
-      return PlanView.show(plan, output)
+      if dryRun || output.json || !output.quiet { PlanView.show(plan, output) }
+      return
     }
     try Restore.prove(prepared.restore, progress: progress)
     display.finish()
@@ -160,7 +162,7 @@ struct RollbackCommand: ParsableCommand {
     PlanView.result(plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
     if outcome.failures > 0 {
       throw YesterError(
-        .failed, "\(outcome.failures) paths could not be rolled back (named above)",
+        .failed, Output.count(UInt64(outcome.failures), "path") + " could not be rolled back (named above)",
         advice: point.map { "To undo: yester rollback \($0.record.name) \(path)" } ?? "")
     }
   }

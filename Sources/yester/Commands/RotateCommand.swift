@@ -180,7 +180,7 @@ struct PruneCommand: ParsableCommand {
     }
   }
 
-  private static func packs(_ count: some BinaryInteger) -> String { Output.number(UInt64(count), "pack") }
+  private static func packs(_ count: some BinaryInteger) -> String { Output.count(UInt64(count), "pack") }
 
   static func json(_ r: Reclaim.Result, _ json: inout JSONWriter) {
     json.beginObject()

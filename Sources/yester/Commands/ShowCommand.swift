@@ -88,9 +88,9 @@ struct ShowCommand: ParsableCommand {
     add("Written by", "writer \(writer(snapshot)) (\(snapshot.envelope.role)), record \(r.sequence), \(r.program)")
     add(
       "Holds",
-      Output.number(c.entries, "entry", "entries") + ": " + Output.number(c.files, "file") + ", "
-        + Output.number(c.directories, "directory", "directories") + ", " + Output.number(c.links, "symbolic link")
-        + ", \(Output.number(c.others, "other")); \(Output.size(c.bytes))"
+      Output.count(c.entries, "entry", "entries") + ": " + Output.count(c.files, "file") + ", "
+        + Output.count(c.directories, "directory", "directories") + ", " + Output.count(c.links, "symbolic link")
+        + ", \(Output.count(c.others, "other")); \(Output.size(c.bytes))"
     )
     add(
       "Changes",
@@ -98,7 +98,8 @@ struct ShowCommand: ParsableCommand {
         + "\(Output.count(c.unchanged)) unchanged"
     )
     if c.unreadable > 0 {
-      add("Unreadable", Output.number(c.unreadable, "entry", "entries") + " could not be read and not put into it")
+      let entries = Output.count(c.unreadable, "entry", "entries")
+      add("Unreadable", "\(entries) could not be read and \(c.unreadable == 1 ? "is" : "are") not in it")
     }
     add(
       "Transferred",

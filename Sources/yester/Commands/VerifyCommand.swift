@@ -113,13 +113,13 @@ struct VerifyCommand: ParsableCommand {
     } else if !output.quiet {
       let what =
         level == .packs
-        ? "\(Output.number(UInt64(r.objects), "object")), \(Output.size(r.bytes))"
-        : "\(Output.number(UInt64(r.snapshots), "snapshot")), "
-          + Output.number(UInt64(r.entries), "different entry", "different entries")
-          + (level == .data ? ", " + Output.number(UInt64(r.chunks), "chunk") : "")
+        ? "\(Output.count(UInt64(r.objects), "object")), \(Output.size(r.bytes))"
+        : "\(Output.count(UInt64(r.snapshots), "snapshot")), "
+          + Output.count(UInt64(r.entries), "different entry", "different entries")
+          + (level == .data ? ", " + Output.count(UInt64(r.chunks), "chunk") : "")
       Output.line(
         "Verified at level \(level.rawValue) in \(Output.duration(seconds)): \(what). "
-          + (r.findings == 0 ? "All is sound." : Output.number(UInt64(r.findings), "finding") + "."))
+          + (r.findings == 0 ? "All is sound." : Output.count(UInt64(r.findings), "finding") + "."))
     }
   }
 }

@@ -76,7 +76,7 @@ struct VersionsCommand: ParsableCommand {
   private func content(_ entry: Entry) -> String {
     switch entry.body {
     case .file(let size, let content): size == 0 ? "empty" : content.digest?.hex ?? "no checksum"
-    case .directory(let below, _): "directory with \(Output.count(below)) entries"
+    case .directory(let below, _): "directory with \(Output.count(below, "entry", "entries"))"
     case .symbolicLink(let target): "-> " + EntryText.text(target)
     default: entry.type.word
     }
