@@ -3,7 +3,7 @@ are empty because a variable was."""
 
 import unittest
 
-from machine import USAGE
+from machine import FAILED, run, USAGE, YESTER
 from support import EndToEndTest, make_tree
 
 
@@ -50,6 +50,19 @@ class Words(EndToEndTest):
             with self.subTest(arguments):
                 self.assertRegex(self.refused(*arguments, says="empty"), r"\Ayester: ")
         self.assertEqual(len(self.snapshots()), 1)
+
+    def test_a_working_directory_that_is_gone(self):
+        self.backup()
+        gone = self.temp / "gone"
+        for arguments in (["restore", "latest", "--to", "x/y"], ["restore", "-n", "latest", "--to", "x"],
+                          ["rollback", "latest", "x"], ["backup", "x"], ["versions", "x"], ["mount", "x"]):
+            with self.subTest(arguments):
+                gone.mkdir()
+                words = " ".join([str(YESTER), *arguments])
+                ran = run(["sh", "-c", f"cd '{gone}' && rmdir '{gone}' && exec timeout -s KILL 20 {words}"],
+                          env=self.environment())
+                self.assertEqual(ran.status, FAILED, ran)
+                self.assertRegex(ran.err, r"\Ayester")
 
     def test_markers_are_names(self):
         for marker in ("", "a/b"):

@@ -41,7 +41,12 @@ package struct ProtectedPlaces: Sendable {
           up = slash == up.startIndex ? "/" : String(up[..<slash])
         }
       }
-      guard let slash = rest.lastIndex(of: "/") else { rest = "."; continue }
+      guard let slash = rest.lastIndex(of: "/") else {
+        // The working directory itself may be gone; then nothing can be made in it.
+        if rest == "." { return false }
+        rest = "."
+        continue
+      }
       rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
     }
     return false
