@@ -7,7 +7,8 @@ enum SnapshotWords {
   /// What is said beside the sources: texts by their names, nil where nothing is said. Error 2 when one is too long.
   static func check(_ texts: [(name: String, text: String?)]) throws(YesterError) {
     for (name, text) in texts where text?.utf8.count ?? 0 > Limits.textSizeMax {
-      throw YesterError(.usage, "The \(name) is too long", advice: "It can have \(Limits.textSizeMax) bytes.")
+      throw YesterError(
+        .usage, "What is given as the \(name) is too long", advice: "It can have \(Limits.textSizeMax) bytes.")
     }
   }
 

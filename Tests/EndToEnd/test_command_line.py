@@ -123,7 +123,7 @@ class CommandLine(EndToEndTest):
         self.wrong("unmount", "", says="The mount point is empty.")
         self.wrong("backup", "--tag", "", self.source, says='A tag has 1 to 255 bytes, which "" has not.')
         self.wrong("backup", "--tag", "t" * 256, self.source, says="A tag has 1 to 255 bytes")
-        self.wrong("backup", "--notes", "n" * 65537, self.source, says="--notes takes at most 65536 bytes.")
+        self.wrong("backup", "--notes", "n" * 65537, self.source, says="What is given as the notes is too long")
         self.wrong("backup", "--exclude", "", self.source, says="--exclude was given no pattern.")
         for name in ("", "a/b"):
             self.wrong("backup", "--exclude-if-present", name, self.source,

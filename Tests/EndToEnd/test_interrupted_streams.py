@@ -50,7 +50,7 @@ class InterruptedStreams(EndToEndTest):
 
     def test_no_snapshot_of_a_command_that_ends_well_because_it_was_interrupted(self):
         flowing = self.temp / "flowing"
-        command = f"""trap "exit 0" TERM INT; echo first half; touch {flowing}; sleep 60 & wait"""
+        command = f"""trap "exit 0" TERM INT; echo first half; touch {flowing}; sleep 15 & wait"""
         process = self.pipeline(
             f"""exec "$YESTER" backup -q --stdin-name dump --stdin-from-command -- sh -c '{command}'"""
         )

@@ -48,7 +48,7 @@ class Words(EndToEndTest):
                           ["backup", "--files-from", ""], ["find", ""], ["versions", ""], ["backup", ""],
                           ["backup", "--exclude", "", self.source]):
             with self.subTest(arguments):
-                self.assertRegex(self.refused(*arguments, says="empty"), r"\Ayester: ")
+                self.assertRegex(self.refused(*arguments, says="yester: "), r"\Ayester: .*(is empty|empty path|was given no)")
         self.assertEqual(len(self.snapshots()), 1)
 
     def test_a_working_directory_that_is_gone(self):
@@ -66,7 +66,7 @@ class Words(EndToEndTest):
 
     def test_markers_are_names(self):
         for marker in ("", "a/b"):
-            self.refused("backup", "--exclude-if-present", marker, self.source, says="name of a file, without a slash")
+            self.refused("backup", "--exclude-if-present", marker, self.source, says="takes one without a slash")
 
     def test_usage_is_that_of_the_command(self):
         self.assertIn("Usage: yester verify ", self.refused("verify", "--level", "packs", "latest", says="all objects"))

@@ -193,16 +193,6 @@ struct DescriptionOptions: ParsableArguments {
     guard host.map({ !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") }) ?? true else {
       throw ValidationError("--host takes 1 to 255 characters without a slash.")
     }
-    let texts = [
-      ("description", description), ("creator", creator ?? ""), ("purpose", purpose), ("notes", notes),
-      ("change-ticket", changeTicket),
-    ]
-    for (name, text) in texts where text.utf8.count > Limits.textSizeMax {
-      throw ValidationError("--\(name) takes at most \(Limits.textSizeMax) bytes.")
-    }
-    for tag in tags where !(1...Limits.tagSizeMax).contains(tag.utf8.count) {
-      throw ValidationError("A tag has 1 to \(Limits.tagSizeMax) bytes, which \"\(tag.prefix(40))\" has not.")
-    }
   }
 
   func apply(to options: inout BackupOptions) {

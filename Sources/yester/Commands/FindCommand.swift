@@ -44,7 +44,7 @@ struct FindCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard !pattern.isEmpty else { throw ValidationError("The pattern is empty.") }
+    guard !pattern.isEmpty else { throw ValidationError("The pattern is empty. Say what to look for.") }
     guard snapshot == nil || host == nil else { throw ValidationError("--host and --snapshot exclude each other.") }
   }
 
