@@ -1,7 +1,9 @@
 internal import ArgumentParser
 internal import BackupEngine
+internal import ChunkCodec
 internal import Glibc
 internal import Platform
+internal import RepositoryFormat
 internal import RepositoryStore
 
 /// Where the content of a backup comes from, beside the paths that are named.
@@ -86,13 +88,17 @@ struct SourceOptions: ParsableArguments {
     } catch { throw YesterError.system("Opening", "standard input", error) }
   }
 
-  /// Dumps are not to be rotated with the files of the machine, nor with each other.
+  /// Dumps are not to be rotated with the files of the machine, nor with each other: the whole path names the plan. Of
+  /// one that is too long the end makes the difference.
   private static func plan(_ file: StreamedFile) -> String {
-    let name = file.path.split(separator: 0x2F).last.map { String(printable(Array($0)).dropFirst()) } ?? ""
-    var plan = name
-    while plan.utf8.count > 100 { plan.removeLast() }
-    return plan
+    let path = String(printable(file.path).dropFirst())
+    guard path.utf8.count > planSizeMax else { return path }
+    let end = "~" + SHA256.hash(file.path).hex.prefix(16)
+    var plan = path
+    while plan.utf8.count + end.utf8.count > planSizeMax { plan.removeLast() }
+    return plan + end
   }
+  private static let planSizeMax = 100
 
   /// What a run ends with whose snapshot lacks something.
   static func incomplete(_ result: Backup.Result) -> YesterError {

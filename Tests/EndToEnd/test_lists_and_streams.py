@@ -165,6 +165,10 @@ class Streams(EndToEndTest):
     def test_a_place_of_its_own(self):
         self.yester("backup", "--stdin-name", "/var/no/such/place/db.sql", "--plan", "db", input=b"x")
         self.assertEqual(self.content(path="/var/no/such/place/db.sql"), b"x")
+        plans = [self.yester("backup", "--json", "--stdin-name", name, input=b"x").json["plan"]
+                 for name in ("a/db.sql", "/c/db.sql", "long/" * 40 + "1", "long/" * 40 + "2")]
+        self.assertEqual(plans[:2], ["a/db.sql", "c/db.sql"])
+        self.assertEqual(len(set(plans)), 4, "a dump would be rotated with another")
         for name in ("", "/", "a/", "..", "a/../b", "x" * 300):
             self.yester("backup", "--stdin-name", name, input=b"x", status=USAGE)
 
