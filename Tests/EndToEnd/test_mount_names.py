@@ -227,7 +227,7 @@ class Times(EndToEndTest):
     def test_the_root_of_a_machine_that_was_a_source(self):
         """Where / itself was backed up, its metadata are shown, so that `rsync -a mnt/latest/ /` restores them."""
         root = self.temp / "root"
-        work = root / "work"
+        work = root / "inside"
         for folder in (work, root / "proc", root / "etc"):
             folder.mkdir(parents=True)
         (root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
@@ -245,10 +245,10 @@ class Times(EndToEndTest):
         os.chown(root, 12, 13)
         os.setxattr(root, "user.of-root", b"value")
         os.utime(root, ns=(0, 1_234_567_890_123_456_789))
-        arguments = ["/work/yester", "backup", "--json", "/", "--one-file-system", "-e", "/work"]
+        arguments = ["/inside/yester", "backup", "--json", "/", "--one-file-system", "-e", "/inside"]
         ran = subprocess.run(["chroot", root, *arguments], capture_output=True, text=True,
-                             env=self.environment(YESTER_REPOSITORY="/work/repository", YESTER_KEY_FILE="/work/key",
-                                                  YESTER_CACHE_DIR="/work/cache"))
+                             env=self.environment(YESTER_REPOSITORY="/inside/repository", YESTER_KEY_FILE="/inside/key",
+                                                  YESTER_CACHE_DIR="/inside/cache"))
         self.assertIn(ran.returncode, (0, 3), ran.stderr)
         made = json.loads(ran.stdout)
         self.assertEqual(made["sources"], ["/"])
