@@ -183,6 +183,10 @@ class Times(EndToEndTest):
         make_tree(self.source, files=12)
         self.init()
 
+    def all_but_the_device(self, point):
+        """Each mount is a device of its own."""
+        return {name: (*(status := os.stat(point / name))[:2], *status[3:9]) for name in top_names(point)}
+
     def test_the_top_shows_when_snapshots_were_made(self):
         made = [self.backup("-d", "first")]
         point = self.mount()
@@ -199,11 +203,11 @@ class Times(EndToEndTest):
         self.assertEqual(int(os.lstat(point / "latest").st_mtime), made_at(made[1]))
         listed = run(["ls", "-1t", point]).out.split()
         self.assertLess(listed.index(made[1]["name"]), listed.index(made[0]["name"]))
-        whole = {name: os.stat(point / name)[:9] for name in top_names(point)}
+        whole = self.all_but_the_device(point)
         time.sleep(1.1)
         self.unmount(point)
         point = self.mount()
-        self.assertEqual({name: os.stat(point / name)[:9] for name in top_names(point)}, whole)
+        self.assertEqual(self.all_but_the_device(point), whole)
         # Another mode and owner than that of / would be made up.
         top, root = os.stat(point / made[0]["name"]), os.stat("/")
         self.assertEqual((top.st_mode, top.st_uid, top.st_gid), (root.st_mode, root.st_uid, root.st_gid))
