@@ -9,6 +9,11 @@ package enum Unmount {
     guard try isMounted(mountPoint) else {
       throw YesterError(.failed, "\(mountPoint) is no mount of yester's", advice: "\"findmnt\" shows what is mounted.")
     }
+    try detach(mountPoint)
+  }
+
+  /// The same for a mount that this process has made, without a look whether it is one.
+  package static func detach(_ mountPoint: String) throws {
     if System.isRoot {
       for flags in [0, CInt(MNT_DETACH)] where mountPoint.pathBytes.withCPath({ umount2($0, flags) }) == 0 { return }
       throw YesterError(.failed, "\(mountPoint) could not be unmounted: \(Errno.current)")

@@ -78,7 +78,7 @@ struct DriverLauncher {
     guard try Unmount.spawn(arguments(mountPoint: mountPoint)) == 0 else {
       throw YesterError(.failed, "The snapshot could not be mounted for verification (the driver says why above)")
     }
-    defer { try? Unmount.run(mountPoint) }
+    defer { try? Unmount.detach(mountPoint) }
     return try body(mountPoint)
   }
 }

@@ -73,6 +73,7 @@ class WithoutProc(EndToEndTest):
         ran = self.without_proc(script, YESTER)
         self.assertEqual((ran.status, ran.out), (DONE, "ended 0\n"), ran)
         self.yester_without_proc("backup", "--verify", "mount", self.source)
+        wait_until(lambda: not os.listdir(self.repository / "leases"), 5, "the driver of the verification stays")
 
     def test_hidden_processes_are_not_dead(self):
         (self.source / "noise").write_bytes(os.urandom(3 << 20))
