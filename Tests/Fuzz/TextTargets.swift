@@ -24,7 +24,7 @@ let textTargets: [Target] = [
     expect(options.umask ?? 0 <= 0o777 && (1...64).contains(options.threads ?? 1), "numbers keep to their ranges")
   },
   Target("mount-table", seeds: { mountTables.map { Array($0.utf8) } }) { input in
-    let entries = MountTable.parse(input)
+    let entries = MountInfo.parse(input)
     expect(entries.count <= input.count(where: { $0 == 0x0A }) + 1, "there is at most one mount a line")
   },
   Target("selector", seeds: { selectors.map { Array($0.utf8) } + [[0xFF, 0x3A, 0xF4, 0x8F, 0xBD, 0x81]] }) { input in
