@@ -237,7 +237,7 @@ class Pulled(OnDisk):
         made = self.backup()
         before = self.restored()
         # During a backup.
-        (self.source / "new").write_bytes(os.urandom(6 * MIB))
+        (self.source / "new").write_bytes(os.urandom(40 * MIB))
         process = self.start_yester("backup", "--quiet", "--limit-upload", "2000", self.source)
         wait_until(self.has_begun_to_store, 20, "the backup stores nothing")
         self.disk.pull()
