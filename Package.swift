@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
-// One section per target with its tests, lowest layer first. Dependencies point down only;
-// Scripts/check-layers holds the same list and fails when an import points up.
+// The targets, layer by layer, lowest first: Sources/LAYER/MODULE and Tests/LAYER/MODULETests. Dependencies point down
+// only; Scripts/check-layers says which layer may use which, and fails when an import or a dependency breaks that.
 
 import PackageDescription
 
@@ -13,6 +13,29 @@ let settings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func module(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "Sources/Programs/\(name)", swiftSettings: settings)
+}
+
+/// The tests of a module.
+func tests(_ layer: String, _ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(layer)/\(name)Tests", swiftSettings: settings)
+}
+
+/// A library in C, by the name that pkg-config knows it by and that of Debian's package.
+func library(_ layer: String, _ name: String, pkgConfig: String, package: String) -> Target {
+  .systemLibrary(
+    name: name, path: "Sources/\(layer)/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
 let package = Package(
   name: "yester",
   products: [
@@ -23,112 +46,145 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
-    // MARK: C libraries
-    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
-    .target(name: "CLinux"),
-    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    // MARK: Base
+    .target(name: "CLinux", path: "Sources/Base/CLinux"),
+    module("Base", "Platform", ["CLinux"]),
+    module("Base", "Reporting", ["Platform"]),
+    module("Base", "TerminalText", ["Platform"]),
+    tests("Base", "Platform", ["Platform", "TestSupport"]),
+    tests("Base", "Reporting", ["Reporting"]),
+    tests("Base", "TerminalText", ["TerminalText"]),
 
-    // MARK: Platform
-    .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: settings),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: settings),
+    // MARK: Format
+    library("Format", "COpenSSL", pkgConfig: "libcrypto", package: "libssl-dev"),
+    library("Format", "CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
+    module("Format", "RepositoryFormat", ["Platform"]),
+    module("Format", "ChunkCodec", ["Platform", "COpenSSL", "CZstd", "RepositoryFormat"]),
+    tests("Format", "RepositoryFormat", ["Platform", "RepositoryFormat", "TestSupport"]),
+    tests("Format", "ChunkCodec", ["Platform", "RepositoryFormat", "ChunkCodec", "TestSupport"]),
 
-    // What several targets of tests use. No program and no library may import it.
-    .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport", swiftSettings: settings),
+    // MARK: Stores
+    module("Stores", "ObjectStores", ["Platform", "RepositoryFormat"]),
+    module("Stores", "DirectoryStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
+    tests(
+      "Stores", "DirectoryStores",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores", "TestSupport",
+      ]),
 
-    // MARK: RepositoryFormat
-    .target(name: "RepositoryFormat", dependencies: ["Platform"], swiftSettings: settings),
-    .testTarget(
-      name: "RepositoryFormatTests",
-      dependencies: ["Platform", "RepositoryFormat", "TestSupport"],
-      swiftSettings: settings
-    ),
+    // MARK: Repository
+    module(
+      "Repository", "RepositoryCore", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
+    module(
+      "Repository", "RepositoryOpening",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore",
+      ]),
+    tests(
+      "Repository", "RepositoryCore",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "RepositoryOpening", "TestSupport",
+      ]),
 
-    // MARK: ChunkCodec
-    .target(
-      name: "ChunkCodec",
-      dependencies: ["COpenSSL", "CZstd", "Platform", "RepositoryFormat"],
-      swiftSettings: settings
-    ),
-    .testTarget(
-      name: "ChunkCodecTests",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "TestSupport"],
-      swiftSettings: settings
-    ),
+    // MARK: Snapshots
+    module("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "RepositoryCore"]),
+    tests("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
 
-    // MARK: RepositoryStore
-    .target(
-      name: "RepositoryStore",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat"],
-      swiftSettings: settings
-    ),
-    .testTarget(
-      name: "RepositoryStoreTests",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "TestSupport"],
-      swiftSettings: settings
-    ),
+    // MARK: Engine
+    module(
+      "Engine", "LocalFiles",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "DirectoryStores", "RepositoryCore", "SnapshotTree",
+      ]),
+    module(
+      "Engine", "FileBackup",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "LocalFiles",
+      ]),
+    module(
+      "Engine", "Restoring",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree", "LocalFiles",
+      ]),
+    module(
+      "Engine", "Exploring",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree", "LocalFiles",
+      ]),
+    module(
+      "Engine", "Maintenance",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "SnapshotTree", "Exploring",
+      ]),
+    tests("Engine", "LocalFiles", ["LocalFiles"]),
+    tests(
+      "Engine", "FileBackup",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "LocalFiles", "FileBackup", "TestSupport",
+      ]),
+    tests(
+      "Engine", "Maintenance",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "Exploring", "Maintenance", "TestSupport",
+      ]),
 
-    // MARK: SnapshotTree
-    .target(
-      name: "SnapshotTree",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore"],
-      swiftSettings: settings
-    ),
-    .testTarget(
-      name: "SnapshotTreeTests",
-      dependencies: [
-        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree", "TestSupport",
-      ],
-      swiftSettings: settings
-    ),
+    // MARK: Workflows
+    module(
+      "Workflows", "Workflows",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "LocalFiles",
+        "FileBackup", "Restoring",
+      ]),
+    tests(
+      "Workflows", "Workflows",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore",
+        "RepositoryOpening", "SnapshotTree", "FileBackup", "Exploring", "Maintenance", "TestSupport",
+      ]),
 
-    // MARK: BackupEngine
-    .target(
-      name: "BackupEngine",
-      dependencies: ["ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
-      swiftSettings: settings
-    ),
-    .testTarget(
-      name: "BackupEngineTests",
-      dependencies: [
-        "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
-        "TestSupport",
-      ],
-      swiftSettings: settings
-    ),
-
-    // MARK: FuseMount
-    .target(
-      name: "FuseMount",
-      dependencies: ["CFuse", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree"],
-      swiftSettings: settings
-    ),
-    .testTarget(
-      name: "FuseMountTests",
-      dependencies: ["CLinux", "FuseMount", "Platform", "SnapshotTree"],
-      swiftSettings: settings
-    ),
-
-    // MARK: TerminalText
-    .target(name: "TerminalText", swiftSettings: settings),
-    .testTarget(name: "TerminalTextTests", dependencies: ["TerminalText"], swiftSettings: settings),
+    // MARK: Mount
+    library("Mount", "CFuse", pkgConfig: "fuse3", package: "libfuse3-dev"),
+    module(
+      "Mount", "MountNamespace",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+      ]),
+    module("Mount", "FuseMount", ["Platform", "ChunkCodec", "SnapshotTree", "CFuse"]),
+    tests(
+      "Mount", "MountNamespace",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "MountNamespace", "TestSupport",
+      ]),
+    tests("Mount", "FuseMount", ["CLinux", "Platform", "SnapshotTree", "FuseMount", "TestSupport"]),
 
     // MARK: Programs
-    .executableTarget(
-      name: "yester",
+    program(
+      "yester",
+      [
+        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "LocalFiles", "FileBackup", "Restoring", "Exploring",
+        "Maintenance", "Workflows", "MountNamespace", argumentParser,
+      ]),
+    program(
+      "yesterfs",
+      [
+        "Platform", "Reporting", "RepositoryOpening", "SnapshotTree", "CFuse", "MountNamespace", "FuseMount",
+      ]),
+
+    // MARK: Tests' own
+    // What several targets of tests use. No program and no library may import it.
+    .target(
+      name: "TestSupport",
       dependencies: [
-        "BackupEngine", "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
-        "TerminalText",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ],
-      swiftSettings: settings
-    ),
-    .executableTarget(
-      name: "yesterfs",
-      dependencies: [
-        "CFuse", "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore",
-        "SnapshotTree",
-      ],
+      path: "Tests/Support/Swift",
       swiftSettings: settings
     ),
   ]
@@ -140,8 +196,8 @@ if Context.environment["YESTER_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "ChunkCodec", "FuseMount", "Platform", "RepositoryFormat", "RepositoryStore", "SnapshotTree",
-        "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "MountNamespace", "FuseMount", "TestSupport",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus"],
@@ -157,7 +213,7 @@ if Context.environment["YESTER_BENCH"] != nil {
     .executableTarget(
       name: "Benchmarks",
       dependencies: [
-        "ChunkCodec", "Platform", "RepositoryFormat", "RepositoryStore", "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore", "TestSupport",
         .product(name: "Benchmark", package: "benchmark"),
       ],
       // The library looks for benchmarks in folders of a folder of this name.
@@ -168,8 +224,12 @@ if Context.environment["YESTER_BENCH"] != nil {
   )
   package.targets.append(
     .executableTarget(
-      name: "LargeIndex", dependencies: ["Platform", "RepositoryFormat", "RepositoryStore", "TestSupport"],
-      path: "Tests/LargeIndex", swiftSettings: settings
+      name: "LargeIndex",
+      dependencies: [
+        "Platform", "RepositoryFormat", "ObjectStores", "RepositoryCore", "RepositoryOpening", "TestSupport",
+      ],
+      path: "Tests/Benchmarks/LargeIndex",
+      swiftSettings: settings
     )
   )
 }

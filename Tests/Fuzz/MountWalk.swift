@@ -1,7 +1,7 @@
 // Asks a mount what the kernel may ask, and holds the answers against each other.
+internal import MountNamespace
 internal import Platform
 internal import RepositoryFormat
-
 @testable internal import SnapshotTree
 
 struct MountWalk {

@@ -1,11 +1,11 @@
 // Packs and the index: what says where chunks are, and the blocks that hold them.
+@testable internal import ChunkCodec
 internal import Glibc
+internal import ObjectStores
 internal import Platform
+internal import RepositoryCore
 internal import RepositoryFormat
 internal import TestSupport
-
-@testable internal import ChunkCodec
-@testable internal import RepositoryStore
 
 let packTargets: [Target] = [
   // The first four bytes are the size of the pack, the next 24 its trailer, the rest its header.

@@ -1,12 +1,11 @@
 // Records: what is in objects behind their seal, and the sealed objects themselves.
+@testable internal import ChunkCodec
 internal import Glibc
 internal import Platform
+internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree
 internal import TestSupport
-
-@testable internal import ChunkCodec
-@testable internal import RepositoryStore
 
 let recordTargets: [Target] = [
   Target("snapshot-record", seeds: { random { $0.snapshot().encode() } }) { input in

@@ -1,9 +1,10 @@
 // A repository in memory, made of a scenario by somebody who has all keys.
-internal import Platform
-internal import RepositoryFormat
-
+import ObjectStores
 @testable internal import ChunkCodec
-@testable internal import RepositoryStore
+internal import Platform
+internal import RepositoryCore
+internal import RepositoryFormat
+internal import TestSupport
 
 struct SealedRepository {
   let store = MemoryStore()

@@ -1,10 +1,9 @@
 // Text that people and the kernel give: the configuration of a repository, key files, options, mounts, selectors.
+@testable internal import ChunkCodec
+@testable internal import FuseMount
 internal import Platform
 internal import RepositoryFormat
 internal import SnapshotTree
-
-@testable internal import ChunkCodec
-@testable internal import FuseMount
 
 let textTargets: [Target] = [
   // The check of the configuration is left to the parser, or no input would get past it.

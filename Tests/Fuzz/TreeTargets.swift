@@ -1,9 +1,10 @@
 // A snapshot as a file system, and the whole of a mount, over trees that a key holder made up.
-internal import Platform
-internal import RepositoryFormat
-
 @testable internal import ChunkCodec
-@testable internal import RepositoryStore
+@testable internal import MountNamespace
+internal import Platform
+internal import Reporting
+internal import RepositoryCore
+internal import RepositoryFormat
 @testable internal import SnapshotTree
 
 let treeTargets: [Target] = [

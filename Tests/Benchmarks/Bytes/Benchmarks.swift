@@ -5,7 +5,7 @@
 // YESTER_BENCH_SCRATCH a directory; the others are named where they are read.
 import Benchmark
 import Platform
-import RepositoryStore
+import Reporting
 
 /// Called by the code that the library generates. There is a process for each benchmark, which registers all of them.
 let benchmarks: @Sendable () -> Void = {

@@ -1,8 +1,9 @@
 import Benchmark
 import ChunkCodec
 import Platform
+import Reporting
+import RepositoryCore
 import RepositoryFormat
-import RepositoryStore
 
 /// The bytes that a benchmark goes through once in an iteration, in blocks as the writer makes them.
 private struct Sample {

@@ -1,9 +1,11 @@
 import Benchmark
 import ChunkCodec
+import DirectoryStores
 import Glibc
 import Platform
+import Reporting
+import RepositoryCore
 import RepositoryFormat
-import RepositoryStore
 import TestSupport
 
 private let chunksOfABlock = 100

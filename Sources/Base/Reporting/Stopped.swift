@@ -1,0 +1,2 @@
+/// The run was told to stop.
+package struct Stopped: Error { package init() {} }

@@ -1,0 +1,67 @@
+package import Platform
+
+/// What went wrong, for people and programs: above the parsers and system calls this is the only error.
+package struct YesterError: Error, Sendable, CustomStringConvertible {
+  /// The kinds of failure. The raw value is the exit status of the programs, fixed for scripts.
+  package enum Code: Int32, Sendable {
+    case failed = 1
+    case usage = 2
+    case incomplete = 3
+    case noRepository = 10
+    case wrongKey = 11
+    case busy = 12
+    case damaged = 13
+    case interrupted = 130
+  }
+  package let code: Code
+  /// What happened, and to what: a sentence without its full stop.
+  package let message: String
+  /// What to do next: a whole sentence, or empty.
+  package let advice: String
+  /// The system's error behind it, where there was one.
+  package let cause: Errno?
+
+  package init(_ code: Code, _ message: String, advice: String = "", cause: Errno? = nil) {
+    self.code = code
+    self.message = message
+    self.advice = advice
+    self.cause = cause
+  }
+
+  package var description: String { advice.isEmpty ? message + "." : message + ". " + advice }
+
+  /// A failed system call on a file outside of the repository.
+  package static func system(_ doing: String, _ path: String, _ error: Errno) -> YesterError {
+    YesterError(.failed, "\(doing) \(path) failed: \(error)", advice: advice(for: error), cause: error)
+  }
+
+  /// An object of the repository that breaks the format.
+  package static func damaged(_ object: String, _ error: FormatError) -> YesterError {
+    switch error.kind {
+    case .needsNewerVersion:
+      return YesterError(.failed, "\(object) cannot be read: \(error.message)", advice: "Install a newer yester.")
+    case .needsOtherKey:
+      return YesterError(
+        .wrongKey, "\(object) cannot be read: \(error.message)",
+        advice: "The repository's keys were rotated after this key was added, or it is a write-only key. Use a current "
+          + "full key, and add this one again with \"yester key add\".")
+    case .damaged: break
+    }
+    return YesterError(
+      .damaged, "\(object) is unusable: \(error.message)",
+      advice: "Run \"yester verify\" to see what is affected.")
+  }
+
+  static func advice(for error: Errno) -> String {
+    switch error {
+    case .noSpace, .overQuota: "Free some space there and run the command again; nothing that was stored is lost."
+    case .readOnly: "The file system is read-only; mount it writable or choose another place."
+    case .denied, .notPermitted: "Run the command as a user who may do that, or as root."
+    case .tooLarge: "The file system cannot hold so large a file (FAT: 4 GiB at most); choose another one."
+    case .inputOutput, .notConnected, .connectionAborted, .noDevice, .noSuchDevice, .shutDown, .stale:
+      "The disk, or the connection to it, may be gone or failing: see whether it is connected, and what the system's "
+        + "log says; unmount it and mount it again, then run the command again. Nothing that was stored is lost by that."
+    default: ""
+    }
+  }
+}

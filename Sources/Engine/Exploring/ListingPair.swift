@@ -1,0 +1,94 @@
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// Two listings side by side, without the parts that they share: where both stand in front of the same object,
+/// both go past it. The cost is that of what differs, not that of the directory.
+struct ListingPair {
+  enum Step {
+    case onlyOld(Entry)
+    case onlyNew(Entry)
+    /// One name in both; the entries may still be equal.
+    case both(Entry, Entry)
+  }
+
+  /// Nil where a side has no such directory.
+  private var old: ListingCursor?
+  private var new: ListingCursor?
+
+  init(old: ListingCursor?, new: ListingCursor?) {
+    self.old = old
+    self.new = new
+  }
+
+  /// Nil at the end of both.
+  mutating func next() throws -> Step? {
+    while true {
+      switch (old?.next, new?.next) {
+      case (let a?, let b?):
+        if a.id == b.id {
+          old?.skip()
+          new?.skip()
+          continue
+        }
+        try open(a, b)
+      case (let a?, nil):
+        if let place = new?.position, try Self.name(place, isBefore: a.firstName) {
+          return .onlyNew(try takeNew(place))
+        }
+        try old?.open()
+      case (nil, let b?):
+        if let place = old?.position, try Self.name(place, isBefore: b.firstName) {
+          return .onlyOld(try takeOld(place))
+        }
+        try new?.open()
+      case (nil, nil):
+        return try step()
+      }
+    }
+  }
+
+  /// Opens the one that begins earlier, or else the higher one, whose children can then be held against the other.
+  private mutating func open(_ a: ListingCursor.Pending, _ b: ListingCursor.Pending) throws {
+    let order = a.firstName.withUnsafeBytes { x in b.firstName.withUnsafeBytes { x.compare($0) } }
+    let opensOld = order < 0 || (order == 0 && a.total >= b.total)
+    let opensNew = order > 0 || (order == 0 && b.total >= a.total)
+    if opensOld { try old?.open() }
+    if opensNew { try new?.open() }
+  }
+
+  /// Both are inside of leaves, or at their ends.
+  private mutating func step() throws -> Step? {
+    switch (old?.position, new?.position) {
+    case (nil, nil): return nil
+    case (let a?, nil): return .onlyOld(try takeOld(a))
+    case (nil, let b?): return .onlyNew(try takeNew(b))
+    case (let a?, let b?):
+      let order = try Self.name(a).compare(try Self.name(b))
+      if order < 0 { return .onlyOld(try takeOld(a)) }
+      if order > 0 { return .onlyNew(try takeNew(b)) }
+      return .both(try takeOld(a), try takeNew(b))
+    }
+  }
+
+  private mutating func takeOld(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+    old?.advance()
+    return try Self.entry(place)
+  }
+  private mutating func takeNew(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+    new?.advance()
+    return try Self.entry(place)
+  }
+
+  private static func entry(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+    do { return try place.leaf.entry(place.place) } catch { throw YesterError.damaged("A listing", error) }
+  }
+  private static func name(_ place: (leaf: Leaf, place: Int)) throws -> UnsafeRawBufferPointer {
+    do { return try place.leaf.name(place.place) } catch { throw YesterError.damaged("A listing", error) }
+  }
+  private static func name(_ place: (leaf: Leaf, place: Int), isBefore other: [UInt8]) throws -> Bool {
+    let name = try name(place)
+    return other.withUnsafeBytes { name.precedes($0) }
+  }
+}

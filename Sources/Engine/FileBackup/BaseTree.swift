@@ -1,0 +1,103 @@
+internal import ChunkCodec
+internal import Platform
+internal import RepositoryCore
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// The snapshot that a new one is compared with.
+final class BaseTree: Sendable {
+  let snapshot: CatalogedSnapshot
+  let reader: SnapshotReader
+  /// Unchanged files are taken over without reading them.
+  let reusesContent: Bool
+  private let content: FileContentReader
+  private let source: any ChunkSource
+  private let index: ChunkIndex
+
+  private init(
+    _ snapshot: CatalogedSnapshot, reusesContent: Bool, source: any ChunkSource, index: ChunkIndex
+  ) {
+    let tree = TreeStore(reader: source)
+    self.snapshot = snapshot
+    self.reusesContent = reusesContent
+    self.source = source
+    self.index = index
+    reader = SnapshotReader(snapshot, tree: tree)
+    content = FileContentReader(tree: tree, keySet: snapshot.keySet)
+  }
+
+  /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
+  static func choose(
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: BackupOptions, sources: [[UInt8]]
+  ) -> BaseTree? {
+    let candidates = catalog.snapshots.filter {
+      $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
+    }
+    let suitable = options.type == .differential ? candidates.filter { $0.record.type == .full } : candidates
+    let chosen = suitable.last { $0.record.sources == sources } ?? suitable.last
+    guard let chosen else { return nil }
+    let source: any ChunkSource
+    if repository.keyring.role == .full {
+      source = repository.reader
+    } else {
+      let path = LocalListings.path(repository, host: options.host, plan: options.plan)
+      guard let local = LocalListings.Source(repository, path: path) else { return nil }
+      source = local
+    }
+    let base = BaseTree(
+      chosen, reusesContent: options.type != .full && chosen.keySet == repository.keyring.current.id,
+      source: source, index: repository.index)
+    // A copy that does not hold this snapshot's listings is of no use.
+    return (try? base.reader.forEachChild(of: base.reader.root) { _, _ in false }) == nil ? nil : base
+  }
+
+  /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it.
+  func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
+    guard let directory else { return nil }
+    return try? name.withUnsafeBytes { try reader.child($0, of: directory, isRemembered: false) }
+  }
+
+  /// Whether a change after the file was read for the base must show in its times: not when that could have been in
+  /// the very tick of the clock that they are of.
+  func showsChanges(_ entry: Entry) -> Bool {
+    // File systems that keep whole seconds, or two of them, have coarser ticks.
+    let tick: UInt32 = entry.changed.nanoseconds == 0 ? 2_000_000_000 : 10_000_000
+    let record = snapshot.record
+    return entry.changed < record.start.earlier(byNanoseconds: tick) || entry.changed > record.end
+  }
+
+  /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
+  func isStored(_ entry: Entry) -> Bool {
+    guard case .file(let size, let file) = entry.body else { return true }
+    // Taking a file over is building on its chunks: they must be where new snapshots may build on.
+    func isThere(_ id: ObjectID) throws -> Bool { try index.findReusable(id) != nil }
+    do {
+      var isComplete = true
+      if case .lists(_, let lists) = file {
+        for reference in lists where isComplete { isComplete = try isThere(reference.list) }
+      }
+      guard isComplete else { return false }
+      try content.forEachPiece(of: file, size: size, from: 0) { _, piece in
+        if let chunk = piece.chunk { isComplete = try isThere(chunk) }
+        return isComplete
+      }
+      return isComplete
+    } catch { return false }
+  }
+
+  /// Calls `body` with each content list of a file.
+  func forEachList(of file: FileContent, _ body: (ObjectID, UnsafeRawBufferPointer) throws -> Void) throws {
+    guard case .lists(_, var open) = file else { return }
+    var seen: Set<ObjectID> = []
+    while let reference = open.popLast() {
+      guard seen.insert(reference.list).inserted else { continue }
+      let slice = try source.chunk(reference.list, kind: .tree)
+      try withExtendedLifetime(slice) {
+        try body(reference.list, slice.raw)
+        if case .lists(_, let inner) = try ContentList(decoding: slice.raw, covering: reference.length) {
+          open += inner
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,229 @@
+internal import ChunkCodec
+internal import Platform
+internal import Reporting
+internal import RepositoryCore
+internal import RepositoryFormat
+
+/// Reads files, cuts them and stores their chunks. One thread at a time; its buffers are used again for each file.
+final class FileIngest {
+  /// Holes beyond this make the SHA-256 of the whole too expensive: it would take longer than the backup.
+  static let hashedHolesMax: UInt64 = 1 << 30
+  /// What is read at once of a large file: what a processor's second cache holds beside all else.
+  private static let readSize = 256 << 10
+  private static let inlinePiecesMax = 64
+  private static let listPiecesMax = 4096
+
+  private let namer: ChunkNamer
+  private let cutter: Cutter
+  private let fileHash = SHA256()
+  private var pages = ConsiderateReader()
+  private lazy var buffer = Bytes(capacity: Cutter.sizeMax + Self.readSize)
+  private lazy var zeros = Self.makeZeros()
+  private let isStopped: @Sendable () -> Bool
+  private let didRead: @Sendable (Int) -> Void
+  private let didSkip: @Sendable (UInt64) -> Void
+
+  /// `didRead` is told of the bytes that were read, `didSkip` of holes.
+  init(
+    _ keySet: KeySet, isStopped: @escaping @Sendable () -> Bool, didRead: @escaping @Sendable (Int) -> Void,
+    didSkip: @escaping @Sendable (UInt64) -> Void
+  ) {
+    namer = ChunkNamer(keySet)
+    cutter = Cutter(seed: keySet.record.chunkerSeed)
+    self.isStopped = isStopped
+    self.didRead = didRead
+    self.didSkip = didSkip
+  }
+
+  private static func makeZeros() -> Bytes {
+    let zeros = Bytes(capacity: 1 << 20)
+    zeros.whole.initializeMemory(as: UInt8.self, repeating: 0)
+    zeros.count = zeros.capacity
+    return zeros
+  }
+
+  /// A file that is stored already, under another of its names.
+  func pass(size: UInt64) { didSkip(size) }
+
+  struct Result {
+    let size: UInt64
+    let content: FileContent
+    /// One call has read all of it, as far as its size was known before.
+    let isOneRead: Bool
+  }
+
+  /// Where a file's chunks go: data to the lane, content lists to the sink.
+  struct Target {
+    let lane: ChunkLane
+    let sink: any ChunkSink
+  }
+
+  /// Stores what the file holds now, up to `size` bytes. `blocks` (of 512 bytes) tells whether it may have holes.
+  func store(_ file: Descriptor, size: UInt64, blocks: UInt64, to target: Target) throws -> Result {
+    if size == 0 { return Result(size: 0, content: .empty, isOneRead: true) }
+    let mayHaveHoles = blocks < (size + 511) / 512
+    if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size), target.lane) }
+    return try storePieces(file, size, mayHaveHoles: mayHaveHoles, target)
+  }
+
+  /// Stores what comes, to its end.
+  func store(_ stream: any ByteStream, to target: Target) throws -> Result {
+    var list = PieceList(TreeWriter(namer, target.sink))
+    fileHash.start()
+    let size = try storeData(0, Limits.fileSizeMax, isHashed: true, target.lane, &list) { piece, _ in
+      try stream.read(into: piece)
+    }
+    let content = size == 0 ? .empty : try list.finish(fileHash.finish())
+    return Result(size: size, content: content, isOneRead: false)
+  }
+
+  private func storeWhole(_ file: Descriptor, _ size: Int, _ lane: ChunkLane) throws -> Result {
+    let room = try lane.room(size)
+    let got = try pages.read(file, into: room, at: 0)
+    didRead(got)
+    if got == 0 { return Result(size: 0, content: .empty, isOneRead: false) }
+    let (id, digest) = namer.name(UnsafeRawBufferPointer(rebasing: room[..<got]), .data)
+    try lane.keep(id, count: got)
+    return Result(size: UInt64(got), content: .single(digest), isOneRead: got == size)
+  }
+
+  private func storePieces(
+    _ file: Descriptor, _ size: UInt64, mayHaveHoles: Bool, _ target: Target
+  ) throws -> Result {
+    var list = PieceList(TreeWriter(namer, target.sink))
+    var offset: UInt64 = 0
+    var holes: UInt64 = 0
+    var isHashed = true
+    fileHash.start()
+    file.adviseSequential()
+    let isDropped = !pages.isSupported && !file.isCached(size: size)
+    defer { if isDropped { file.adviseDontNeed(offset: 0, length: 0) } }
+    while offset < size {
+      let start = mayHaveHoles ? min(size, try file.nextData(from: Int64(offset)).map { UInt64($0) } ?? size) : offset
+      if start > offset {
+        holes += start - offset
+        didSkip(start - offset)
+        if holes > Self.hashedHolesMax { isHashed = false }
+        if isHashed { hashZeros(start - offset) }
+        try list.append(ContentPiece(length: start - offset, chunk: nil))
+        offset = start
+        if offset == size { break }
+      }
+      let end = mayHaveHoles ? min(size, UInt64(try file.nextHole(from: Int64(offset)))) : size
+      let reached = try storeData(offset, end, isHashed: isHashed, target.lane, &list) { piece, at in
+        try pages.read(file, into: piece, at: Int64(at))
+      }
+      offset = reached
+      if reached < end { break }  // The file is shorter than it was.
+    }
+    let content = offset == 0 ? .empty : try list.finish(isHashed ? fileHash.finish() : nil)
+    return Result(size: offset, content: content, isOneRead: false)
+  }
+
+  private func hashZeros(_ count: UInt64) {
+    var left = count
+    while left > 0 {
+      let part = Int(min(left, UInt64(zeros.count)))
+      fileHash.update(UnsafeRawBufferPointer(start: zeros.base, count: part))
+      left -= UInt64(part)
+    }
+  }
+
+  /// Cuts the stretch from `start` to `end`; how far it got. `read` fills a buffer from an offset on, less only at the
+  /// end. What was read is hashed and looked through at once, while it is in the processor's cache.
+  private func storeData(
+    _ start: UInt64, _ end: UInt64, isHashed: Bool, _ lane: ChunkLane, _ list: inout PieceList,
+    read: (UnsafeMutableRawBufferPointer, UInt64) throws -> Int
+  ) throws -> UInt64 {
+    var readTo = start
+    /// Bytes of the chunk at hand, at the beginning of the buffer.
+    var filled = 0
+    var scan = Cutter.Scan()
+    namer.start()
+    while readTo < end {
+      if isStopped() { throw Stopped() }
+      let room = Int(min(UInt64(Self.readSize), end - readTo))
+      let got = try buffer.withRoom(filled + room) { memory in
+        let piece = UnsafeMutableRawBufferPointer(rebasing: memory[filled...])
+        let got = try read(piece, readTo)
+        if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
+        var from = filled
+        filled += got
+        while let length = cutter.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled]), &scan) {
+          namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<length]))
+          try add(UnsafeRawBufferPointer(rebasing: memory[..<length]), lane, &list)
+          // The rest begins the next chunk.
+          memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[length..<filled]))
+          filled -= length
+          from = 0
+          scan = Cutter.Scan()
+          namer.start()
+        }
+        namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<filled]))
+        return got
+      }
+      didRead(got)
+      readTo += UInt64(got)
+      if got < room { break }  // The file is shorter than it was.
+    }
+    if filled > 0 {
+      try buffer.withRoom(filled) { try add(UnsafeRawBufferPointer($0), lane, &list) }
+    }
+    return readTo
+  }
+
+  /// Stores the chunk whose bytes `namer` has had.
+  private func add(_ chunk: UnsafeRawBufferPointer, _ lane: ChunkLane, _ list: inout PieceList) throws {
+    let id = namer.finish(.data)
+    try lane.add(id, kind: .data, chunk)
+    try list.append(ContentPiece(length: UInt64(chunk.count), chunk: id))
+  }
+
+  /// Pieces on their way into an entry or, when there are many, into lists.
+  private struct PieceList {
+    private let writer: TreeWriter
+    private var pieces: [ContentPiece] = []
+    private var lists: [[ContentListReference]] = []
+
+    init(_ writer: TreeWriter) { self.writer = writer }
+
+    mutating func append(_ piece: ContentPiece) throws {
+      pieces.append(piece)
+      if pieces.count == FileIngest.listPiecesMax { try flushPieces() }
+    }
+
+    private mutating func flushPieces() throws {
+      let length = pieces.reduce(0) { $0 + $1.length }
+      let id = try writer.store(tree: ContentList.pieces(pieces).encode())
+      pieces = []
+      try add(ContentListReference(length: length, list: id), level: 0)
+    }
+
+    /// `level` is that of the list referred to.
+    private mutating func add(_ reference: ContentListReference, level: Int) throws {
+      if lists.count == level { lists.append([]) }
+      lists[level].append(reference)
+      if lists[level].count == FileIngest.listPiecesMax { try flush(level) }
+    }
+
+    private mutating func flush(_ level: Int) throws {
+      let group = lists[level]
+      let id = try writer.store(tree: ContentList.lists(level: level + 1, group).encode())
+      lists[level] = []
+      try add(ContentListReference(length: group.reduce(0) { $0 + $1.length }, list: id), level: level + 1)
+    }
+
+    mutating func finish(_ digest: Digest?) throws -> FileContent {
+      if lists.isEmpty, pieces.count == 1, pieces[0].chunk != nil, let digest { return .single(digest) }
+      if lists.isEmpty && pieces.count <= FileIngest.inlinePiecesMax { return .pieces(digest, pieces) }
+      if !pieces.isEmpty { try flushPieces() }
+      var level = 0
+      // Lower levels that hold something go up, until only the topmost is left.
+      while level + 1 < lists.count {
+        if !lists[level].isEmpty { try flush(level) }
+        level += 1
+      }
+      return .lists(digest, lists[level])
+    }
+  }
+}

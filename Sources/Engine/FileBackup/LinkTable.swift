@@ -1,0 +1,140 @@
+internal import LocalFiles
+internal import Platform
+internal import RepositoryFormat
+
+/// Names a file in a `LinkTable`: inode numbers are used again, while a run goes on too.
+struct LinkReference: Hashable, Sendable {
+  fileprivate let file: FileIdentity
+  fileprivate let serial: UInt64
+}
+
+/// Files with several links, until all of them were met: each is read once, by whoever comes first. For any thread.
+final class LinkTable: Sendable {
+  fileprivate enum Content {
+    /// Somebody is at it.
+    case beingRead
+    case known(Entry)
+    case unreadable
+  }
+  fileprivate struct Slot {
+    var content: Content
+    let born: Timestamp?
+    let size: UInt64
+    let modified: Timestamp
+    /// References that were given out and not met yet.
+    var promised = 1
+    /// Names beyond those that were met; nil until the first is.
+    var missing: UInt64?
+    var group: UInt64 = 0
+
+    init(_ content: Content, _ status: FileStatus) {
+      self.content = content
+      born = status.born
+      size = status.size
+      modified = status.modified
+    }
+
+    /// Whether this is still the same file. What a new link or name changes says nothing; where the file system knows
+    /// when a file was made, that tells all.
+    func isOf(_ status: FileStatus) -> Bool {
+      if let born, let other = status.born { return born == other }
+      return size == status.size && modified == status.modified
+    }
+  }
+  fileprivate struct State {
+    var slots: [UInt64: Slot] = [:]
+    var current: [FileIdentity: UInt64] = [:]
+    var nextSerial: UInt64 = 0
+    var nextGroup: UInt64
+    /// Groups of the base that files of this run have: two files must not get the same.
+    var inherited: Set<UInt64> = []
+  }
+  private let state: Monitor<State>
+
+  init(nextGroup: UInt64) { state = Monitor(State(nextGroup: max(1, nextGroup))) }
+
+  var nextGroup: UInt64 { state.withLock { $0.nextGroup } }
+
+  /// For one name of a file. `isMine`: the caller is to read the file, and then to say so with `finish`. Each reference
+  /// is to be met once.
+  func claim(_ status: FileStatus) -> (reference: LinkReference, isMine: Bool) {
+    promise(status, .beingRead)
+  }
+
+  /// As `claim`, with what is known of the file without reading it, unless somebody knows it already.
+  func offer(_ status: FileStatus, _ entry: Entry) -> LinkReference { promise(status, .known(entry)).reference }
+
+  private func promise(_ status: FileStatus, _ content: Content) -> (reference: LinkReference, isMine: Bool) {
+    let file = FileIdentity(status)
+    return state.withLock { state in
+      if let serial = state.current[file], let slot = state.slots[serial], slot.isOf(status) {
+        var isUsable = true
+        if case .unreadable = slot.content { isUsable = false }
+        if isUsable {
+          state.slots[serial]?.promised += 1
+          return (LinkReference(file: file, serial: serial), false)
+        }
+      }
+      state.nextSerial += 1
+      // Whoever waits for what had this number before still finds it.
+      if let old = state.current.updateValue(state.nextSerial, forKey: file), state.slots[old]?.promised == 0 {
+        state.slots[old] = nil
+      }
+      state.slots[state.nextSerial] = Slot(content, status)
+      return (LinkReference(file: file, serial: state.nextSerial), true)
+    }
+  }
+
+  /// What reading gave; nil when it failed.
+  func finish(_ reference: LinkReference, _ entry: Entry?) {
+    state.update { $0.slots[reference.serial]?.content = entry.map { .known($0) } ?? .unreadable }
+  }
+
+  /// The entry for a name whose file was claimed or offered; nil when it could not be read. Names are met in the order
+  /// of the walk, by one thread, so that their groups do not depend on who reads faster. A group is that of the base
+  /// when it is the same file still.
+  func meet(_ reference: LinkReference, name: [UInt8], base: Entry?) -> Entry? {
+    state.wait { state -> Entry?? in
+      guard var slot = state.slots[reference.serial] else { return .some(nil) }
+      var found: Entry?
+      switch slot.content {
+      case .beingRead: return nil
+      case .unreadable: break
+      case .known(var entry):
+        if let missing = slot.missing {
+          slot.missing = missing > 0 ? missing - 1 : 0
+        } else {
+          slot.group = state.group(of: reference.file, base)
+          slot.missing = entry.linkCount > 0 ? entry.linkCount - 1 : 0
+        }
+        entry.name = name
+        entry.linkGroup = slot.group
+        found = entry
+      }
+      slot.promised -= 1
+      state.keep(slot, reference)
+      return .some(found)
+    } ?? nil
+  }
+}
+
+extension LinkTable.State {
+  fileprivate mutating func group(of file: FileIdentity, _ base: Entry?) -> UInt64 {
+    if let base, let known = base.linkGroup, base.sourceInode == file.inode, inherited.insert(known).inserted {
+      return known
+    }
+    defer { nextGroup += 1 }
+    return nextGroup
+  }
+
+  /// A slot goes when nobody waits for it and no other name of its file is to come.
+  fileprivate mutating func keep(_ slot: LinkTable.Slot, _ reference: LinkReference) {
+    let isCurrent = current[reference.file] == reference.serial
+    guard slot.promised > 0 || (isCurrent && slot.missing != 0) else {
+      slots[reference.serial] = nil
+      if isCurrent { current[reference.file] = nil }
+      return
+    }
+    slots[reference.serial] = slot
+  }
+}

@@ -1,0 +1,325 @@
+internal import Glibc
+internal import LocalFiles
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// Walks the sources, in step with the base, and tells the builder of the new tree what it meets. Others look ahead of
+/// it, and others still read the files that may have changed. One thread; the depth of the tree is on a stack of its
+/// own, and only so many directories are open at once.
+final class TreeWalk {
+  private static let openDirectoriesMax = 256
+  /// Of the entries that were looked at and are still to be visited, in all directories on the stack.
+  private static let stackMemoryMax = 16 << 20
+  /// A look that is older than this is held against the directory before it is used, in nanoseconds.
+  private static let freshNanoseconds: Int64 = 100_000_000
+  private static let pathInterval: UInt64 = 256
+  private static let lookersMax = 4
+
+  private struct Frame {
+    var look: DirectoryLook
+    var next = 0
+    let base: SnapshotNode?
+    /// What is to be taken of a directory on the way to a source; nil inside of one.
+    let plan: SourcePlan?
+    /// Length of the path without this directory's name.
+    let pathLength: Int
+  }
+
+  private let looker: SourceLooker
+  private let ahead: LookAhead
+  private let lookers: Int
+  private let builder: TreeBuilder
+  private let reads: FileReads?
+  private let base: BaseTree?
+  private let recorder: LocalListings.Recorder?
+  private let links: LinkTable
+  private let progress: RunProgress
+  /// Somebody wants to know what is left out as well.
+  private let listsAll: Bool
+  private var maker = EntryMaker()
+  /// For a dry run, in which nothing is read but metadata.
+  private lazy var reader = SourceReader(nil, links)
+  private var stack: [Frame] = []
+  private var stackMemory = 0
+  /// Nothing is held any more of the directories below this place of the stack.
+  private var heldFrom = 0
+  /// The path of the entry at hand, without the slash in front.
+  private var path: [UInt8] = []
+  private var visited: UInt64 = 0
+
+  /// Without `reads` files are only looked at.
+  init(
+    _ options: BackupOptions, looker: SourceLooker, builder: TreeBuilder, reads: FileReads?, base: BaseTree?,
+    recorder: LocalListings.Recorder?, links: LinkTable, progress: RunProgress, listsAll: Bool
+  ) {
+    self.looker = looker
+    ahead = LookAhead(looker)
+    lookers = min(options.readConcurrency ?? System.processorCount, Self.lookersMax)
+    self.builder = builder
+    self.reads = reads
+    self.base = base
+    self.recorder = recorder
+    self.links = links
+    self.progress = progress
+    self.listsAll = listsAll
+  }
+
+  /// Walks everything; the entry of the root.
+  func run(_ plan: SourcePlan) throws -> Entry {
+    ahead.start(threads: lookers)
+    defer { ahead.close() }
+    let planBelow = plan.isSource ? nil : plan
+    let root = try Descriptor.open("/", Self.flags(planBelow))
+    try enter([], look(into: root, planBelow, base?.reader.root), base?.reader.root, planBelow)
+    while let top = stack.indices.last {
+      if stack[top].next < stack[top].look.names.count {
+        let place = stack[top].next
+        stack[top].next += 1
+        try visit(place)
+      } else {
+        try leave()
+      }
+    }
+    return try builder.finish()
+  }
+
+  // MARK: Directories
+
+  /// A directory on the way to sources need not be readable.
+  private static func flags(_ plan: SourcePlan?) -> CInt {
+    plan == nil ? Descriptor.directoryFlags : Descriptor.passageFlags
+  }
+
+  /// Looks into the directory that has the path at hand.
+  private func look(
+    into directory: Descriptor, _ plan: SourcePlan?, _ base: SnapshotNode?
+  ) throws(Errno) -> DirectoryLook {
+    if let plan { return try looker.look(into: directory, path: path, only: plan.names) }
+    let above = stack.last.flatMap { $0.plan == nil ? $0.look.status : nil }
+    var look = try looker.look(into: directory, path: path, above: above, base: base)
+    ahead.announce(&look, path: path)
+    return look
+  }
+
+  private func enter(
+    _ name: [UInt8], _ look: DirectoryLook, _ base: SnapshotNode?, _ plan: SourcePlan?
+  ) throws {
+    var entry = maker.entry(
+      name, look.status, .directory(below: 0, listing: ObjectID.zero), attributes: look.attributes)
+    entry.isPartial = plan != nil
+    if stack.count > Self.openDirectoriesMax {
+      stack[stack.count - Self.openDirectoriesMax].look.directory.descriptor = nil
+    }
+    guard stack.count < Limits.treeDepthMax - 1 else {
+      throw YesterError(
+        .failed, "The directory \(printable(path)) is nested too deeply",
+        advice: "Exclude it with --exclude; a tree may be \(Limits.treeDepthMax) directories deep.")
+    }
+    makeRoom(for: look)
+    stack.append(
+      Frame(
+        look: look, base: base, plan: plan,
+        pathLength: path.count - name.count - (path.count > name.count ? 1 : 0)))
+    try builder.take(.enter(entry, base: base))
+    for problem in look.problems { try builder.take(.problem(problem)) }
+  }
+
+  /// With too much on the stack, gives up what was seen of the directories that the walk comes back to last; they are
+  /// looked at again then.
+  private func makeRoom(for look: DirectoryLook) {
+    stackMemory += look.entriesMemory
+    while stackMemory > Self.stackMemoryMax, heldFrom < stack.count {
+      ahead.forget(stack[heldFrom].look)
+      stackMemory -= stack[heldFrom].look.entriesMemory
+      stack[heldFrom].look.hold([], from: stack[heldFrom].next)
+      heldFrom += 1
+    }
+  }
+
+  /// Ends the directory on top.
+  private func leave() throws {
+    let frame = stack.removeLast()
+    stackMemory -= frame.look.entriesMemory
+    heldFrom = min(heldFrom, stack.count)
+    try builder.take(.leave(isIncomplete: frame.look.isIncomplete))
+    if stack.isEmpty { return }
+    if stack[stack.count - 1].look.directory.descriptor == nil { try reopen(below: frame) }
+    path.removeLast(path.count - frame.pathLength)
+  }
+
+  /// Opens a directory again that was closed to save descriptors, by way of `..`, and makes sure that it is the same.
+  private func reopen(below frame: Frame) throws {
+    let flags = Self.flags(stack[stack.count - 1].plan)
+    let expected = stack[stack.count - 1].look.status
+    guard let child = frame.look.directory.descriptor,
+      let directory = try? Descriptor.open("..", at: child, flags),
+      let status = try? directory.status(), status.inode == expected.inode, status.device == expected.device
+    else {
+      throw YesterError(
+        .failed, "The directory above \(printable(path)) was moved while it was read", advice: "Run the backup again.")
+    }
+    stack[stack.count - 1].look.directory.descriptor = directory
+  }
+
+  // MARK: Entries
+
+  private func visit(_ place: Int) throws {
+    try progress.throwIfStopped()
+    let top = stack.count - 1
+    guard let directory = stack[top].look.directory.descriptor else {
+      preconditionFailure("the top directory is open")
+    }
+    let planBelow = stack[top].plan?.child(stack[top].look.names[place]).flatMap { $0.isSource ? nil : $0 }
+    var seen = self.look(at: place, directory, planBelow)
+    // What could not be looked at a while ago may be gone, or there again.
+    if case .failed = seen.finding { seen = lookAgain(seen.name, directory, planBelow) }
+
+    let length = path.count
+    if !path.isEmpty { path.append(0x2F) }
+    path.append(contentsOf: seen.name)
+    visited += 1
+    if visited.isMultiple(of: Self.pathInterval) { progress.setPath(path) }
+    if try !visit(seen, directory, planBelow) { path.removeLast(path.count - length) }
+  }
+
+  /// What is seen at a place of the directory on top.
+  private func look(at place: Int, _ directory: Descriptor, _ planBelow: SourcePlan?) -> EntryLook {
+    let top = stack.count - 1
+    if stack[top].plan != nil { return lookAgain(stack[top].look.names[place], directory, planBelow) }
+    if place >= stack[top].look.first + stack[top].look.entries.count {
+      stackMemory -= stack[top].look.entriesMemory
+      ahead.look(on: &stack[top].look, from: place, path: path, base: stack[top].base)
+      stackMemory += stack[top].look.entriesMemory
+      heldFrom = min(heldFrom, top)
+    }
+    return stack[top].look.entries[place - stack[top].look.first]
+  }
+
+  /// Looks at a name of the directory on top, which has the path at hand.
+  private func lookAgain(_ name: [UInt8], _ directory: Descriptor, _ planBelow: SourcePlan?) -> EntryLook {
+    looker.look(
+      at: name, UInt8(DT_UNKNOWN), in: directory, &path, base: stack[stack.count - 1].base,
+      isOnTheWay: planBelow != nil)
+  }
+
+  /// Takes in what was seen at the path at hand. True for a directory that was entered.
+  private func visit(_ seen: EntryLook, _ directory: Descriptor, _ planBelow: SourcePlan?) throws -> Bool {
+    if isAtSource, planBelow == nil, let status = seen.finding.status,
+      let problem = looker.problem(withSource: status, path)
+    {
+      try builder.take(.problem(problem))
+      return false
+    }
+    switch seen.finding {
+    case .directory: return try visit(directory: seen, directory, planBelow)
+    case .excluded:
+      stack[stack.count - 1].look.isIncomplete = true
+      if listsAll { try builder.take(.excluded(path: path)) }
+    case .failed(let error): try problem(error, doing: "looking at it", nil)
+    case _ where planBelow != nil: try problem(.notDirectory, doing: "looking for sources in it", seen.base)
+    case .unread: try read(seen, directory)
+    case .unchanged(let status):
+      guard var entry = seen.base?.entry else { preconditionFailure("what is unchanged is in the base") }
+      if status.isRegular { progress.add(skippedBytes: entry.size) }
+      entry.linkGroup = nil
+      keepLists(of: entry)
+      try take(entry, status, seen.base)
+    case .seen(let status): if status.isRegular { try read(seen, directory) }
+    case .special(let special):
+      for problem in special.problems { try builder.take(.problem(problem)) }
+      let entry = maker.entry(seen.name, special.status, special.body, attributes: special.attributes)
+      try take(entry, special.status, seen.base)
+    }
+    return false
+  }
+
+  private func visit(directory seen: EntryLook, _ parent: Descriptor, _ plan: SourcePlan?) throws -> Bool {
+    if let number = seen.number, let look = ahead.take(number) {
+      if isCurrent(look, seen.name, parent) {
+        try enter(seen.name, look, seen.base, plan)
+        return true
+      }
+      ahead.forget(look)
+    }
+    let look: DirectoryLook
+    do throws(Errno) {
+      let child = try SourceReader.open(seen.name, parent, Self.flags(plan))
+      look = try self.look(into: child, plan, seen.base)
+    } catch {
+      return try visit(closed: seen, error, parent, plan)
+    }
+    try enter(seen.name, look, seen.base, plan)
+    return true
+  }
+
+  /// The walk may be held up for long, by files that are being read: meanwhile something else may have this name, or
+  /// the directory other names in it.
+  private func isCurrent(_ look: DirectoryLook, _ name: [UInt8], _ parent: Descriptor) -> Bool {
+    if System.bootClock - look.time < Self.freshNanoseconds { return true }
+    guard let now = try? FileStatus(of: name, at: parent) else { return false }
+    let then = look.status
+    return now.inode == then.inode && now.device == then.device && now.changed == then.changed
+      && now.modified == then.modified
+  }
+
+  /// A directory that cannot be opened, if it still is one.
+  private func visit(
+    closed seen: EntryLook, _ reason: Errno, _ parent: Descriptor, _ plan: SourcePlan?
+  ) throws -> Bool {
+    // Of the process, not of this directory: others would fail in the same way, and be left out one by one.
+    if reason.isOfProcess { throw YesterError.system("Reading", printable(path), reason) }
+    let length = path.count - seen.name.count
+    path.removeLast(path.count - (length > 0 ? length - 1 : 0))
+    let now = lookAgain(seen.name, parent, plan)
+    if !path.isEmpty { path.append(0x2F) }
+    path.append(contentsOf: seen.name)
+    guard case .directory = now.finding else { return try visit(now, parent, plan) }
+    let status: FileStatus
+    do throws(Errno) { status = try FileStatus(of: seen.name, at: parent) } catch {
+      try problem(error, doing: "looking at it", nil)
+      return false
+    }
+    try builder.take(.problem(.of(reason, doing: "opening the directory", path, isSource: isAtSource)))
+    var entry = maker.entry(seen.name, status, .directory(below: 0, listing: .zero), attributes: [])
+    entry.isPartial = plan != nil
+    try builder.take(.enter(entry, base: seen.base))
+    try builder.take(.leave(isIncomplete: true))
+    return false
+  }
+
+  /// The local copy of listings has the lists of files that are taken over as well: without them the next run would
+  /// read those files again, as it does when this fails.
+  private func keepLists(of entry: Entry) {
+    guard let recorder, case .file(_, let content) = entry.body else { return }
+    try? base?.forEachList(of: content) { recorder.add($0, $1) }
+  }
+
+  /// An entry of which all is known.
+  private func take(_ entry: Entry, _ status: FileStatus, _ base: SnapshotNode?) throws {
+    guard status.linkCount > 1 else { return try builder.take(.entry(entry, base: base)) }
+    try builder.take(.link(links.offer(status, entry), name: entry.name, path: path, base: base))
+  }
+
+  /// Has a file read.
+  private func read(_ seen: EntryLook, _ directory: Descriptor) throws {
+    let request = FileRequest(name: seen.name, directory: directory, path: path, position: visited)
+    guard let reads else {
+      return try builder.take(
+        .result(try reader.read(request, to: nil), name: seen.name, path: path, base: seen.base))
+    }
+    let (batch, place) = try reads.add(request)
+    try builder.take(.file(batch, place: place, name: seen.name, path: path, base: seen.base))
+  }
+
+  // MARK: Problems
+
+  private func problem(_ error: Errno, doing: String, _ base: SnapshotNode?) throws {
+    if let base { try builder.take(.lost(base: base)) }
+    try builder.take(.problem(.of(error, doing: doing, path, isSource: isAtSource)))
+  }
+
+  /// Whether what is at hand is a source itself, or on the way to one.
+  private var isAtSource: Bool { stack.last?.plan != nil }
+}

@@ -1,0 +1,57 @@
+package import Platform
+
+/// What a restore must never remove or replace, whatever a plan says: the repository, the cache, and the directories
+/// above them.
+package struct ProtectedPlaces: Sendable {
+  private struct Identity: Hashable {
+    let device: UInt64
+    let inode: UInt64
+    init(_ status: FileStatus) {
+      device = status.device
+      inode = status.inode
+    }
+  }
+  private var places: Set<Identity> = []
+  private var above: Set<Identity> = []
+
+  /// From absolute paths; those that are not there protect nothing.
+  package init(_ paths: [String]) {
+    for path in paths {
+      guard let real = System.realPath(path), let status = try? FileStatus(of: real) else { continue }
+      places.insert(Identity(status))
+      var rest = real
+      while let slash = rest.lastIndex(of: "/"), rest != "/" {
+        rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
+        if let status = try? FileStatus(of: rest) { above.insert(Identity(status)) }
+      }
+    }
+  }
+
+  /// It is the repository or the cache itself.
+  package func isPlace(_ status: FileStatus) -> Bool { places.contains(Identity(status)) }
+  /// A path, perhaps not there yet, is such a place or would be inside of one.
+  package func holds(_ path: String) -> Bool {
+    var rest = path
+    while !rest.isEmpty {
+      if let real = System.realPath(rest) {
+        var up = real
+        while true {
+          if let status = try? FileStatus(of: up), isPlace(status) { return true }
+          guard up != "/", let slash = up.lastIndex(of: "/") else { return false }
+          up = slash == up.startIndex ? "/" : String(up[..<slash])
+        }
+      }
+      guard let slash = rest.lastIndex(of: "/") else {
+        // The working directory itself may be gone; then nothing can be made in it.
+        if rest == "." { return false }
+        rest = "."
+        continue
+      }
+      rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
+    }
+    return false
+  }
+
+  /// It must stay: such a place, or a directory with one below.
+  package func mustStay(_ status: FileStatus) -> Bool { isPlace(status) || above.contains(Identity(status)) }
+}

@@ -1,0 +1,85 @@
+internal import ObjectStores
+package import Platform
+internal import Reporting
+package import RepositoryCore
+internal import RepositoryFormat
+
+/// What can be said of a repository without reading packs.
+package struct RepositoryStatus: Sendable {
+  package struct Plan: Sendable {
+    package let host: String
+    package let plan: String
+    package let snapshots: Int
+    package let last: CatalogedSnapshot
+  }
+
+  package let repository: Repository
+  package let catalog: SnapshotCatalog
+  /// The last snapshot of each plan of each host, restore points aside; sorted by host and plan.
+  package private(set) var plans: [Plan] = []
+  package let hosts: Int
+  package private(set) var packs = 0
+  package private(set) var packBytes: UInt64 = 0
+  package private(set) var condemnedPacks = 0
+  package private(set) var chunks = 0
+  package let segments: Int
+  package let leases: [Leases.Found]
+  /// Leases that this key cannot read, or that are damaged.
+  package let leaseProblem: String?
+  /// Of the repository's file system; nil for a store that is none.
+  package let space: (total: UInt64, available: UInt64)?
+  /// The last verification that reached its end with a snapshot.
+  package private(set) var lastVerification: (time: Timestamp, level: String, by: String, snapshots: Int)?
+
+  package init(_ repository: Repository) throws {
+    self.repository = repository
+    catalog = try repository.readCatalog(trustingCache: false)
+    hosts = Set(catalog.snapshots.map(\.record.host)).count
+    let view = repository.index.current
+    segments = view.segments.count
+    do {
+      leases = try Leases.list(repository)
+      leaseProblem = nil
+    } catch let error as YesterError where error.code == .damaged {
+      leases = []
+      leaseProblem = error.description
+    }
+    space = try? Descriptor.open(repository.store.location).fileSystemSpace()
+    if let note = catalog.notes.last(where: { $0.note.kind == .verified })?.note {
+      lastVerification = (note.time, note.level, note.by, note.subjects.count)
+    }
+    try count(view)
+    listPlans()
+  }
+
+  /// A pack that several segments list counts once.
+  private mutating func count(_ view: ChunkIndex.View) throws {
+    var known: Set<ObjectID> = []
+    for segment in view.segments {
+      chunks += segment.chunkCount
+      for place in 0..<segment.packCount {
+        let pack: IndexLayout.Pack
+        do { pack = try segment.pack(place) } catch {
+          throw YesterError.damaged("The index segment \(segment.id.short)", error)
+        }
+        guard known.insert(pack.id).inserted else { continue }
+        packs += 1
+        packBytes += pack.size
+        if view.condemned[pack.id] != nil { condemnedPacks += 1 }
+      }
+    }
+  }
+
+  private mutating func listPlans() {
+    struct Key: Hashable {
+      let host: String
+      let plan: String
+    }
+    let groups = Dictionary(grouping: catalog.snapshots.filter { $0.record.kind != .restorePoint }) {
+      Key(host: $0.record.host, plan: $0.record.plan)
+    }
+    plans = groups.compactMap { key, snapshots in
+      snapshots.last.map { Plan(host: key.host, plan: key.plan, snapshots: snapshots.count, last: $0) }
+    }.sorted { ($0.host, $0.plan) < ($1.host, $1.plan) }
+  }
+}

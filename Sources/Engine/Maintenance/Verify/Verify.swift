@@ -1,0 +1,372 @@
+internal import ChunkCodec
+package import ObjectStores
+internal import Platform
+package import Reporting
+package import RepositoryCore
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// Proves that what is stored is what was stored.
+package enum Verify {
+  package enum Level: String, Sendable, CaseIterable {
+    /// Records, trees and index agree.
+    case structure
+    /// Every object still has the bytes that its name says. Needs no key.
+    case packs
+    /// Every chunk is opened and held against its id. Includes the structure.
+    case data
+  }
+
+  package struct Finding: Sendable {
+    /// What is wrong, a sentence without its full stop.
+    package let message: String
+    /// The snapshot and path that are hit, where that is known.
+    package let snapshot: String?
+    package let path: [UInt8]?
+  }
+
+  package struct Result: Sendable {
+    package var objects: UInt64 = 0
+    package var bytes: UInt64 = 0
+    package var snapshots: UInt64 = 0
+    package var entries: UInt64 = 0
+    package var chunks: UInt64 = 0
+    package var findings: UInt64 = 0
+  }
+
+  /// So many paths are named; beyond that they are counted.
+  package static let pathsNamedMax = 1000
+
+  /// Holds every object against its name. Works without a key.
+  package static func packs(
+    _ store: any ObjectStore, progress: RunProgress, report: (Finding) -> Void
+  ) throws -> Result {
+    var result = Result()
+    let buffer = Bytes(capacity: 1 << 20)
+    let hash = SHA256()
+    let folders = try [ObjectFolder.keys, .snapshots, .index, .packs].map { folder in
+      var objects: [(ObjectID, UInt64)] = []
+      try store.list(folder) { name, size in if let id = ObjectID(hex: name) { objects.append((id, size)) } }
+      return (folder, objects)
+    }
+    let all = folders.flatMap(\.1)
+    progress.begin(.verify, entries: UInt64(all.count), bytes: all.reduce(0) { $0 + $1.1 })
+    for (folder, objects) in folders {
+      for (id, size) in objects {
+        try progress.throwIfStopped()
+        let key = ObjectKey.object(id, in: folder)
+        hash.start()
+        var offset: UInt64 = 0
+        var isReadable = true
+        while offset < size, isReadable {
+          let part = buffer.whole.rebased(Int(min(UInt64(buffer.capacity), size - offset)))
+          do { isReadable = try store.get(key, at: offset, into: part) } catch let error as YesterError {
+            guard error.code == .damaged || error.cause == .inputOutput else { throw error }
+            isReadable = false
+          }
+          if isReadable { hash.update(UnsafeRawBufferPointer(part)) }
+          offset += UInt64(part.count)
+          progress.add(bytes: UInt64(part.count))
+        }
+        result.objects += 1
+        result.bytes += size
+        progress.add(entries: 1)
+        if !isReadable || hash.finish() != id {
+          result.findings += 1
+          report(
+            Finding(message: "the object \(key) is damaged: its bytes do not fit its name", snapshot: nil, path: nil))
+        }
+      }
+    }
+    return result
+  }
+
+  /// Walks all snapshots given, and with `level` data opens everything first.
+  package static func snapshots(
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ snapshots: [CatalogedSnapshot], _ level: Level,
+    progress: RunProgress, report: @escaping (Finding) -> Void
+  ) throws -> (result: Result, sound: [CatalogedSnapshot]) {
+    // A damaged local copy of the index must not pass for a damaged repository, nor hide one.
+    try repository.index.rebuildCache()
+    let work = Work(repository, progress, report)
+    work.checkCatalog(catalog)
+    var total = WalkTotal(snapshots)
+    let isWhole = snapshots.count == catalog.snapshots.count
+    var bytes: UInt64 = 0
+    if level == .data && !isWhole { bytes = snapshots.reduce(0) { $0.clampedSum($1.record.counts.bytes) } }
+    progress.begin(.verify, entries: total.entries, bytes: bytes)
+    if level == .data {
+      bytes.addClamped(try work.openEverything(isWhole: isWhole, entriesTotal: total.entries))
+    } else {
+      try work.checkPacksPresent()
+    }
+    var sound: [CatalogedSnapshot] = []
+    for snapshot in snapshots {
+      let before = work.result.entries
+      if try work.walk(snapshot, reads: level == .data) { sound.append(snapshot) }
+      total.didWalk(entries: work.result.entries - before)
+      progress.setTotals(entries: total.entries, bytes: bytes)
+    }
+    work.reportMissingPacks(areNeeded: sound.count < snapshots.count)
+    return (work.result, sound)
+  }
+
+  /// Records that these snapshots were found sound; a read-only repository is left alone.
+  package static func note(_ repository: Repository, _ sound: [CatalogedSnapshot], level: String) throws {
+    guard !sound.isEmpty else { return }
+    var note = NoteRecord(
+      kind: .verified, time: .now(),
+      subjects: sound.map {
+        NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
+      })
+    note.level = level
+    do { try repository.store(note, after: try SnapshotCatalog(repository)) } catch let error as YesterError {
+      guard let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) else { throw error }
+    }
+  }
+
+  private final class Work {
+    private let repository: Repository
+    private let progress: RunProgress
+    private let report: (Finding) -> Void
+    private let tree: TreeStore
+    private(set) var result = Result()
+    private var badPacks: Set<ObjectID> = []
+    private var missingPacks: Set<ObjectID> = []
+    private var badBlocks: Set<BlockCache.Key> = []
+    private var openedPacks: Set<ObjectID> = []
+    /// Listings that were found sound, with all below them.
+    private var soundListings: Set<ObjectID> = []
+    private var named = 0
+
+    init(_ repository: Repository, _ progress: RunProgress, _ report: @escaping (Finding) -> Void) {
+      self.repository = repository
+      self.progress = progress
+      self.report = report
+      tree = TreeStore(reader: repository.reader)
+    }
+
+    private func find(_ message: String, snapshot: String? = nil, path: [UInt8]? = nil) {
+      result.findings += 1
+      if path != nil {
+        named += 1
+        if named > Verify.pathsNamedMax { return }
+      }
+      report(Finding(message: message, snapshot: snapshot, path: path))
+    }
+
+    func checkCatalog(_ catalog: SnapshotCatalog) {
+      for (id, error) in catalog.damaged { find("the record snapshots/\(id) is unusable: \(error.message)") }
+      for gap in ChainCheck.findings(catalog) { find(gap) }
+    }
+
+    private func indexedPacks() throws -> [(segment: IndexSegment, place: Int, pack: IndexLayout.Pack)] {
+      var out: [(segment: IndexSegment, place: Int, pack: IndexLayout.Pack)] = []
+      for segment in repository.index.current.segments {
+        for place in 0..<segment.packCount { out.append((segment, place, try segment.pack(place))) }
+      }
+      return out
+    }
+
+    func checkPacksPresent() throws {
+      missingPacks = try repository.index.avoidMissingPacks()
+      badPacks.formUnion(missingPacks)
+    }
+
+    /// A missing pack of which all that is needed lies elsewhere as well is no damage; `prune` forgets it.
+    func reportMissingPacks(areNeeded: Bool) {
+      guard areNeeded else { return }
+      for pack in missingPacks.sorted() { find("the pack \(pack.short) is missing or cut off") }
+    }
+
+    /// Opens every block of every pack of the index and holds every chunk against its id. For some snapshots only,
+    /// their chunks are read on the walk instead. How many bytes were to be read.
+    func openEverything(isWhole: Bool, entriesTotal: UInt64) throws -> UInt64 {
+      try checkPacksPresent()
+      guard isWhole else { return 0 }
+      let packs = try indexedPacks().filter { !badPacks.contains($0.pack.id) }
+      var sizes: [ObjectID: UInt64] = [:]
+      for pack in packs { sizes[pack.pack.id] = pack.pack.size }
+      let bytes = sizes.values.reduce(0, +)
+      progress.setTotals(entries: entriesTotal, bytes: bytes)
+      let queue = BoundedQueue<(pack: ObjectID, size: UInt64)>(limit: 4)
+      let outcome = Monitor(Outcome())
+      let workers = (0..<System.processorCount).map { number in
+        Worker("yester-verify-\(number)") { [repository, progress] in
+          while let (pack, size) = queue.take() {
+            if progress.stop.isRaised { continue }
+            let found = Result.check(pack, repository, progress)
+            // What is around the blocks, or could not be read.
+            progress.add(skippedBytes: size - min(size, found.bytes))
+            outcome.update { $0.add(pack, found) }
+          }
+        }
+      }
+      for pack in sizes.keys.sorted() { queue.put((pack, sizes[pack] ?? 0)) }
+      queue.close()
+      for worker in workers { worker.join() }
+      try progress.throwIfStopped()
+      let all = outcome.withLock { $0 }
+      result.chunks += all.chunks
+      openedPacks = all.opened
+      badPacks.formUnion(all.badPacks)
+      badBlocks.formUnion(all.badBlocks)
+      for message in all.messages.sorted() { find(message) }
+      return bytes
+    }
+
+    /// Walks one snapshot; whether it is sound.
+    func walk(_ snapshot: CatalogedSnapshot, reads: Bool) throws -> Bool {
+      result.snapshots += 1
+      let reader = SnapshotReader(snapshot, tree: tree)
+      let content = FileContentReader(tree: tree, keySet: snapshot.keySet)
+      let name = snapshot.record.name
+      var isSound = true
+      /// Directories that are open, with whether all was sound in them so far.
+      struct Level {
+        let node: SnapshotNode
+        let path: [UInt8]
+        var position: UInt64 = 0
+        var isSound = true
+      }
+      var stack = [Level(node: reader.root, path: [])]
+      while let top = stack.last {
+        try progress.throwIfStopped()
+        if top.position == 0 { progress.setPath(top.path) }
+        var below: Level?
+        var position = top.position
+        var isHere = true
+        do {
+          try reader.forEachChild(of: top.node, from: top.position) { child, at in
+            position = at + 1
+            result.entries += 1
+            progress.add(entries: 1)
+            let path = top.path.isEmpty ? child.entry.name : top.path + [0x2F] + child.entry.name
+            switch child.entry.body {
+            case .directory(_, let listing):
+              if !soundListings.contains(listing) { below = Level(node: child, path: path) }
+            case .file(let size, let body):
+              if let problem = try problem(body, size, content, reads: reads) {
+                isHere = false
+                find(problem, snapshot: name, path: path)
+              }
+            default: break
+            }
+            return below == nil
+          }
+        } catch let error as YesterError where error.code == .damaged {
+          isHere = false
+          find("its listing cannot be read: \(error.message)", snapshot: name, path: top.path)
+        }
+        stack[stack.count - 1].position = position
+        if !isHere { stack[stack.count - 1].isSound = false }
+        if let below {
+          stack.append(below)
+          continue
+        }
+        guard let done = stack.popLast() else { break }
+        if done.isSound {
+          if case .directory(_, let listing) = done.node.entry.body { soundListings.insert(listing) }
+        } else {
+          isSound = false
+          if !stack.isEmpty { stack[stack.count - 1].isSound = false }
+        }
+      }
+      return isSound
+    }
+
+    /// Why a file cannot be read in full; nil when it can.
+    private func problem(
+      _ body: FileContent, _ size: UInt64, _ content: FileContentReader, reads: Bool
+    ) throws -> String? {
+      var problem: String?
+      do {
+        try content.forEachPiece(of: body, size: size, from: 0) { offset, piece in
+          guard let chunk = piece.chunk else {
+            if reads && openedPacks.isEmpty { progress.add(skippedBytes: piece.length) }
+            return true
+          }
+          guard let location = try repository.index.find(chunk) else {
+            problem = "the chunk \(chunk.short) at byte \(offset) is missing"
+            return false
+          }
+          let block = BlockCache.Key(pack: location.pack, number: location.block.number)
+          if badPacks.contains(location.pack) || badBlocks.contains(block) {
+            problem = "bytes from \(offset) are in a damaged pack (\(location.pack.short))"
+            return false
+          }
+          if UInt64(location.length) != piece.length {
+            problem = "the chunk \(chunk.short) at byte \(offset) has another length than the file says"
+            return false
+          }
+          if reads && !openedPacks.contains(location.pack) {
+            _ = try content.chunk(chunk, length: piece.length)
+            result.chunks += 1
+            progress.add(bytes: piece.length)
+          }
+          return true
+        }
+      } catch let error as YesterError where error.code == .damaged { return error.message }
+      return problem
+    }
+  }
+}
+
+/// What the workers found in packs.
+private struct Outcome: Sendable {
+  var chunks: UInt64 = 0
+  var opened: Set<ObjectID> = []
+  var badPacks: Set<ObjectID> = []
+  var badBlocks: Set<BlockCache.Key> = []
+  var messages: [String] = []
+
+  mutating func add(_ pack: ObjectID, _ found: PackOutcome) {
+    opened.insert(pack)
+    chunks += found.chunks
+    messages += found.messages
+    if found.isWholeBad { badPacks.insert(pack) }
+    badBlocks.formUnion(found.badBlocks)
+  }
+}
+
+private struct PackOutcome: Sendable {
+  var chunks: UInt64 = 0
+  /// Of the blocks that were gone through.
+  var bytes: UInt64 = 0
+  var isWholeBad = false
+  var badBlocks: Set<BlockCache.Key> = []
+  var messages: [String] = []
+}
+
+extension Verify.Result {
+  /// Opens every block of a pack and holds every chunk against its id.
+  fileprivate static func check(_ pack: ObjectID, _ repository: Repository, _ progress: RunProgress) -> PackOutcome {
+    var out = PackOutcome()
+    let file: PackFile
+    do { file = try PackFile(repository, pack) } catch {
+      out.isWholeBad = true
+      out.messages.append((error as? YesterError)?.message ?? "the pack \(pack.short) cannot be read: \(error)")
+      return out
+    }
+    for block in file.blocks {
+      if progress.stop.isRaised { return out }
+      do {
+        let plain = try repository.reader.load(pack, block.place, file.key.key)
+        try block.forEachChunk(in: plain) { chunk, bytes in
+          out.chunks += 1
+          guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
+            throw YesterError(
+              .damaged,
+              "block \(block.place.number) of the pack \(pack.short) holds a chunk that is not what its id says")
+          }
+        }
+      } catch {
+        out.badBlocks.insert(BlockCache.Key(pack: pack, number: block.place.number))
+        out.messages.append((error as? YesterError)?.message ?? "\(error)")
+      }
+      out.bytes += UInt64(block.place.sealedLength)
+      progress.add(bytes: UInt64(block.place.sealedLength))
+    }
+    return out
+  }
+}

@@ -1,0 +1,271 @@
+internal import ObjectStores
+internal import ArgumentParser
+internal import ChunkCodec
+internal import FileBackup
+internal import LocalFiles
+internal import Maintenance
+internal import Platform
+internal import Reporting
+internal import RepositoryCore
+internal import RepositoryFormat
+internal import SnapshotTree
+
+struct BackupCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "backup", abstract: "Make a snapshot of files and directories.", discussion: SourceOptions.discussion)
+
+  @Argument(help: ArgumentHelp("What to back up.", valueName: "path"), completion: .file())
+  var paths: [String] = []
+  @OptionGroup(title: "Where it comes from") var sources: SourceOptions
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var listing: ListingOptions
+
+  @OptionGroup(title: "What the snapshot is") var description: DescriptionOptions
+  @OptionGroup(title: "What is left out") var excludes: ExcludeOptions
+
+  @Option(help: "What it is compared with, to find out what has changed (default: incremental).")
+  var type: SnapshotType?
+
+  @Flag(help: "Do not look at the time of change when deciding whether a file is unchanged.")
+  var ignoreCtime = false
+  @Flag(help: "Do not look at the inode number when deciding whether a file is unchanged.")
+  var ignoreInode = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How hard to compress, 1 (fast) to 19 (small) (default: between 2 and 3, the best bargain).", valueName: "level"))
+  var compression: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How many files to read at the same time, compressing as many blocks (default: one for each processor).",
+      valueName: "number"))
+  var readConcurrency: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Write at most so much a second to the repository, such as 10M; without a unit in KiB (default: no limit).",
+      valueName: "size"),
+    transform: { try ByteSize.parse($0, unit: 1 << 10, in: 1 << 10...1 << 40) })
+  var limitUpload: UInt64?
+
+  @Option(
+    help: ArgumentHelp(
+      "Prove the snapshot at once: \"mount\" mounts it and reads every new file through the mount.", valueName: "how"))
+  var verify: VerifyMethod?
+
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be stored.")
+  var dryRun = false
+
+  enum VerifyMethod: String, ExpressibleByArgument, CaseIterable { case mount }
+
+  func validate() throws {
+    try sources.validate(paths, isDryRun: dryRun)
+    try listing.validate(output)
+    guard compression.map(Zstd.levels.contains) ?? true else { throw ValidationError("--compression takes 1 to 19.") }
+    guard readConcurrency.map((1...BackupOptions.readConcurrencyMax).contains) ?? true else {
+      throw ValidationError("--read-concurrency takes 1 to \(BackupOptions.readConcurrencyMax).")
+    }
+    guard verify == nil || !dryRun else { throw ValidationError("A dry run makes nothing that could be verified.") }
+  }
+
+  func run() throws {
+    let list = listing.list(output, prefix: [0x2F])
+    let progress = RunProgress(stop: Process.stop)
+    // For listings of the base alone.
+    let repository = try access.open(
+      cacheSize: 32 << 20, uploadLimit: limitUpload.map { Int($0) }, until: progress.stop)
+    if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
+    var options = BackupOptions()
+    try sources.apply(paths, to: &options, stop: progress.stop)
+    options.type = type ?? .incremental
+    options.comparesChangeTime = !ignoreCtime
+    options.comparesInode = !ignoreInode
+    options.compressionLevel = compression
+    options.readConcurrency = readConcurrency
+    options.isDryRun = dryRun
+    options.program = Version.text
+    options.showsProgress = ProgressDisplay.isSeen(output)
+    options.forbidden = [repository.store.location, System.cacheDirectory]
+    description.apply(to: &options)
+    try excludes.apply(to: &options)
+
+    let display = ProgressDisplay(progress, output, verb: "Backing up", list: list)
+    let start = System.bootClock
+    defer { display.finish() }
+    let result = try Backup.run(repository, options, progress: progress, listing: list?.listing) { problem in
+      list?.flush()
+      // Directories that are never entered need no words each night.
+      if problem.kind != .skipped { Output.note("yester: \(printable(problem.path)): \(problem.message).") }
+    }
+    display.finish()
+    let proven = try verify.map { _ in try verifyThroughMount(repository, result) }
+    let seconds = Double(System.bootClock - start) / 1e9
+    if let proven, proven.findings.isEmpty, !output.json && !output.quiet {
+      let files = Output.count(proven.files, "new file")
+      Output.line("Verified \(files) (\(Output.size(proven.bytes))) through the mount.")
+    }
+    if output.json { Self.printJSON(result, seconds) } else if !output.quiet { Self.printText(result, seconds) }
+    if let proven, !proven.findings.isEmpty {
+      for finding in proven.findings { Output.note("yester: \(printable(finding.path ?? [])): \(finding.message).") }
+      throw YesterError(
+        .damaged, "The snapshot \(result.record.name) did not pass its verification (see above)",
+        advice: "Run \"yester verify\"; the snapshot is kept, but not marked as verified.")
+    }
+    if result.problems > 0 { throw SourceOptions.incomplete(result) }
+  }
+
+  /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
+  private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result
+  {
+    let catalog = try repository.readCatalog()
+    guard let snapshot = catalog.snapshots.first(where: { $0.id == result.id }) else {
+      throw YesterError(.failed, "The new snapshot is not in the repository any more")
+    }
+    let tree = TreeStore(reader: repository.reader)
+    // What an earlier snapshot holds as well was read through a mount before only when that one was verified so.
+    let base = catalog.snapshots.first { $0.id == result.record.base && $0.verified != nil }
+    let launcher = DriverLauncher(
+      access: access.access, options: ["host=\(DriverLauncher.escaped(result.record.host))"])
+    let proven = try launcher.whileMounted { mountPoint in
+      // Now that nobody is asked for a password any more.
+      let progress = RunProgress(stop: Process.stop)
+      let display = ProgressDisplay(progress, output, verb: "Verifying")
+      defer { display.finish() }
+      return try MountVerification.run(
+        SnapshotReader(snapshot, tree: tree), base: base.map { SnapshotReader($0, tree: tree) },
+        mountedAt: "\(mountPoint)/\(snapshot.record.name)", progress: progress)
+    }
+    if proven.findings.isEmpty { try Verify.note(repository, [snapshot], level: "mount") }
+    return proven
+  }
+
+  private static func printText(_ result: Backup.Result, _ seconds: Double) {
+    let record = result.record
+    let c = record.counts
+    let verb = result.id == nil ? "Would make" : "Made"
+    Output.line("\(verb) snapshot \(record.name), \(record.type), in \(Output.duration(seconds)).")
+    if let base = result.baseName { Output.line("Compared with \(base):") }
+    Output.line(
+      "  \(Output.count(c.added)) added, \(Output.count(c.modified)) modified, \(Output.count(c.deleted)) deleted, "
+        + "\(Output.count(c.unchanged)) unchanged")
+    Output.line(
+      "  \(Output.count(c.entries, "entry", "entries")), \(Output.size(c.bytes)) in "
+        + Output.count(c.files, "file"))
+    if result.id != nil {
+      Output.line(
+        "  \(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored")
+    }
+  }
+
+  private static func printJSON(_ result: Backup.Result, _ seconds: Double) {
+    Output.json { json in
+      json.beginObject()
+      json.field("dry_run", result.id == nil)
+      json.field("id", optional: result.id?.hex)
+      json.field("seconds", seconds)
+      json.field("problems", result.problems)
+      json.field("missing_sources", result.missingSources)
+      SnapshotJSON.fields(result.record, &json)
+      json.endObject()
+    }
+  }
+}
+
+struct DescriptionOptions: ParsableArguments {
+  @Option(help: "Why the snapshot is made (default: daily).")
+  var kind: SnapshotKind?
+  @Option(name: [.long, .customShort("d")], help: "A short description; it becomes part of the name.")
+  var description = ""
+  @Option(help: "Who made it (default: the user).") var creator: String?
+  @Option(help: "What it is for.") var purpose = ""
+  @Option(help: "Anything else worth knowing.") var notes = ""
+  @Option(help: "The ticket of the change that follows.") var changeTicket = ""
+  @Option(name: .customLong("tag"), help: "A tag, for rotation rules; can be given several times.")
+  var tags: [String] = []
+  @Option(help: "The plan that the snapshot belongs to (default: \"default\", or the name given by --stdin-name).")
+  var plan: String?
+  @Option(help: "The host to file it under (default: this one).") var host: String?
+
+  func validate() throws {
+    guard plan.map({ !$0.isEmpty && $0.utf8.count <= 100 }) ?? true else {
+      throw ValidationError("--plan takes 1 to 100 characters.")
+    }
+    guard host.map({ !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") }) ?? true else {
+      throw ValidationError("--host takes 1 to 255 characters without a slash.")
+    }
+  }
+
+  func apply(to options: inout BackupOptions) {
+    options.kind = kind ?? .daily
+    options.summary = description
+    options.creator = creator ?? System.userName
+    options.purpose = purpose
+    options.notes = notes
+    options.changeTicket = changeTicket
+    options.tags = tags
+    if let plan { options.plan = plan }
+    if let host { options.host = host }
+  }
+}
+
+struct ExcludeOptions: ParsableArguments {
+  @Option(
+    name: [.customLong("exclude"), .customShort("e")],
+    help: ArgumentHelp("Leave out what matches, in gitignore syntax from \"/\".", valueName: "pattern"))
+  var patterns: [String] = []
+  @Option(
+    name: .customLong("exclude-from"), help: ArgumentHelp("Read such patterns from a file.", valueName: "file"),
+    completion: .file())
+  var files: [String] = []
+  @Flag(help: "Leave out the content of directories marked by a CACHEDIR.TAG.")
+  var excludeCaches = false
+  @Option(
+    name: .customLong("exclude-if-present"),
+    help: ArgumentHelp("Leave out the content of directories that hold a file of this name.", valueName: "name"))
+  var markers: [String] = []
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Leave out files larger than this, such as 2G; without a unit in bytes.", valueName: "size"),
+    transform: { try ByteSize.parse($0) })
+  var excludeLargerThan: UInt64?
+  @Flag(name: [.long, .customShort("x")], help: "Do not enter other file systems.")
+  var oneFileSystem = false
+
+  func validate() throws {
+    guard !patterns.contains("") else { throw ValidationError("--exclude was given no pattern.") }
+    for name in markers where name.isEmpty || name.contains("/") {
+      throw ValidationError(
+        "\"\(name)\" is not the name of a file: --exclude-if-present takes one without a slash.")
+    }
+  }
+
+  func apply(to options: inout BackupOptions) throws {
+    var lines = patterns.map(\.pathBytes)
+    for file in files {
+      do throws(Errno) {
+        let bytes = try Descriptor.open(file).readAll(limit: 64 << 20)
+        lines += bytes.split(separator: 0x0A).map { Array($0) }
+      } catch { throw YesterError.system("Reading the exclude file", file, error) }
+    }
+    do { options.excludes = try ExcludeRules(lines: lines) } catch {
+      throw YesterError(.usage, "An exclude pattern is unusable: \(error)")
+    }
+    for line in options.excludes.malformedLines {
+      Output.note(
+        "yester: the exclude pattern \(printable(lines[line - 1]).dropFirst()) is malformed and matches nothing.")
+    }
+    options.excludePatterns = lines
+    // Lists are shared by machines that do not all have what they name; but a slash in front was not forgotten there.
+    options.ownExcludePatterns = lines.enumerated().compactMap { number, line in
+      number < patterns.count || line.first != 0x2F ? line : nil
+    }
+    options.excludeCaches = excludeCaches
+    options.markers = markers.map(\.pathBytes)
+    options.fileSizeMax = excludeLargerThan
+    options.oneFileSystem = oneFileSystem
+  }
+}

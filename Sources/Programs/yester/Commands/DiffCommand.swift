@@ -1,0 +1,168 @@
+internal import RepositoryCore
+internal import ObjectStores
+internal import ArgumentParser
+internal import Exploring
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+internal import SnapshotTree
+
+struct DiffCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diff",
+    abstract: "Show what differs between two snapshots, or a snapshot and the live files.",
+    discussion: """
+      Each line begins with + (added), - (removed), M (another content), m (only mode, owner, time or extended \
+      attributes differ) or T (another type). The second one may be "live", "live:path" or a path with a slash in it: then \
+      the files of this machine are compared, without what the snapshot left out by its exclude patterns; their \
+      extended attributes are not looked at. A path that is given for one side only holds for both. That the time of \
+      a directory differs is not shown.
+      """
+  )
+
+  @Argument(help: ArgumentHelp("The old state.", valueName: "snapshot[:path]"))
+  var old: String
+  @Argument(help: ArgumentHelp("The new state.", valueName: "snapshot[:path]|live[:path]|path"), completion: .file())
+  var new: String
+
+  @Flag(help: "End with status 1 when there are differences.") var exitCode = false
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let repository = try access.open()
+    let explorer = try Explorer(repository, purpose: "compare files")
+    defer { explorer.close() }
+    let oldSelector = SnapshotSelector(old)
+    guard oldSelector.snapshot != "live", !LivePath.isPath(old) else {
+      throw YesterError(.usage, "The live files can only be the second of the two", advice: "Name a snapshot first.")
+    }
+    var problems = 0
+    var counts = DifferenceCounts()
+    try ResultStream.run { stream in
+      if let live = try LivePath.parse(new) {
+        let place = try explorer.place(oldSelector, defaultPath: (live ?? "").pathBytes)
+        HostNotice.tell(oldSelector, place.reader.snapshot, explorer.catalog, host: nil)
+        let path = live.map(\.pathBytes) ?? [0x2F] + place.path
+        let comparison = LiveComparison(
+          place,
+          forbidden: [repository.store.location, System.cacheDirectory],
+          stop: Process.stop
+        ) { problem in
+          problems += 1
+          Output.note("yester: \(printable(problem.path)): \(problem.message).")
+        }
+        try begin(stream, place, new: "live", newPath: Array(path.dropFirst()))
+        counts = try comparison.run(path) { try show($0, below: place, stream) }
+      } else {
+        let newSelector = SnapshotSelector(new)
+        let a = try explorer.place(oldSelector, defaultPath: newSelector.path)
+        let b = try explorer.place(newSelector, defaultPath: oldSelector.path)
+        HostNotice.tell(oldSelector, a.reader.snapshot, explorer.catalog, host: nil)
+        try begin(stream, a, new: b.reader.snapshot.record.name, newPath: b.path)
+        counts = try SnapshotComparison(a, b, stop: Process.stop).run { try show($0, below: a, stream) }
+      }
+      try end(stream, counts, problems)
+    }
+    if problems > 0 {
+      throw YesterError(.incomplete, "\(problems) live files could not be read (named above) and were not compared")
+    }
+    if exitCode && counts.total > 0 { throw ExitCode(1) }
+  }
+
+  // MARK: Output
+
+  private func begin(_ stream: ResultStream, _ place: SnapshotPlace, new: String, newPath: [UInt8]) throws {
+    guard output.json else { return }
+    try stream.json { json in
+      json.beginObject()
+      json.field("old", place.reader.snapshot.record.name)
+      json.field("old_path", [0x2F] + place.path)
+      json.field("new", new)
+      json.field("new_path", [0x2F] + newPath)
+      json.key("differences")
+      json.beginArray()
+    }
+  }
+
+  private func show(_ difference: Difference, below place: SnapshotPlace, _ stream: ResultStream) throws {
+    let path = place.path(of: difference.path)
+    if output.json {
+      try stream.json { json in
+        json.beginObject()
+        json.field("change", difference.kind.rawValue)
+        EntryJSON.path(path, &json)
+        json.key("differs")
+        json.beginArray()
+        for aspect in difference.aspects { json.value(aspect.rawValue) }
+        json.endArray()
+        EntryJSON.facts("old", difference.old, &json)
+        EntryJSON.facts("new", difference.new, &json)
+        json.endObject()
+      }
+    } else if !output.quiet {
+      let isDirectory = (difference.new ?? difference.old)?.type == .directory
+      let shown = [0x2F] + path + (isDirectory && !path.isEmpty ? [0x2F] : [])
+      try stream.bytes(
+        Array("\(difference.kind.letter) ".utf8) + EntryText.name(shown, forTerminal: stream.isTerminal) + [0x0A]
+      )
+    }
+  }
+
+  private func end(_ stream: ResultStream, _ counts: DifferenceCounts, _ problems: Int) throws {
+    if output.json {
+      try stream.json { json in
+        json.endArray()
+        json.key("counts")
+        json.beginObject()
+        for kind in Difference.Kind.allCases { json.field(kind.rawValue, counts[kind]) }
+        json.endObject()
+        json.field("problems", problems)
+        json.endObject()
+      }
+      try stream.endJSON()
+    } else if !output.quiet {
+      func count(_ kind: Difference.Kind) -> String { Output.count(counts[kind]) }
+      try stream.line(
+        counts.total == 0
+          ? "No differences."
+          : "\(count(.added)) added, \(count(.removed)) removed, \(count(.modified)) modified, "
+            + "\(count(.metadata)) with other metadata only, \(count(.type)) of another type"
+      )
+    }
+  }
+}
+
+/// Paths on this machine, as commands take them.
+enum LivePath {
+  /// Whether this is no name of a snapshot, but a path: those have no slash in front of a colon.
+  static func isPath(_ text: String) -> Bool {
+    text == "." || text == ".." || text.prefix { $0 != ":" }.contains("/")
+  }
+
+  /// The path after `live:`, or a path; inside, nil stands for "live" alone. Nil for anything else.
+  static func parse(_ text: String) throws -> String?? {
+    if text == "live" { return .some(nil) }
+    if text.hasPrefix("live:") { return .some(try resolve(String(text.dropFirst(5)))) }
+    return isPath(text) ? .some(try resolve(text)) : nil
+  }
+
+  /// The absolute path, with the directories above its last component resolved as far as they are there. The last
+  /// component is not followed when it is a symbolic link, unless a slash is behind it.
+  static func resolve(_ text: String) throws -> String {
+    guard !text.isEmpty else { throw YesterError(.usage, "The path is empty") }
+    let isFollowed = ["/", "/.", "/.."].contains { text.hasSuffix($0) } || text == "." || text == ".."
+    if isFollowed, let real = System.realPath(text) { return real }
+    var parts = text.split(separator: "/").filter { $0 != "." }.map(String.init)
+    var missing: [String] = parts.popLast().map { [$0] } ?? []
+    while true {
+      let above = (text.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
+      if let real = System.realPath(above.isEmpty ? "." : above) {
+        return (real == "/" ? "" : real) + "/" + missing.joined(separator: "/")
+      }
+      guard let last = parts.popLast(), last != ".." else { throw YesterError(.failed, "\(text) is not there") }
+      missing.insert(last, at: 0)
+    }
+  }
+}

@@ -1,0 +1,201 @@
+internal import ArgumentParser
+package import Maintenance
+internal import Platform
+internal import Reporting
+internal import RepositoryCore
+internal import RepositoryFormat
+
+extension RetentionDuration: ExpressibleByArgument {
+  package init?(argument: String) {
+    guard let duration = try? RetentionDuration(parsing: argument) else { return nil }
+    self = duration
+  }
+}
+
+struct RotateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rotate", abstract: "Remove old snapshots by rules, and give back their space.",
+    discussion: """
+      The table shows for each snapshot by which rule it is kept, or that it is removed. A rule keeps the newest \
+      snapshot of each of so many hours, days, weeks, months or years. Without rules, daily ones are kept for 30 \
+      days, weekly ones for 8 weeks and monthly ones for 12 months. Rules are applied to each plan of each host by \
+      itself.
+      """)
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @Option(help: ArgumentHelp("Keep so many of the last snapshots.", valueName: "number")) var keepLast: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many hours.", valueName: "number")) var keepHourly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many days.", valueName: "number")) var keepDaily: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many weeks.", valueName: "number")) var keepWeekly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many months.", valueName: "number")) var keepMonthly: Int?
+  @Option(help: ArgumentHelp("Keep one of each of the last so many years.", valueName: "number")) var keepYearly: Int?
+  @Option(help: ArgumentHelp("Keep all within a time before the newest, such as 30d or 1y6m.", valueName: "time"))
+  var keepWithin: RetentionDuration?
+  @Option(name: .customLong("keep-tag"), help: ArgumentHelp("Keep all with this tag.", valueName: "tag"))
+  var keepTags: [String] = []
+  @Option(help: "Only this host's snapshots.") var host: String?
+  @Option(help: "Only this plan's snapshots.") var plan: String?
+  @Flag(help: "Remove by the rules even when the newest snapshot looks suspicious.") var force = false
+  @Flag(help: "Do not give back the space yet; \"yester prune\" does it later.") var noPrune = false
+  @Option(help: ArgumentHelp("How many percent of the data may be unneeded.", valueName: "percent"))
+  var maxUnused = 5.0
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be removed.") var dryRun = false
+
+  func validate() throws {
+    guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
+    let numbers = [keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly]
+    guard numbers.allSatisfy({ $0 ?? 0 >= 0 }) else { throw ValidationError("Rules keep 0 or more snapshots.") }
+  }
+
+  func run() throws {
+    let repository = try access.open()
+    try repository.requireFullKey("remove snapshots")
+    let catalog = try SnapshotCatalog(repository)
+    let decisions = try Rotation.decide(catalog, host: host, plan: plan, rules: rules, force: force)
+    if !output.json && !output.quiet { table(decisions) }
+    tellUselessTags(decisions)
+    if !dryRun { try Rotation.remove(decisions, repository) }
+    var options = Reclaim.Options()
+    options.unusedMax = maxUnused / 100
+    options.isDryRun = dryRun
+    options.without = Set(decisions.filter { !$0.isKept }.map(\.snapshot.id))
+    let reclaimed = noPrune ? nil : try PruneCommand.reclaim(repository, options, output)
+    if output.json {
+      json(decisions, reclaimed)
+    } else if let reclaimed, !output.quiet {
+      PruneCommand.show(reclaimed, options)
+    }
+  }
+
+  private var rules: RetentionRules {
+    let given = RetentionRules(
+      keepLast: keepLast, keepHourly: keepHourly, keepDaily: keepDaily, keepWeekly: keepWeekly,
+      keepMonthly: keepMonthly, keepYearly: keepYearly, keepWithin: keepWithin, keepTags: keepTags)
+    return given == RetentionRules() ? .standard : given
+  }
+
+  /// A tag with a mistake in it keeps nothing. Where there are no tags at all, some may come yet.
+  private func tellUselessTags(_ decisions: [Rotation.Decision]) {
+    let known = Set(decisions.flatMap(\.snapshot.record.tags)).sorted()
+    for tag in keepTags where !known.isEmpty && !known.contains(tag) {
+      Output.note(
+        "yester: --keep-tag \(tag) keeps nothing: no snapshot has that tag. There are the tags: "
+          + known.joined(separator: ", ") + ".")
+    }
+  }
+
+  private func table(_ decisions: [Rotation.Decision]) {
+    if decisions.isEmpty { return Output.line("There are no snapshots.") }
+    var rows = [["", "NAME", "ID", "HOST", "PLAN", "KEPT BY"]]
+    for decision in decisions {
+      let s = decision.snapshot
+      rows.append([
+        decision.isKept ? "keep" : "remove", s.record.name, s.id.short, s.record.host, s.record.plan,
+        decision.reasons.joined(separator: ", "),
+      ])
+    }
+    Output.table(rows)
+    let kept = decisions.count { $0.isKept }
+    Output.line("\(kept) kept, \(decisions.count - kept) \(dryRun ? "would be " : "")removed.")
+  }
+
+  private func json(_ decisions: [Rotation.Decision], _ reclaimed: Reclaim.Result?) {
+    Output.json { json in
+      json.beginObject()
+      json.field("dry_run", dryRun)
+      json.key("snapshots")
+      json.beginArray()
+      for decision in decisions {
+        json.beginObject()
+        json.field("name", decision.snapshot.record.name)
+        json.field("id", decision.snapshot.id.hex)
+        json.field("host", decision.snapshot.record.host)
+        json.field("plan", decision.snapshot.record.plan)
+        json.field("kept", decision.isKept)
+        json.key("rules")
+        json.beginArray()
+        for reason in decision.reasons { json.value(reason) }
+        json.endArray()
+        json.endObject()
+      }
+      json.endArray()
+      if let reclaimed {
+        json.key("space")
+        PruneCommand.json(reclaimed, &json)
+      }
+      json.endObject()
+    }
+  }
+}
+
+struct PruneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune", abstract: "Give back the space of what no snapshot needs.",
+    discussion: """
+      Others may go on making and reading snapshots meanwhile. What they may still need is not deleted before they \
+      are done; a later run takes care of it.
+      """)
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+  @Option(help: ArgumentHelp("How many percent of the data may be unneeded.", valueName: "percent"))
+  var maxUnused = 5.0
+  @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be done.") var dryRun = false
+
+  func validate() throws {
+    guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
+  }
+
+  func run() throws {
+    let repository = try access.open()
+    var options = Reclaim.Options()
+    options.unusedMax = maxUnused / 100
+    options.isDryRun = dryRun
+    let result = try Self.reclaim(repository, options, output)
+    if output.json { Output.json { Self.json(result, &$0) } } else if !output.quiet { Self.show(result, options) }
+  }
+
+  static func reclaim(
+    _ repository: Repository, _ options: Reclaim.Options, _ output: OutputOptions
+  ) throws -> Reclaim.Result {
+    let progress = RunProgress(stop: Process.stop)
+    let display = ProgressDisplay(progress, output, verb: "Reclaiming space")
+    defer { display.finish() }
+    return try Reclaim.run(repository, options, progress: progress)
+  }
+
+  static func show(_ r: Reclaim.Result, _ options: Reclaim.Options) {
+    if options.isDryRun {
+      return Output.line(
+        "Would delete \(packs(r.packsCondemned)) (\(Output.size(r.bytesFreed))) and rewrite \(r.packsRewritten) of "
+          + "\(packs(r.packsBefore)).")
+    }
+    Output.line(
+      "Freed \(Output.size(r.bytesFreed)): \(packs(r.packsDeleted)) deleted, \(r.packsRewritten) rewritten, of "
+        + "\(packs(r.packsBefore)) with \(Output.size(r.bytesBefore)).")
+    if r.packsWaiting > 0 {
+      Output.line(
+        "\(packs(r.packsWaiting)) \(r.packsWaiting == 1 ? "is" : "are") deleted by a later run, when these are done: "
+          + r.waitingFor.joined(separator: ", ") + ".")
+    }
+  }
+
+  private static func packs(_ count: some BinaryInteger) -> String { Output.count(UInt64(count), "pack") }
+
+  static func json(_ r: Reclaim.Result, _ json: inout JSONWriter) {
+    json.beginObject()
+    json.field("packs_before", r.packsBefore)
+    json.field("bytes_before", r.bytesBefore)
+    json.field("packs_deleted", r.packsDeleted)
+    json.field("packs_rewritten", r.packsRewritten)
+    json.field("packs_condemned", r.packsCondemned)
+    json.field("packs_waiting", r.packsWaiting)
+    json.field("bytes_freed", r.bytesFreed)
+    json.key("waiting_for")
+    json.beginArray()
+    for other in r.waitingFor { json.value(other) }
+    json.endArray()
+    json.endObject()
+  }
+}

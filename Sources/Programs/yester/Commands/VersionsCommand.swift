@@ -1,0 +1,108 @@
+internal import RepositoryCore
+internal import ArgumentParser
+internal import Exploring
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+internal import SnapshotTree
+
+struct VersionsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "versions",
+    abstract: "Show every version of a file or directory that the snapshots hold.",
+    discussion: """
+      Oldest first; snapshots one behind the other that show the same are one version. A version is what users see: \
+      content, mode, owner, time and extended attributes. Snapshots of other sources are left out.
+      """
+  )
+
+  @Argument(
+    help: ArgumentHelp("The file or directory, whether it is still there or not.", valueName: "path"),
+    completion: .file()
+  )
+  var path: String
+
+  @Option(help: "Whose snapshots to look in (default: this host's).") var host: String?
+
+  @OptionGroup var access: AccessOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let explorer = try Explorer(access.open(), purpose: "show versions")
+    defer { explorer.close() }
+    let (host, snapshots) = try explorer.snapshots(ofHost: host)
+    let readers = snapshots.map { explorer.reader($0) }
+    let (path, history) = try find(readers)
+    if Process.stop.isRaised { throw YesterError(.interrupted, "Interrupted") }
+    guard history.runs.contains(where: { $0.node != nil }) else {
+      throw YesterError(
+        .failed,
+        "No snapshot of the host \(host) holds \(printable(path))",
+        advice: "Look for it with \"yester find\", or at another host's snapshots with --host."
+      )
+    }
+    if output.json { printJSON(path, host, history, readers) } else { printText(path, history, readers) }
+  }
+
+  /// Where symbolic links lead today may not be where they led then: when nothing is there, the path as it was given
+  /// is tried as well.
+  private func find(_ readers: [SnapshotReader]) throws -> ([UInt8], VersionHistory) {
+    let resolved = Explorer.normal(try LivePath.resolve(path).pathBytes)
+    let history = try VersionHistory(of: resolved, in: readers) { Process.stop.isRaised }
+    let given = Explorer.normal(path.pathBytes)
+    if path.hasPrefix("/"), given != resolved, !history.runs.contains(where: { $0.node != nil }) {
+      return (given, try VersionHistory(of: given, in: readers) { Process.stop.isRaised })
+    }
+    return (resolved, history)
+  }
+
+  private func name(_ place: Int?, _ readers: [SnapshotReader]) -> String {
+    place.map { readers[$0].snapshot.record.name } ?? ""
+  }
+
+  private func printText(_ path: [UInt8], _ history: VersionHistory, _ readers: [SnapshotReader]) {
+    Output.line(EntryText.text([0x2F] + path))
+    var rows = [["FIRST IN", "LAST IN", "SNAPSHOTS", "SIZE", "MODIFIED", "CONTENT"]]
+    for run in history.runs {
+      let place = [name(run.readers.first, readers), name(run.readers.last, readers), "\(run.readers.count)"]
+      guard let entry = run.node?.entry else {
+        rows.append(place + ["-", "-", "not there"])
+        continue
+      }
+      rows.append(place + [EntryText.size(entry), EntryText.time(entry.modified), content(entry)])
+    }
+    Output.table(rows, right: [2, 3])
+  }
+
+  private func content(_ entry: Entry) -> String {
+    switch entry.body {
+    case .file(let size, let content): size == 0 ? "empty" : content.digest?.hex ?? "no checksum"
+    case .directory(let below, _): "directory with \(Output.count(below, "entry", "entries"))"
+    case .symbolicLink(let target): "-> " + EntryText.text(target)
+    default: entry.type.word
+    }
+  }
+
+  private func printJSON(_ path: [UInt8], _ host: String, _ history: VersionHistory, _ readers: [SnapshotReader]) {
+    Output.json { json in
+      json.beginObject()
+      EntryJSON.path(path, &json)
+      json.field("host", host)
+      json.key("versions")
+      json.beginArray()
+      for run in history.runs {
+        json.beginObject()
+        json.field("present", run.node != nil)
+        json.field("first", name(run.readers.first, readers))
+        json.field("first_id", optional: run.readers.first.map { readers[$0].snapshot.id.hex })
+        json.field("last", name(run.readers.last, readers))
+        json.field("last_id", optional: run.readers.last.map { readers[$0].snapshot.id.hex })
+        json.field("snapshots", run.readers.count)
+        if let entry = run.node?.entry { EntryJSON.properties(entry, &json) }
+        json.endObject()
+      }
+      json.endArray()
+      json.endObject()
+    }
+  }
+}

@@ -1,0 +1,7 @@
+internal import FuseMount
+internal import Glibc
+internal import Platform
+
+// The driver: `yesterfs REPOSITORY MOUNTPOINT [-o options] [-f]`.
+
+exit(Driver.run(System.arguments))

@@ -1,0 +1,132 @@
+internal import ChunkCodec
+package import ObjectStores
+internal import Platform
+internal import Reporting
+package import RepositoryFormat
+internal import Synchronization
+
+/// Finds chunks: the segments of the repository, mapped, and what has come since.
+package final class ChunkIndex: Sendable {
+  package struct View: Sendable {
+    package var segments: [IndexSegment] = []
+    package var condemned: [ObjectID: Int64] = [:]
+    fileprivate var known: Set<ObjectID> = []
+    package fileprivate(set) var avoided: Set<ObjectID> = []
+  }
+  private let cache: IndexCache
+  private let store: any ObjectStore
+  private let view = Mutex(View())
+
+  package init(store: any ObjectStore, cache: IndexCache) {
+    self.store = store
+    self.cache = cache
+  }
+
+  package var current: View { view.withLock { $0 } }
+
+  /// Takes in what the repository has now.
+  package func refresh() throws { try refresh(isRebuilt: false) }
+
+  /// With `isRebuilt` nothing of what is known is used. Until it is done, what is known is what others find.
+  private func refresh(isRebuilt: Bool) throws {
+    // A segment may be replaced and deleted between listing and reading: then the list is out of date.
+    for _ in 0..<5 {
+      let ids = Set(try store.ids(.index))
+      if !isRebuilt, view.withLock({ $0.known == ids }) { return }
+      let known = isRebuilt ? [] : view.withLock { $0.segments }
+      guard let segments = try load(ids, known) else { continue }
+      let replaced = Set(segments.flatMap(\.replaced))
+      let live = segments.filter { !replaced.contains($0.id) }
+      var condemned: [ObjectID: Int64] = [:]
+      for segment in live {
+        for (pack, seconds) in segment.condemned { condemned[pack] = max(condemned[pack] ?? 0, seconds) }
+      }
+      let sorted = live.sorted { $0.chunkCount > $1.chunkCount }
+      view.withLock { $0 = View(segments: sorted, condemned: condemned, known: ids, avoided: $0.avoided) }
+      cache.keepOnly(ids)
+      return
+    }
+    throw YesterError(
+      .busy, "The index of the repository keeps changing", advice: "Wait until other runs are done and try again.")
+  }
+
+  private func load(_ ids: Set<ObjectID>, _ known: [IndexSegment]) throws -> [IndexSegment]? {
+    let known = Dictionary(known.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    var out: [IndexSegment] = []
+    for id in ids.sorted() {
+      guard let segment = try known[id] ?? cache.segment(id) else { return nil }
+      out.append(segment)
+    }
+    return out
+  }
+
+  /// Where a chunk is, whatever its pack's state; nil when it is not known. Packs that are to be avoided come last.
+  package func find(_ id: ObjectID) throws -> ChunkLocation? {
+    let view = view.withLock { $0 }
+    var avoided: ChunkLocation?
+    for segment in view.segments {
+      guard let place = segment.find(id) else { continue }
+      let location: ChunkLocation
+      do { location = try segment.location(place) } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
+      if !view.avoided.contains(location.pack) { return location }
+      avoided = location
+    }
+    return avoided
+  }
+
+  /// Where a chunk is in a pack that new snapshots may build on.
+  package func findReusable(_ id: ObjectID) throws -> ChunkLocation? {
+    let view = view.withLock { $0 }
+    for segment in view.segments {
+      guard let place = segment.find(id) else { continue }
+      let location: ChunkLocation
+      do { location = try segment.location(place) } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
+      if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
+    }
+    return nil
+  }
+
+  /// Packs that the index names and that are not in the repository, or not in full size. Nothing builds on them from
+  /// now on, and other places of their chunks are preferred.
+  package func avoidMissingPacks() throws -> Set<ObjectID> {
+    var sizes: [ObjectID: UInt64] = [:]
+    try store.list(.packs) { name, size in if let id = ObjectID(hex: name) { sizes[id] = size } }
+    var missing: Set<ObjectID> = []
+    for segment in current.segments {
+      do throws(FormatError) {
+        for place in 0..<segment.packCount {
+          let pack = try segment.pack(place)
+          if sizes[pack.id] != pack.size { missing.insert(pack.id) }
+        }
+      } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }
+    }
+    avoid(Array(missing))
+    return missing
+  }
+
+  /// From now on, as far as this process is concerned, nothing new builds on these packs.
+  package func avoid(_ packs: [ObjectID]) {
+    view.withLock { view in for pack in packs { view.avoided.insert(pack) } }
+  }
+
+  /// Segments read from the repository again, past what the local cache has of them; nil when one is not there.
+  func reread(_ ids: [ObjectID]) throws -> [IndexSegment]? {
+    cache.remove(ids)
+    var out: [IndexSegment] = []
+    for id in ids {
+      guard let segment = try cache.segment(id) else { return nil }
+      out.append(segment)
+    }
+    return out
+  }
+
+  /// Forgets the local cache and reads the index from the repository again.
+  package func rebuildCache() throws {
+    cache.clear()
+    try refresh(isRebuilt: true)
+  }
+}

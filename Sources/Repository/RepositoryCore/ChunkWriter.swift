@@ -1,0 +1,104 @@
+internal import ChunkCodec
+internal import Platform
+internal import Reporting
+package import RepositoryFormat
+
+/// Stores chunks: they are gathered into blocks, which workers compress and seal, and these fill packs and the index.
+///
+/// The thread that made it adds chunks and waits with `flush`; `submit` has the workers do more than sealing, such as
+/// reading what is to be stored, each with a lane of its own. Memory: some blocks for each worker, whatever comes.
+/// After an error nothing more is stored, and every further call throws it again.
+package final class ChunkWriter {
+  package struct Settings: Sendable {
+    /// zstd's, from 1 to 19; nil for what `Zstd` takes to be the best bargain.
+    package var level: Int?
+    package var workers = System.processorCount
+    package var packSize = 64 << 20
+    /// A block ends when it has reached this size.
+    package var dataBlockSize = 1 << 20
+    package var treeBlockSize = 128 << 10
+    /// Chunks that stand farther apart in the source than so many entries do not share a block, once that has reached a
+    /// sixteenth (of listings, a quarter) of its size. A backup in which few files have changed would else spread each
+    /// block over the whole tree, and whoever reads that tree after many such backups would need a block of each of
+    /// them in memory.
+    package var blockSpan: UInt64 = 1024
+    /// The index is stored after so many chunks, or so many bytes in packs, so that an interrupted run leaves
+    /// something to build on: earlier in the beginning, when there is little to lose but all of it would be.
+    package var indexIntervalChunks = 65_536
+    package var indexIntervalBytes: UInt64 = 1 << 30
+    /// Segments after which a run of many hours merges what it has stored of the index. Where that fails, the next time
+    /// will do.
+    package var mergeInterval = 16
+    package init() {}
+  }
+  package struct Totals: Sendable {
+    /// Chunks that were not in the repository yet, and their plain size.
+    package var newChunks: UInt64 = 0
+    package var newBytes: UInt64 = 0
+    /// What was stored for them, in bytes, as of the last flush.
+    package var storedBytes: UInt64 = 0
+  }
+
+  private let blocks: BlockWriter
+  private let jobs: JobQueue
+  private var workers: [Worker] = []
+  private var workerLanes: [ChunkLane] = []
+  /// For the thread that made this; its blocks are sealed by the workers.
+  private let lane: ChunkLane
+
+  package init(_ repository: Repository, _ settings: Settings = Settings()) {
+    blocks = BlockWriter(repository, settings)
+    jobs = JobQueue(workers: max(1, settings.workers))
+    lane = ChunkLane(blocks, jobs, codec: nil)
+    for number in 0..<max(1, settings.workers) {
+      let lane = ChunkLane(blocks, jobs, codec: BlockCodec(level: settings.level))
+      workerLanes.append(lane)
+      workers.append(Worker("yester-seal-\(number)") { [jobs] in jobs.serve(lane) })
+    }
+  }
+
+  deinit { close() }
+
+  /// Of chunks so far; `storedBytes` is right after a flush.
+  package var totals: Totals { blocks.totals }
+
+  /// Whether the chunk is stored or on its way.
+  package func contains(_ id: ObjectID) throws -> Bool { try blocks.contains(id) }
+
+  /// Stores a chunk unless the repository has it. True when it was new.
+  @discardableResult
+  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
+    try lane.add(id, kind: kind, bytes)
+  }
+
+  /// As `ChunkLane.move`, for chunks that are added.
+  package func move(to position: UInt64) throws { try lane.move(to: position) }
+
+  /// As `ChunkLane.separate`, for chunks that are added.
+  package func separate() throws { try lane.separate() }
+
+  /// Has a worker do `work`, which hands in what it finds through its lane. Waits while much is waiting already. Work
+  /// is done in every case, also when storing has failed: what it hands in is refused then.
+  package func submit(_ work: @escaping @Sendable (ChunkLane) -> Void) throws {
+    try blocks.throwFailure()
+    guard jobs.put(work) else { throw YesterError(.failed, "The writer of chunks is closed") }
+  }
+
+  /// Waits until all that was added and submitted is stored, then stores the index of it.
+  package func flush() throws {
+    try blocks.keepingFailure {
+      jobs.waitUntilIdle()
+      for lane in workerLanes + [lane] { try lane.flush() }
+      jobs.waitUntilIdle()
+      try blocks.finish()
+    }
+  }
+
+  /// Ends the workers. Without `flush` before, what was not indexed is given up.
+  package func close() {
+    jobs.close()
+    for worker in workers { worker.join() }
+    workers = []
+    blocks.close()
+  }
+}

@@ -1,0 +1,255 @@
+package import ChunkCodec
+package import ObjectStores
+package import Platform
+package import RepositoryFormat
+
+/// What a segment says of one pack.
+package struct IndexedPack: Sendable {
+  package let pack: IndexLayout.Pack
+  package let blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])]
+
+  package init(pack: IndexLayout.Pack, blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])]) {
+    self.pack = pack
+    self.blocks = blocks
+  }
+
+  /// From a pack's own directory.
+  package init(id: ObjectID, size: UInt64, kind: ChunkKind, directory: PackDirectory) {
+    var offset = UInt32(PackLayout.headerSize)
+    var blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])] = []
+    for (number, block) in directory.blocks.enumerated() {
+      let place = BlockPlace(
+        number: UInt32(number), offset: offset, sealedLength: block.sealedLength, plainLength: block.plainLength,
+        compression: block.compression)
+      blocks.append((place, block.chunks))
+      offset += block.sealedLength
+    }
+    self.init(pack: IndexLayout.Pack(id: id, size: size, kind: kind), blocks: blocks)
+  }
+}
+
+/// Builds the body of a segment and seals it into the store. What comes from other segments is not held in memory, but
+/// taken over as the new one is written.
+package struct IndexSegmentBuilder {
+  package var replaced: [ObjectID] = []
+  package var condemned: [(pack: ObjectID, seconds: Int64)] = []
+  private var packs: [(pack: IndexLayout.Pack, firstBlock: UInt32)] = []
+  private var blockCount = 0
+  private var segments: [MergedSegment] = []
+  /// Of packs that were added by themselves; their blocks come behind those of all segments.
+  private var blocks = ByteWriter()
+  private var chunks: [Chunk] = []
+  private var hasOwnPacks = false
+
+  fileprivate struct Chunk {
+    let prefix: IndexPrefix
+    let block: UInt32
+    let offset: UInt32
+    let length: UInt32
+  }
+
+  package init() {}
+
+  package var chunkCount: Int { segments.reduce(chunks.count) { $0 + $1.chunkCount } }
+  package var packCount: Int { packs.count }
+  package var isEmpty: Bool { packs.isEmpty && replaced.isEmpty && condemned.isEmpty }
+
+  package mutating func add(_ indexed: IndexedPack) {
+    hasOwnPacks = true
+    let place = UInt32(packs.count)
+    packs.append((indexed.pack, UInt32(blockCount)))
+    for (block, contents) in indexed.blocks {
+      blocks.indexBlock(pack: place, block)
+      var offset: UInt32 = 0
+      for chunk in contents {
+        chunks.append(
+          Chunk(prefix: IndexPrefix(chunk.id), block: UInt32(blockCount), offset: offset, length: chunk.length))
+        offset += chunk.length
+      }
+      blockCount += 1
+    }
+  }
+
+  /// Adds packs of another segment for which `keep` says so, before any that are added by themselves.
+  package mutating func add(_ segment: IndexSegment, keep: (ObjectID) -> Bool) throws(FormatError) {
+    precondition(!hasOwnPacks, "segments come before packs")
+    var merged = MergedSegment(segment)
+    var listed = 0
+    for place in 0..<segment.packCount {
+      let pack = try segment.pack(place)
+      let blocks = segment.blocks(ofPack: place)
+      listed += blocks.count
+      guard listed <= Int(segment.head.blocks) else {
+        throw FormatError("an index segment contradicts itself about its blocks")
+      }
+      guard keep(pack.id) else {
+        merged.packs.append(nil)
+        continue
+      }
+      guard blockCount + blocks.count <= Int(UInt32.max) else { throw FormatError("an index segment is too large") }
+      merged.packs.append((UInt32(packs.count), blockCount - blocks.lowerBound))
+      packs.append((pack, UInt32(blockCount)))
+      blockCount += blocks.count
+    }
+    try merged.countChunks()
+    segments.append(merged)
+  }
+
+  /// Seals and stores the segment; its id.
+  package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws -> ObjectID {
+    chunks.sort { $0.prefix < $1.prefix }
+    let upload = try store.beginUpload()
+    let hash = SHA256()
+    func emit(_ bytes: [UInt8]) throws {
+      try bytes.withUnsafeBytes {
+        hash.update($0)
+        try upload.append($0)
+      }
+    }
+    do {
+      var sealer = IndexSealer(keyring)
+      try emit(sealer.header)
+      try writeBody { part in try part.withUnsafeBytes { try sealer.write($0, emit: emit) } }
+      try emit(sealer.finish())
+      let id = hash.finish()
+      try upload.commit(as: .index(id))
+      return id
+    } catch {
+      upload.cancel()
+      throw error
+    }
+  }
+
+  private func writeBody(_ write: ([UInt8]) throws -> Void) throws {
+    var out = ByteWriter(capacity: 1 << 16)
+    func flush(from size: Int) throws {
+      guard out.count >= size else { return }
+      try write(out.bytes)
+      out.removeAll()
+    }
+    guard chunkCount <= Int(UInt32.max) else { throw FormatError("an index segment is too large") }
+    IndexLayout.Head(
+      replaced: UInt32(replaced.count), condemned: UInt32(condemned.count), packs: UInt32(packs.count),
+      blocks: UInt32(blockCount), chunks: UInt32(chunkCount)
+    ).encode(to: &out)
+    for id in replaced { out.id(id) }
+    for (pack, seconds) in condemned {
+      out.id(pack)
+      out.i64(seconds)
+    }
+    for (pack, firstBlock) in packs {
+      out.indexPack(pack, firstBlock: firstBlock)
+      try flush(from: 1 << 16)
+    }
+    for segment in segments {
+      try segment.forEachBlock { pack, block in
+        out.indexBlock(pack: pack, block)
+        try flush(from: 1 << 16)
+      }
+    }
+    try flush(from: 0)
+    try write(blocks.bytes)
+    try forEachChunk { chunk in
+      for word in [chunk.prefix.w0, chunk.prefix.w1] { withUnsafeBytes(of: word.bigEndian) { out.raw($0) } }
+      withUnsafeBytes(of: chunk.prefix.w2.bigEndian) { out.raw($0) }
+      out.u32(chunk.block)
+      out.u32(chunk.offset)
+      out.u32(chunk.length)
+      try flush(from: 1 << 16)
+    }
+    try flush(from: 0)
+  }
+
+  /// All chunks in the order of their ids: those of each segment are sorted already.
+  private func forEachChunk(_ body: (Chunk) throws -> Void) throws {
+    var cursors: [(chunk: Chunk, segment: Int, next: Int)] = []
+    for (number, segment) in segments.enumerated() {
+      if let (chunk, next) = try segment.chunk(from: 0) { cursors.append((chunk, number, next)) }
+    }
+    var own = 0
+    while true {
+      // There are eight or some dozens: looking at all of them is as fast as anything else.
+      var first: Int?
+      for (place, cursor) in cursors.enumerated() {
+        if first.map({ cursor.chunk.prefix < cursors[$0].chunk.prefix }) ?? true { first = place }
+      }
+      if own < chunks.count, first.map({ chunks[own].prefix < cursors[$0].chunk.prefix }) ?? true {
+        try body(chunks[own])
+        own += 1
+        continue
+      }
+      guard let first else { return }
+      try body(cursors[first].chunk)
+      if let (chunk, next) = try segments[cursors[first].segment].chunk(from: cursors[first].next) {
+        cursors[first].chunk = chunk
+        cursors[first].next = next
+      } else {
+        cursors.remove(at: first)
+      }
+    }
+  }
+}
+
+/// What a new segment takes over from another.
+private struct MergedSegment {
+  private static let chunksBetweenReleases = 1 << 16
+
+  let segment: IndexSegment
+  /// For each of its packs: the place in the new segment, and how far its blocks move; nil for what is left out.
+  var packs: [(place: UInt32, blockShift: Int)?] = []
+  private(set) var chunkCount = 0
+
+  init(_ segment: IndexSegment) { self.segment = segment }
+
+  mutating func countChunks() throws(FormatError) {
+    if packs.allSatisfy({ $0 != nil }) {
+      chunkCount = segment.chunkCount
+      return
+    }
+    for place in 0..<segment.chunkCount {
+      if try block(of: place) != nil { chunkCount += 1 }
+      releaseMemory(after: place)
+    }
+  }
+
+  func forEachBlock(_ body: (_ pack: UInt32, BlockPlace) throws -> Void) throws {
+    for (place, kept) in packs.enumerated() {
+      guard let kept else { continue }
+      for block in segment.blocks(ofPack: place) { try body(kept.place, try segment.block(block).1) }
+      segment.releaseMemory()
+    }
+  }
+
+  /// The first chunk at or behind a place that is taken over, and the place behind it.
+  func chunk(from start: Int) throws(FormatError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
+    var place = start
+    while place < segment.chunkCount {
+      defer { place += 1 }
+      releaseMemory(after: place)
+      guard let block = try block(of: place) else { continue }
+      let (_, offset, length) = segment.chunk(place)
+      return (
+        IndexSegmentBuilder.Chunk(prefix: segment.prefix(place), block: block, offset: offset, length: length),
+        place + 1
+      )
+    }
+    return nil
+  }
+
+  /// The new place of a chunk's block; nil when it is left out.
+  private func block(of place: Int) throws(FormatError) -> UInt32? {
+    let block = segment.chunk(place).block
+    guard block < Int(segment.head.blocks) else {
+      throw FormatError("an index segment names a block that it does not list")
+    }
+    guard let kept = packs[try segment.block(block).pack] else { return nil }
+    guard let new = UInt32(exactly: block + kept.blockShift) else {
+      throw FormatError("an index segment contradicts itself about its blocks")
+    }
+    return new
+  }
+
+  private func releaseMemory(after place: Int) {
+    if place % Self.chunksBetweenReleases == 0 { segment.releaseMemory() }
+  }
+}

@@ -1,0 +1,119 @@
+internal import ChunkCodec
+internal import ObjectStores
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+internal import Synchronization
+
+/// One pack being written: workers hand in sealed blocks in any order, they are written in the order of their
+/// numbers; with the last one the pack is finished, and needs only to be committed.
+final class PackAssembly: Sendable {
+  struct SealedBlock: Sendable {
+    let bytes: Bytes
+    let plainLength: UInt32
+    let compression: Compression
+    let chunks: [PackDirectory.Chunk]
+  }
+  /// Whole, but without its name.
+  struct Finished: Sendable {
+    let pack: IndexedPack
+    let upload: any ObjectUpload
+    /// Keeps the upload from being given up.
+    fileprivate let assembly: PackAssembly
+  }
+  private struct State {
+    var waiting: [UInt32: SealedBlock] = [:]
+    var written: UInt32 = 0
+    var expected: UInt32?
+    var isCancelled = false
+    var directory = PackDirectory()
+    let hash: SHA256Box
+  }
+  /// Blocks that may wait for one before them.
+  private static let waitingMax = 4
+  let key: PackKey
+  private let written: Atomic<Int>
+  private let upload: any ObjectUpload
+  private let monitor: Monitor<State>
+
+  init(_ kind: ChunkKind, store: any ObjectStore, keyring: Keyring) throws {
+    let (key, header) = try PackKey.make(kind, keyring)
+    self.key = key
+    upload = try store.beginUpload()
+    let hash = SHA256Box()
+    monitor = Monitor(State(hash: hash))
+    written = Atomic(header.count)
+    try header.withUnsafeBytes {
+      hash.value.update($0)
+      try upload.append($0)
+    }
+  }
+
+  /// Waits until block `number` may be sealed: others must not get far ahead of one that takes long, for their blocks
+  /// have to stay in memory.
+  func waitForRoom(_ number: UInt32) throws {
+    let isWanted = monitor.wait { state in
+      if state.isCancelled { return false }
+      return state.written == number || state.waiting.count < Self.waitingMax ? true : nil as Bool?
+    }
+    guard isWanted else { throw YesterError(.failed, "The pack was given up") }
+  }
+
+  /// Hands in block `number`. The finished pack, when this was the last that was missing.
+  func complete(_ number: UInt32, _ block: SealedBlock) throws -> Finished? {
+    defer { monitor.notifyAll() }
+    return try monitor.withLock { state in
+      state.waiting[number] = block
+      while let next = state.waiting.removeValue(forKey: state.written) {
+        try next.bytes.withFilled {
+          state.hash.value.update($0)
+          try upload.append($0)
+        }
+        written.add(next.bytes.count, ordering: .relaxed)
+        state.written += 1
+        state.directory.blocks.append(
+          PackDirectory.Block(
+            sealedLength: UInt32(next.bytes.count), plainLength: next.plainLength, compression: next.compression,
+            chunks: next.chunks))
+      }
+      return try finishIfDone(&state)
+    }
+  }
+
+  /// No block follows number `count` - 1. The finished pack, when all of them are there.
+  func close(after count: UInt32) throws -> Finished? {
+    try monitor.withLock { state in
+      state.expected = count
+      return try finishIfDone(&state)
+    }
+  }
+
+  /// Bytes written so far.
+  var size: Int { written.load(ordering: .relaxed) }
+
+  func cancel() {
+    monitor.update { $0.isCancelled = true }
+    upload.cancel()
+  }
+
+  /// A pack that was given up, whatever the reason, leaves nothing behind; after a commit this does nothing.
+  deinit { upload.cancel() }
+
+  private func finishIfDone(_ state: inout State) throws -> Finished? {
+    guard state.expected == state.written else { return nil }
+    let sealed = key.sealDirectory(state.directory)
+    let tail = sealed + PackLayout.trailer(directoryOffset: UInt64(size), directoryLength: UInt32(sealed.count))
+    try tail.withUnsafeBytes {
+      state.hash.value.update($0)
+      try upload.append($0)
+    }
+    let pack = IndexedPack(
+      id: state.hash.value.finish(), size: UInt64(size + tail.count), kind: key.kind, directory: state.directory)
+    return Finished(pack: pack, upload: upload, assembly: self)
+  }
+}
+
+/// `@unchecked Sendable`: only used under the assembly's lock.
+final class SHA256Box: @unchecked Sendable {
+  let value = SHA256()
+}

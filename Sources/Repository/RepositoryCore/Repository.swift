@@ -1,0 +1,136 @@
+package import ChunkCodec
+package import ObjectStores
+internal import Platform
+internal import Reporting
+package import RepositoryFormat
+
+/// An opened repository: its store, its keys, its index. What everything above works with.
+package final class Repository: Sendable {
+  package let store: any ObjectStore
+  package let config: RepositoryConfig
+  package let keyring: Keyring
+  package let slot: ObjectID
+  package let index: ChunkIndex
+  package let reader: ChunkReader
+  /// This repository's folder in the local cache.
+  package let cacheDirectory: String
+
+  private init(
+    store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int,
+    cacheDirectory: String
+  ) {
+    self.store = store
+    self.config = config
+    self.keyring = keyring
+    self.slot = slot
+    self.cacheDirectory = cacheDirectory
+    index = ChunkIndex(
+      store: store, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
+    reader = ChunkReader(store: store, keyring: keyring, index: index, cacheSize: cacheSize)
+  }
+
+  /// Makes a new repository in an empty store, with one full key slot.
+  package static func create(
+    in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N
+  ) throws -> RepositoryConfig {
+    // Looked for first: a slot of the new repository must not get among those of one that is there.
+    guard try store.size(.config) == nil else {
+      throw YesterError(.failed, "\(store.location) already holds a repository")
+    }
+    let config = RepositoryConfig(id: RepositoryID(System.random(16)))
+    let keyring = try Keyring.generate(repository: config.id)
+    let slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)
+    // The key first: a repository with a config is complete.
+    try store.put(.slot(SHA256.hash(slot)), slot)
+    guard try store.put(.config, config.encode(digest: Self.digest)) else {
+      throw YesterError(.failed, "\(store.location) already holds a repository")
+    }
+    return config
+  }
+
+  /// The config, or error 10 when there is none.
+  package static func config(of store: any ObjectStore) throws -> RepositoryConfig {
+    guard let bytes = try store.get(.config, limit: Limits.configSizeMax) else {
+      throw YesterError(
+        .noRepository, "There is no yester repository in \(store.location)",
+        advice: "Check the path, or make one with \"yester init\".")
+    }
+    do { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
+      throw YesterError(
+        error.kind == .needsNewerVersion ? .failed : .damaged,
+        "The repository \(store.location) cannot be opened: \(error.message)",
+        advice: error.kind == .needsNewerVersion
+          ? "Install a newer yester." : "Copy the object \"config\" back from a second copy of the repository.")
+    }
+  }
+
+  private static func digest(_ bytes: [UInt8]) -> [UInt8] { SHA256.hash(bytes).bytes }
+
+  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory, and
+  /// `caches` is the folder in which each repository has one for its local cache.
+  package static func open(
+    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory
+  ) throws -> Repository {
+    let config = try config(of: store)
+    let (keyring, slot) = try unlock(store, config, secret)
+    return Repository(
+      store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,
+      cacheDirectory: caches + "/" + config.id.description)
+  }
+
+  private static func unlock(
+    _ store: any ObjectStore, _ config: RepositoryConfig, _ secret: Secret
+  ) throws -> (Keyring, ObjectID) {
+    let ids = try store.ids(.keys)
+    guard !ids.isEmpty else {
+      throw YesterError(
+        .damaged, "The repository \(store.location) has no key slots",
+        advice: "Copy the folder \"keys\" back from a second copy of the repository, or import an exported key.")
+    }
+    var damage: (ObjectID, FormatError)?
+    for id in ids {
+      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
+      guard SHA256.hash(bytes) == id else {
+        damage = (id, FormatError("its bytes do not fit its name"))
+        continue
+      }
+      do {
+        if case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
+          return (keyring, id)
+        }
+      } catch { damage = (id, error) }
+    }
+    if let (id, error) = damage {
+      throw YesterError(
+        .damaged, "No key slot opens with this secret, and the slot \(id.short) is unusable: \(error.message)",
+        advice: "Try another key, or copy the folder \"keys\" back from a second copy of the repository.")
+    }
+    let what = if case .password = secret { "password" } else { "key file" }
+    throw YesterError(
+      .wrongKey, "The \(what) opens no key slot of \(store.location)",
+      advice: "Check that it is the right one for this repository.")
+  }
+
+  /// Fails when another slot has keys that this one lacks: what is written with the old ones would be open to
+  /// whomever the rotation was to shut out.
+  package func requireCurrentKeys() throws {
+    for id in try store.ids(.keys) {
+      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax),
+        let (header, _) = try? SlotHeader.decode(bytes, repository: config.id)
+      else { continue }
+      guard keyring.keySet(header.keySet) != nil else {
+        throw YesterError(
+          .wrongKey, "The repository's keys were rotated, and this key has not got the new ones",
+          advice: "Add this key again with a current full key: \"yester key add\".")
+      }
+    }
+  }
+
+  /// Fails unless the keyring can read what is stored.
+  package func requireFullKey(_ purpose: String) throws {
+    guard keyring.role == .full else {
+      throw YesterError(
+        .wrongKey, "A write-only key cannot \(purpose)", advice: "Run the command with a full key.")
+    }
+  }
+}

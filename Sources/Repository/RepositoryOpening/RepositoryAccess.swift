@@ -1,0 +1,152 @@
+package import ChunkCodec
+package import DirectoryStores
+internal import Glibc
+internal import ObjectStores
+package import Platform
+internal import Reporting
+package import RepositoryCore
+internal import RepositoryFormat
+
+/// Where the repository and its secret are to be found: what the programs take as options.
+package struct RepositoryAccess: Sendable {
+  /// A path; or nil for `YESTER_REPOSITORY`.
+  package var repository: String?
+  package var keyFile: String?
+  package var passwordFile: String?
+  package var passwordCommand: String?
+  /// A descriptor to read the password from; it is closed afterwards.
+  package var passwordDescriptor: Int32?
+  /// Whether to ask at the terminal when nothing else is given.
+  package var mayPrompt = true
+  /// Called with a sentence for the user, such as that others can read the key file.
+  package var warn: @Sendable (String) -> Void = { _ in }
+
+  package init() {}
+
+  package func store() throws -> DirectoryStore {
+    let path = try location()
+    do throws(Errno) { _ = try FileStatus(of: path) } catch {
+      // A disk that answers with an error is not one that is not there.
+      guard [.notFound, .notDirectory].contains(error) else { throw YesterError.system("Opening", path, error) }
+    }
+    guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
+      throw YesterError(
+        .noRepository, "There is no directory \(path)",
+        advice: "Check the path, or make a repository there with \"yester init\".")
+    }
+    return DirectoryStore(real)
+  }
+
+  /// The path as it was given.
+  package func location() throws -> String {
+    guard let path = repository ?? System.environment("YESTER_REPOSITORY"), !path.isEmpty else {
+      throw YesterError(
+        .usage, "No repository was named", advice: "Use --repository PATH, or set YESTER_REPOSITORY.")
+    }
+    return path
+  }
+
+  /// `uploadLimit` is in bytes a second, and lifted by `end`.
+  package func open(
+    cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
+  ) throws -> Repository {
+    let directory = try store()
+    let store: any ObjectStore =
+      uploadLimit.map {
+        LimitedStore(directory, bytesPerSecond: $0, until: end)
+      } ?? directory
+    // A wrong path should be told before anybody types a password.
+    _ = try Repository.config(of: store)
+    return try Repository.open(store, secret: secret(), cacheSize: cacheSize)
+  }
+
+  /// Options come before the environment, key files before passwords.
+  package func secret(prompt: String = "Password of the repository: ") throws -> Secret {
+    if let keyFile { return try readKey(keyFile) }
+    if let passwordDescriptor { return try Self.readPassword(Descriptor(owning: passwordDescriptor), "the pipe") }
+    if let passwordFile { return try readPassword(passwordFile) }
+    if let passwordCommand { return .password(try Self.run(passwordCommand)) }
+    if let path = System.environment("YESTER_KEY_FILE"), !path.isEmpty { return try readKey(path) }
+    if let path = System.environment("YESTER_PASSWORD_FILE"), !path.isEmpty { return try readPassword(path) }
+    if let command = System.environment("YESTER_PASSWORD_COMMAND"), !command.isEmpty {
+      return .password(try Self.run(command))
+    }
+    if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty {
+      return .password(password.pathBytes)
+    }
+    if mayPrompt, let password = try Self.ask(prompt) { return .password(password) }
+    throw YesterError(
+      .usage, "No key or password was given",
+      advice: "Use --key-file, --password-file or --password-command, or set YESTER_KEY_FILE or YESTER_PASSWORD.")
+  }
+
+  private static func openFile(_ path: String) throws -> Descriptor {
+    do throws(Errno) { return try Descriptor.open(path) } catch {
+      throw YesterError.system("Opening", path, error)
+    }
+  }
+
+  package static func readKeyFile(_ path: String) throws -> Secret { try readKey(openFile(path), path) }
+
+  private func readKey(_ path: String) throws -> Secret {
+    let file = try Self.openFile(path)
+    if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
+    return try Self.readKey(file, path)
+  }
+
+  private func readPassword(_ path: String) throws -> Secret {
+    let file = try Self.openFile(path)
+    if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
+    return try Self.readPassword(file, path)
+  }
+
+  private static func readKey(_ file: Descriptor, _ path: String) throws -> Secret {
+    let bytes: [UInt8]
+    do throws(Errno) { bytes = try file.readAll(limit: 4096) } catch {
+      throw YesterError.system("Reading the key file", path, error)
+    }
+    do { return try Secret(keyFileContent: bytes) } catch {
+      throw YesterError(.wrongKey, "The key file \(path) is unusable: \(error.message)")
+    }
+  }
+
+  private static func readPassword(_ file: Descriptor, _ name: String) throws -> Secret {
+    do throws(Errno) { return .password(try firstLine(try file.readAll(limit: 65536), name)) } catch {
+      throw YesterError.system("Reading the password from", name, error)
+    }
+  }
+
+  private static func firstLine(_ bytes: [UInt8], _ name: String) throws(Errno) -> [UInt8] {
+    var line = Array(bytes.prefix { $0 != 0x0A })
+    if line.last == 0x0D { line.removeLast() }
+    return line
+  }
+
+  private static func run(_ command: String) throws -> [UInt8] {
+    guard let pipe = command.pathBytes.withCPath({ popen($0, "re") }) else {
+      throw YesterError(.failed, "The password command could not be started", cause: .current)
+    }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while bytes.count < 65536 {
+      let got = fread(&buffer, 1, buffer.count, pipe)
+      if got == 0 { break }
+      bytes.append(contentsOf: buffer.prefix(got))
+    }
+    guard pclose(pipe) == 0 else {
+      if ProcessSettings.isTerminated { throw YesterError(.interrupted, "Interrupted") }
+      throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
+    }
+    return try firstLine(bytes, "the command")
+  }
+
+  /// Asks for a password at the terminal, without showing it. Nil when there is no terminal, or when the input ended
+  /// instead of an answer. Ctrl-C and its like become error 130.
+  package static func ask(_ prompt: String) throws -> [UInt8]? {
+    guard let terminal = Terminal.controlling() else { return nil }
+    do throws(Errno) { return try terminal.ask(prompt, isHidden: true) } catch {
+      if error == .interrupted { throw YesterError(.interrupted, "Interrupted") }
+      throw YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error)
+    }
+  }
+}

@@ -1,6 +1,0 @@
-// The driver: `yesterfs REPOSITORY MOUNTPOINT [-o options] [-f]`.
-internal import FuseMount
-internal import Glibc
-internal import Platform
-
-exit(Driver.run(System.arguments))

@@ -1,0 +1,149 @@
+import ChunkCodec
+import DirectoryStores
+import Maintenance
+import ObjectStores
+import Platform
+import Reporting
+import RepositoryCore
+import RepositoryFormat
+import TestSupport
+import Testing
+
+/// A repository with a pack that the index names, one that it does not name any more, and the segment that named it.
+private final class Fixture: Sendable {
+  let folder: String
+  let store: DirectoryStore
+  private let secret = Secret.keyFile(System.random(32))
+  let repository: Repository
+  /// Stands where an interrupted run has left it.
+  let orphan: ObjectID
+  private let segment: (id: ObjectID, bytes: [UInt8])
+
+  init() throws {
+    folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
+    store = try DirectoryStore.create(folder)
+    _ = try Repository.create(in: store, secret: secret, label: "test")
+    repository = try Repository.open(store, secret: secret, caches: testCaches)
+    orphan = try Self.storePack(repository)
+    let id = try #require(try store.ids(.index).first)
+    segment = (id, try #require(try store.get(.index(id), limit: 1 << 20)))
+    try store.delete(.index(id))
+    try repository.index.refresh()
+    _ = try Self.storePack(repository)
+  }
+
+  deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
+
+  /// Stores a chunk and its index; the id of the pack.
+  private static func storePack(_ repository: Repository) throws -> ObjectID {
+    let before = Set(try repository.store.ids(.packs))
+    let bytes = System.random(1000)
+    let writer = ChunkWriter(repository)
+    defer { writer.close() }
+    let id = KeyedHash(key: repository.keyring.current.record.idKey).chunkID(SHA256.hash(bytes), kind: .data)
+    try bytes.withUnsafeBytes { _ = try writer.add(id, kind: .data, $0) }
+    try writer.flush()
+    return try #require(try repository.store.ids(.packs).first { !before.contains($0) })
+  }
+
+  var hasOrphan: Bool { get throws { try store.size(.pack(orphan)) != nil } }
+
+  /// Packs that the index names and that are not there.
+  var missing: Set<ObjectID> {
+    get throws {
+      try repository.index.refresh()
+      return try repository.index.avoidMissingPacks()
+    }
+  }
+
+  /// The index names the pack again.
+  func nameOrphan() throws { _ = try store.put(.index(segment.id), segment.bytes) }
+
+  /// Another machine begins a backup.
+  func beginBackup() throws {
+    let record = LeaseRecord(
+      id: System.random(16), purpose: .backup, host: "elsewhere", bootID: "", process: 1, processStart: 1,
+      sequence: 1, since: .now(), renewed: .now())
+    let name = Hex.encode(record.id) + "-" + String(repeating: "0", count: 15) + "1"
+    _ = try store.put(.lease(name), RecordSealing.seal(record, repository.keyring))
+  }
+
+  /// Reclaims space; `event` happens just before the list of `folder` is looked at for the `place`-th time, or never.
+  /// How often it was looked at.
+  @discardableResult
+  func reclaim(
+    _ folder: ObjectFolder = .index, place: Int = 0, _ event: @escaping @Sendable () throws -> Void = {}
+  ) throws -> Int {
+    let looks = Monitor(0)
+    let watched = WatchedStore(store) { call in
+      guard call == .list(folder) else { return }
+      let count = looks.withLock {
+        $0 += 1
+        return $0
+      }
+      if count == place { try event() }
+    }
+    let repository = try Repository.open(watched, secret: secret, caches: testCaches)
+    _ = try Reclaim.run(repository, Reclaim.Options(), progress: RunProgress())
+    return looks.withLock { $0 }
+  }
+}
+
+/// Packs that no index names are deleted only when the index stands still while that is found out.
+@Suite struct OrphanDeletionTests {
+  @Test func leftoversOfInterruptedRunsAreDeleted() throws {
+    let fixture = try Fixture()
+    try fixture.reclaim()
+    #expect(try !fixture.hasOrphan)
+  }
+
+  /// A segment appears that was not there, or was not listed, when the index was read. Whenever that is, what it
+  /// names must stay.
+  @Test func anIndexThatChangesBetweenTwoLooksKeepsThem() throws {
+    let looks = try Fixture().reclaim()
+    try #require(looks >= 3)
+    for place in 1...looks {
+      let fixture = try Fixture()
+      try fixture.reclaim(place: place) { try fixture.nameOrphan() }
+      #expect(try fixture.missing == [], "look \(place) of \(looks)")
+      // Named from the beginning it is a pack that no snapshot needs, and goes as these do.
+      if place > 1 { #expect(try fixture.hasOrphan, "look \(place) of \(looks)") }
+    }
+  }
+
+  /// The list of segments is another one, whether it names the pack or not: nothing is deleted in this run.
+  @Test func anyChangeHoldsThemUpForOneRun() throws {
+    let fixture = try Fixture()
+    let looks = try Fixture().reclaim()
+    let store = fixture.store
+    let keyring = fixture.repository.keyring
+    try fixture.reclaim(place: looks) {
+      var builder = IndexSegmentBuilder()
+      builder.condemned = [(.zero, 1)]
+      _ = try builder.store(in: store, keyring)
+    }
+    #expect(try fixture.hasOrphan)
+    try fixture.reclaim()
+    #expect(try !fixture.hasOrphan)
+  }
+
+  /// A segment that goes is a change as well.
+  @Test func aSegmentThatGoesHoldsThemUp() throws {
+    let fixture = try Fixture()
+    let looks = try Fixture().reclaim()
+    let store = fixture.store
+    try fixture.reclaim(place: looks) { for id in try store.ids(.index) { try store.delete(.index(id)) } }
+    #expect(try fixture.hasOrphan)
+  }
+
+  /// Whoever begins a backup meanwhile may be about to name what nobody names yet.
+  @Test func aBackupThatBeginsMeanwhileKeepsThem() throws {
+    let looks = try Fixture().reclaim(.leases)
+    try #require(looks >= 3)
+    for place in 1...looks {
+      let fixture = try Fixture()
+      try fixture.reclaim(.leases, place: place) { try fixture.beginBackup() }
+      #expect(try fixture.hasOrphan, "look \(place) of \(looks)")
+    }
+  }
+}

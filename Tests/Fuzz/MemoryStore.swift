@@ -1,1 +1,0 @@
-../RepositoryStoreTests/MemoryStore.swift

@@ -1,1 +1,0 @@
-../RepositoryFormatTests/RandomValues.swift

@@ -1,0 +1,101 @@
+import Reporting
+import ObjectStores
+import ChunkCodec
+import Platform
+import RepositoryCore
+import RepositoryFormat
+import TestSupport
+import Testing
+
+@Suite struct IndexCacheTests {
+  /// A repository with one chunk and its index, and the cached file of that.
+  private func withCachedSegment(_ body: (TestRepository, TestChunk, String) throws -> Void) throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let chunk = TestChunk([1, 2, 3], repository)
+    try ChunkWriter.store([chunk], in: repository)
+    let id = try #require(try test.store.ids(.index).first)
+    let path = repository.cacheDirectory + "/index/" + id.hex
+    try #require((try? FileStatus(of: path))?.isRegular == true)
+    try body(test, chunk, path)
+  }
+
+  @Test func whatLooksWrongIsMadeAnew() throws {
+    try withCachedSegment { test, chunk, path in
+      let good = try Descriptor.open(path).readAll(limit: 1 << 20)
+      let bad: [[UInt8]] = [
+        [], [0], Array(good.prefix(23)), Array(good.prefix(24)), Array(good.dropLast()), good + [0],
+        [UInt8](repeating: 0xFF, count: good.count), [UInt8](repeating: 0, count: good.count),
+        System.random(good.count),
+      ]
+      for content in bad {
+        try FileSystem.removeFile(Array(path.utf8), at: nil)
+        try writeFile(path, content)
+        #expect(try chunk.isReadable(in: test.open()))
+        #expect(try Descriptor.open(path).readAll(limit: 1 << 20) == good)
+      }
+      removeTree(path)
+      try Directory.makeAll(path)
+      #expect(try chunk.isReadable(in: test.open()))
+    }
+  }
+
+  @Test func segmentsThatAreGoneLeaveTheCache() throws {
+    try withCachedSegment { test, chunk, path in
+      let repository = try test.open()
+      try repository.index.refresh()
+      let stray = path + ".0a0b0c0d"
+      try writeFile(stray, [1])
+      let past = Timestamp(seconds: Timestamp.now().seconds - 7200)
+      try FileSystem.setTimes(Array(stray.utf8), at: nil, accessed: past, modified: past)
+      let young = path + ".ffffffff"
+      try writeFile(young, [1])
+      for id in try test.store.ids(.index) { try test.store.delete(.index(id)) }
+      try repository.index.refresh()
+      #expect((try? FileStatus(of: path)) == nil)
+      #expect((try? FileStatus(of: stray)) == nil)
+      #expect((try? FileStatus(of: young)) != nil)
+      #expect(try repository.index.find(chunk.id) == nil)
+    }
+  }
+
+  @Test func damagedSegmentsAreNotTaken() throws {
+    try withCachedSegment { test, chunk, path in
+      let id = try #require(try test.store.ids(.index).first)
+      let store = try #require(test.store as? MemoryStore)
+      let good = try #require(store["index/\(id)"])
+      for bad in [
+        Array(good.dropLast()), Array(good.prefix(72)), [], good.map { $0 ^ 1 }, Array(good.prefix(80)) + good,
+      ] {
+        removeTree(path)
+        store["index/\(id)"] = bad
+        #expect(errorCode { try test.open().index.refresh() } == .damaged)
+        #expect((try? FileStatus(of: path)) == nil)
+      }
+      // A good segment under a wrong name.
+      removeTree(path)
+      store["index/\(id)"] = nil
+      let other = ObjectID.zero
+      store["index/\(other)"] = good
+      #expect(errorCode { try test.open().index.refresh() } == .damaged)
+      // And nothing of the attempts stays.
+      let names = try Directory.names(Descriptor.open(String(path.dropLast(65)), Descriptor.directoryFlags))
+      #expect(names.isEmpty)
+      store["index/\(other)"] = nil
+      store["index/\(id)"] = good
+      #expect(try chunk.isReadable(in: test.open()))
+    }
+  }
+
+  @Test func itWorksWithoutAPlaceForTheCache() throws {
+    try withCachedSegment { test, chunk, path in
+      let directory = try test.open().cacheDirectory
+      removeTree(directory)
+      try writeFile(directory, [])
+      #expect(try chunk.isReadable(in: test.open()))
+      let names = try Directory.names(Descriptor.open("/tmp", Descriptor.directoryFlags))
+      let own = names.map { String(decoding: $0, as: UTF8.self) }.filter { $0.hasPrefix(".yester-") }
+      #expect(own == [])
+    }
+  }
+}

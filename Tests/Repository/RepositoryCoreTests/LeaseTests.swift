@@ -1,0 +1,227 @@
+import ChunkCodec
+import DirectoryStores
+import ObjectStores
+import Platform
+import Reporting
+import RepositoryCore
+import RepositoryFormat
+import Synchronization
+import TestSupport
+import Testing
+
+private func names(_ test: TestRepository) throws -> [String] {
+  var out: [String] = []
+  try test.store.list(.leases) { name, _ in out.append(name) }
+  return out.sorted()
+}
+
+/// Stores a lease as another process would.
+@discardableResult
+private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) -> Void) throws -> LeaseRecord {
+  var record = LeaseRecord(
+    id: System.random(16),
+    purpose: .backup,
+    host: System.hostName,
+    bootID: System.bootID,
+    process: UInt64(System.processID),
+    processStart: System.startTime(ofProcess: System.processID) ?? 0,
+    sequence: 1,
+    since: .now(),
+    renewed: .now()
+  )
+  change(&record)
+  let digits = String(record.sequence, radix: 16)
+  let name = Hex.encode(record.id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
+  try repository.store.put(.lease(name), RecordSealing.seal(record, repository.keyring))
+  return record
+}
+
+@Suite struct LeaseTests {
+  @Test func aLeaseIsThereUntilItIsReleased() throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let lease = try #require(try Lease.take(repository, .mount))
+    let found = try #require(try Leases.list(test.open()).first)
+    #expect(found.record.purpose == .mount && found.record.host == System.hostName && found.record.sequence == 1)
+    #expect(found.record.process == UInt64(System.processID) && !found.isDead)
+    #expect(found.name.count == 49 && found.name.hasSuffix("-0000000000000001"))
+    try lease.requireHeld()
+    let second = try #require(try Lease.take(repository, .read))
+    #expect(try Leases.list(repository).map(\.record.purpose) == [.mount, .read])
+    lease.release()
+    lease.release()
+    #expect(try Leases.list(repository).map(\.record.purpose) == [.read])
+    second.release()
+    #expect(try names(test).isEmpty)
+  }
+
+  @Test func aForgottenLeaseReleasesItself() throws {
+    let test = try TestRepository()
+    do {
+      let lease = try Lease.take(test.open(), .backup)
+      #expect(try names(test).count == 1)
+      withExtendedLifetime(lease) {}
+    }
+    #expect(try names(test).isEmpty)
+  }
+
+  @Test func aLeaseThatSomebodyRemovedIsNotHeld() throws {
+    let test = try TestRepository()
+    let lease = try #require(try Lease.take(test.open(), .backup))
+    try lease.requireHeld()
+    let name = try #require(try names(test).first)
+    try test.store.delete(.lease(name))
+    #expect(errorCode { try lease.requireHeld() } == .busy)
+    lease.release()
+  }
+
+  @Test func onlyWhatIsKnownToBeDeadIsRemoved() throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let alive = try putLease(repository) { _ in }
+    let elsewhere = try putLease(repository) {
+      $0.host = "another-host.invalid"
+      $0.process = 4_000_000_000
+    }
+    // No such process; a process with this number that began later; this machine before its last start.
+    let dead = [
+      try putLease(repository) { $0.process = 3_999_999 }, try putLease(repository) { $0.process = UInt64(Int32.max) },
+      try putLease(repository) { $0.process = .max }, try putLease(repository) { $0.processStart += 1 },
+      try putLease(repository) { lease in
+        // Machine, boot, namespace of process numbers: only the second differs.
+        var parts = lease.bootID.split(separator: " ").map(String.init)
+        parts[1] = "00000000-0000-0000-0000-000000000000"
+        lease.bootID = parts.joined(separator: " ")
+      },
+    ]
+    let found = try Leases.list(repository)
+    #expect(found.count == 7)
+    #expect(Set(found.filter(\.isDead).map(\.record.id)) == Set(dead.map(\.id)))
+    try Leases.removeDead(repository)
+    #expect(Set(try Leases.list(repository).map(\.record.id)) == [alive.id, elsewhere.id])
+  }
+
+  @Test func ofARenewedLeaseTheLaterCounts() throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let first = try putLease(repository) { $0.sequence = 9 }
+    try putLease(repository) {
+      $0.id = first.id
+      $0.sequence = 10
+    }
+    let found = try Leases.list(repository)
+    #expect(found.map(\.record.sequence) == [10])
+    #expect(found[0].name.hasSuffix("000a"))
+  }
+
+  /// A renewal gives a lease another name: who has listed the old one finds nothing there.
+  @Test func aLeaseThatIsRenewedWhileOthersLookIsNotPassedOver() throws {
+    let test = try TestRepository()
+    let first = try putLease(test.open()) { $0.sequence = 9 }
+    let old = try #require(try names(test).first)
+    let isRenewed = Mutex(false)
+    let store = WatchedStore(test.store) { call in
+      guard call == .get(.lease(old)), !isRenewed.withLock({ $0 }) else { return }
+      isRenewed.withLock { $0 = true }
+      try putLease(test.open()) {
+        $0.id = first.id
+        $0.sequence = 10
+      }
+      try test.store.delete(.lease(old))
+    }
+    let found = try Leases.list(test.open(store))
+    #expect(isRenewed.withLock { $0 })
+    #expect(found.map(\.record.sequence) == [10])
+  }
+
+  /// Where there are no links, a lease is an empty file for a moment: it may have become whole since it was looked at.
+  @Test func anEmptyLeaseThatBecomesWholeIsNotRemoved() throws {
+    let test = try TestRepository()
+    let name = Hex.encode(System.random(16)) + "-0000000000000001"
+    try test.store.put(.lease(name), [])
+    let looks = Mutex(0)
+    let whole = Mutex<String?>(nil)
+    let store = WatchedStore(test.store) { call in
+      guard case .get(.lease(name)) = call else { return }
+      // The first is that of the list.
+      let look = looks.withLock { looks in
+        looks += 1
+        return looks
+      }
+      guard look == 3 else { return }
+      let record = try putLease(test.open()) { _ in }
+      let other = Hex.encode(record.id) + "-0000000000000001"
+      let bytes = try #require(try test.store.get(.lease(other), limit: 9999))
+      try test.store.delete(.lease(other))
+      try test.store.delete(.lease(name))
+      try test.store.put(.lease(name), bytes)
+      whole.withLock { $0 = name }
+    }
+    try Leases.removeDead(test.open(store))
+    #expect(whole.withLock { $0 } == name)
+    #expect(try names(test) == [name])
+  }
+
+  @Test func aLeaseThatNobodyCanReadIsNotPassedOver() throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let other = try TestRepository()
+    let name = Hex.encode(System.random(16)) + "-0000000000000001"
+    let foreign = try putLease(other.open()) { _ in }
+    #expect(foreign.sequence == 1)
+    let foreignName = try #require(try names(other).first)
+    let foreignBytes = try #require(try other.store.get(.lease(foreignName), limit: 9999))
+    for bytes in [[1, 2, 3], foreignBytes, [UInt8](repeating: 9, count: 500)] {
+      try test.store.put(.lease(name), bytes)
+      #expect(errorCode { _ = try Leases.list(repository) } == .damaged)
+      #expect(errorCode { try Leases.removeDead(repository) } == .damaged)
+      try test.store.delete(.lease(name))
+    }
+    #expect(try Leases.list(repository).isEmpty)
+  }
+
+  /// A lease is not synced: after a power failure its name may be there with nothing in it.
+  @Test(arguments: [0, 500]) func whatAPowerFailureLeavesIsRemoved(zeros: Int) throws {
+    let test = try TestRepository()
+    let repository = try test.open()
+    let name = Hex.encode(System.random(16)) + "-0000000000000001"
+    try test.store.put(.lease(name), [UInt8](repeating: 0, count: zeros))
+    #expect(try Leases.list(repository).isEmpty)
+    try Leases.removeDead(repository)
+    #expect(try test.store.size(.lease(name)) == nil)
+  }
+
+  @Test func foreignFilesAreNoLeases() throws {
+    try withTemporaryDirectory { path in
+      let test = try TestRepository(in: DirectoryStore.create(path + "/r"))
+      for name in ["a", "README", "deadbeef", ".DS_Store"] { try writeFile("\(path)/r/leases/\(name)", [1]) }
+      #expect(try Leases.list(test.open()).isEmpty)
+    }
+  }
+
+  @Test func readingNeedsNoLeaseWhereNothingCanBeWritten() throws {
+    let test = try TestRepository()
+    let repository = try test.open(ReadOnlyStore(base: test.store))
+    #expect(try Lease.take(repository, .read, isRequired: false) == nil)
+    #expect(errorCode { _ = try Lease.take(repository, .backup) } == .failed)
+    #expect(throws: YesterError.self) {
+      try Lease.take(test.open(FaultyStore(test.store, failingAt: 4, .forGood)), .read, isRequired: false)
+    }
+  }
+}
+
+private struct ReadOnlyStore: ObjectStore {
+  let base: any ObjectStore
+  var location: String { base.location }
+  private var refusal: YesterError { YesterError(.failed, "read-only", cause: .readOnly) }
+
+  func size(_ key: ObjectKey) throws -> UInt64? { try base.size(key) }
+  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try base.get(key, limit: limit) }
+  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    try base.get(key, at: offset, into: buffer)
+  }
+  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { throw refusal }
+  func beginUpload() throws -> any ObjectUpload { throw refusal }
+  func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws { try base.list(folder, body) }
+  func delete(_ key: ObjectKey) throws { throw refusal }
+}

@@ -1,0 +1,163 @@
+// Test doubles: a store in memory, and one that fails when it is told to.
+package import ObjectStores
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
+
+/// Objects in a dictionary. It keeps to the same rules as every store: `checkConformance` proves it.
+package final class MemoryStore: ObjectStore {
+  private struct State {
+    var objects: [String: [UInt8]] = [:]
+    var uploads = 0
+  }
+  private let state = Monitor(State())
+  package let location = "memory"
+
+  package init() {}
+
+  /// Uploads that were neither committed nor cancelled.
+  package var openUploads: Int { state.withLock { $0.uploads } }
+  package var paths: [String] { state.withLock { $0.objects.keys.sorted() } }
+
+  package subscript(path: String) -> [UInt8]? {
+    get { state.withLock { $0.objects[path] } }
+    set { state.withLock { $0.objects[path] = newValue } }
+  }
+
+  package func size(_ key: ObjectKey) throws -> UInt64? { self[key.path].map { UInt64($0.count) } }
+
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
+    guard let bytes = self[key.path] else { return nil }
+    guard bytes.count <= limit else { throw YesterError(.damaged, "\(key) is too large") }
+    return bytes
+  }
+
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    guard let bytes = self[key.path] else { return false }
+    guard offset <= bytes.count, bytes.count - Int(offset) >= buffer.count else {
+      throw YesterError(.damaged, "\(key) is cut off")
+    }
+    buffer.copyBytes(from: bytes[Int(offset)..<(Int(offset) + buffer.count)])
+    return true
+  }
+
+  @discardableResult
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+    state.withLock { state in
+      guard state.objects[key.path] == nil else { return false }
+      state.objects[key.path] = bytes
+      return true
+    }
+  }
+
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+    let prefix = folder.rawValue + "/"
+    let found = state.withLock { $0.objects.filter { $0.key.hasPrefix(prefix) } }
+    for (path, bytes) in found {
+      try body(String(path[(path.lastIndex(of: "/") ?? path.startIndex)...].dropFirst()), UInt64(bytes.count))
+    }
+  }
+
+  package func delete(_ key: ObjectKey) throws { self[key.path] = nil }
+
+  package func beginUpload() throws -> any ObjectUpload {
+    state.withLock { $0.uploads += 1 }
+    return Upload(self)
+  }
+
+  private final class Upload: ObjectUpload {
+    private let store: MemoryStore
+    private let bytes = Monitor([UInt8]?.some([]))
+    init(_ store: MemoryStore) { self.store = store }
+
+    func append(_ part: UnsafeRawBufferPointer) throws {
+      let isOpen = bytes.withLock { bytes in
+        bytes?.append(contentsOf: part)
+        return bytes != nil
+      }
+      guard isOpen else { throw YesterError(.failed, "the upload was ended") }
+    }
+
+    func commit(as key: ObjectKey) throws -> Bool {
+      guard let whole = end() else { throw YesterError(.failed, "the upload was ended") }
+      return try store.put(key, whole)
+    }
+
+    func cancel() { _ = end() }
+
+    private func end() -> [UInt8]? {
+      let whole: [UInt8]? = bytes.withLock { bytes in
+        defer { bytes = nil }
+        return bytes
+      }
+      if whole != nil { store.state.withLock { $0.uploads -= 1 } }
+      return whole
+    }
+  }
+}
+
+/// Passes everything on, and fails at one call or from one call on.
+package final class FaultyStore: ObjectStore {
+  package enum Mode: String, CaseIterable { case once, forGood, afterwards }
+  private struct State {
+    var calls = 0
+    var failures = 0
+  }
+  private let base: any ObjectStore
+  /// The number of the first call that fails, from 1; 0 for none.
+  private let place: Int
+  private let mode: Mode
+  private let state = Monitor(State())
+  package var location: String { base.location }
+
+  package init(_ base: any ObjectStore, failingAt place: Int = 0, _ mode: Mode = .once) {
+    self.base = base
+    self.place = place
+    self.mode = mode
+  }
+
+  package var calls: Int { state.withLock { $0.calls } }
+  package var hasFailed: Bool { state.withLock { $0.failures > 0 } }
+
+  /// `afterwards`: the call does its work, but its answer is lost.
+  fileprivate func call<Value>(_ body: () throws -> Value) throws -> Value {
+    let isFailing = state.withLock { state in
+      state.calls += 1
+      let isFailing = place > 0 && (mode == .forGood ? state.calls >= place : state.calls == place)
+      if isFailing { state.failures += 1 }
+      return isFailing
+    }
+    guard isFailing else { return try body() }
+    if mode == .afterwards { _ = try body() }
+    throw YesterError(.failed, "an injected failure", cause: .inputOutput)
+  }
+
+  package func size(_ key: ObjectKey) throws -> UInt64? { try call { try base.size(key) } }
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try call { try base.get(key, limit: limit) } }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    try call { try base.get(key, at: offset, into: buffer) }
+  }
+  @discardableResult
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try base.put(key, bytes) } }
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+    try call { try base.list(folder, body) }
+  }
+  package func delete(_ key: ObjectKey) throws { try call { try base.delete(key) } }
+  package func beginUpload() throws -> any ObjectUpload {
+    // An upload whose beginning fails afterwards would stay with nobody.
+    if mode == .afterwards { return Upload(self, try base.beginUpload()) }
+    return Upload(self, try call { try base.beginUpload() })
+  }
+
+  private final class Upload: ObjectUpload {
+    private let store: FaultyStore
+    private let base: any ObjectUpload
+    init(_ store: FaultyStore, _ base: any ObjectUpload) {
+      self.store = store
+      self.base = base
+    }
+    func append(_ bytes: UnsafeRawBufferPointer) throws { try store.call { try base.append(bytes) } }
+    func commit(as key: ObjectKey) throws -> Bool { try store.call { try base.commit(as: key) } }
+    func cancel() { base.cancel() }
+  }
+}

@@ -1,0 +1,12 @@
+import Glibc
+internal import Platform
+
+package func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+  try Descriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600).write(bytes)
+}
+
+/// Runs `body` on `count` threads and waits for all of them.
+package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  let workers = (0..<count).map { number in Worker("test-\(number)") { body(number) } }
+  for worker in workers { worker.join() }
+}

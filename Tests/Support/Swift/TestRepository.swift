@@ -1,0 +1,41 @@
+package import ChunkCodec
+package import ObjectStores
+internal import Platform
+internal import Reporting
+package import RepositoryCore
+package import RepositoryFormat
+
+/// A new repository with one full key, which opens by `secret`.
+package final class TestRepository: Sendable {
+  package let store: any ObjectStore
+  package let secret = Secret.keyFile(System.random(32))
+  package let id: RepositoryID
+
+  package init(in store: any ObjectStore = MemoryStore()) throws {
+    self.store = store
+    id = try Repository.create(in: store, secret: secret, label: "first").id
+  }
+
+  deinit { removeTree(testCaches + "/" + id.description) }
+
+  /// `other` is a store to go through, over the same objects; `secret` that of another slot.
+  package func open(
+    _ other: (any ObjectStore)? = nil, by secret: Secret? = nil, cacheSize: Int = 64 << 20
+  ) throws -> Repository {
+    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize, caches: testCaches)
+  }
+
+  /// Adds a slot with a writer of its own; what opens it.
+  package func addSlot(_ role: KeyRole) throws -> Secret {
+    let secret = Secret.keyFile(System.random(32))
+    guard let keyring = try open().keyring.deriving(role) else {
+      throw YesterError(.failed, "this key cannot make another one")
+    }
+    let slot = try KeySlot.seal(keyring, with: secret, label: "more", created: .now())
+    try store.put(.slot(SHA256.hash(slot)), slot)
+    return secret
+  }
+
+  /// Adds a slot with a writer of its own, and opens the repository by it.
+  package func addWriter(_ role: KeyRole) throws -> Repository { try open(by: addSlot(role)) }
+}
