@@ -78,8 +78,7 @@ let package = Package(
     module(
       "Repository", "RepositoryOpening",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore",
+        "Platform", "Reporting", "ChunkCodec", "ObjectStores", "DirectoryStores", "RepositoryCore",
       ]),
     tests(
       "Repository", "RepositoryCore",
@@ -90,7 +89,7 @@ let package = Package(
 
     // MARK: Snapshots
     module("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "RepositoryCore"]),
-    tests("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
+    tests("Snapshots", "SnapshotTree", ["Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
 
     // MARK: Engine
     module(
@@ -118,14 +117,10 @@ let package = Package(
       "Engine", "Maintenance",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore", "SnapshotTree", "Exploring",
+        "RepositoryCore", "SnapshotTree",
       ]),
     tests("Engine", "LocalFiles", ["LocalFiles"]),
-    tests(
-      "Engine", "FileBackup",
-      [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "LocalFiles", "FileBackup", "TestSupport",
-      ]),
+    tests("Engine", "FileBackup", ["Platform", "Reporting", "ChunkCodec", "LocalFiles", "FileBackup", "TestSupport"]),
     tests(
       "Engine", "Maintenance",
       [

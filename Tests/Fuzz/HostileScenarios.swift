@@ -1,5 +1,4 @@
 // Repositories that a key holder could make to do harm: what no run of the fuzzer would come upon soon.
-internal import Platform
 internal import RepositoryFormat
 
 func hostileScenarios() -> [[UInt8]] {

@@ -1,6 +1,6 @@
 // Asks a mount what the kernel may ask, and holds the answers against each other.
+import Platform
 internal import MountNamespace
-internal import Platform
 internal import RepositoryFormat
 @testable internal import SnapshotTree
 

@@ -1,10 +1,10 @@
 // Records: what is in objects behind their seal, and the sealed objects themselves.
+import SnapshotTree
 @testable internal import ChunkCodec
 internal import Glibc
 internal import Platform
 internal import RepositoryCore
 internal import RepositoryFormat
-internal import SnapshotTree
 internal import TestSupport
 
 let recordTargets: [Target] = [

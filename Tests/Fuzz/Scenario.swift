@@ -1,5 +1,5 @@
 // What the targets of trees read: chunks, records and notes of a made-up repository, and what is asked of it.
-internal import ChunkCodec
+import ChunkCodec
 internal import Platform
 internal import RepositoryFormat
 

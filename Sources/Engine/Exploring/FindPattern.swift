@@ -1,5 +1,5 @@
-internal import LocalFiles
 internal import Platform
+internal import LocalFiles
 internal import Reporting
 
 /// What `find` looks for: a part of a name; or, with wildcards, a glob on whole names; or, with a slash, a glob on whole

@@ -1,7 +1,6 @@
 internal import Platform
 internal import Reporting
 internal import RepositoryFormat
-internal import SnapshotTree
 
 /// Two listings side by side, without the parts that they share: where both stand in front of the same object,
 /// both go past it. The cost is that of what differs, not that of the directory.

@@ -1,5 +1,5 @@
-internal import RepositoryCore
 internal import Platform
+internal import RepositoryCore
 internal import Reporting
 internal import RepositoryFormat
 package import SnapshotTree

@@ -1,7 +1,7 @@
+internal import RepositoryFormat
 internal import Platform
 internal import Reporting
 package import RepositoryCore
-internal import RepositoryFormat
 package import SnapshotTree
 
 /// A repository opened for looking at what its snapshots hold. All readers share one cache of listings.

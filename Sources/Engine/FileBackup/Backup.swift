@@ -1,6 +1,5 @@
 internal import ObjectStores
 internal import ChunkCodec
-internal import LocalFiles
 internal import Platform
 package import Reporting
 package import RepositoryCore

@@ -1,5 +1,5 @@
-internal import ChunkCodec
 internal import Platform
+internal import ChunkCodec
 internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree

@@ -1,4 +1,3 @@
-internal import ChunkCodec
 internal import Platform
 internal import Reporting
 internal import RepositoryCore

@@ -1,6 +1,5 @@
 internal import LocalFiles
 internal import Platform
-internal import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
 

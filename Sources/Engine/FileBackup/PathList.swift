@@ -1,5 +1,3 @@
-internal import Platform
-
 /// Absolute paths in the order of a tree: one block of bytes and where each begins, so that a million of them cost
 /// little. They are kept without the slash in front; the root is empty.
 struct PathList: Sendable {

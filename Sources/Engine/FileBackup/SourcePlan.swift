@@ -1,5 +1,4 @@
 internal import LocalFiles
-internal import Platform
 
 /// A directory on the way from `/` to sources, or a source itself: a stretch of the sorted list of all of them.
 package struct SourcePlan: Sendable {

@@ -1,10 +1,10 @@
+internal import SnapshotTree
 internal import Glibc
 internal import LocalFiles
 internal import Platform
 internal import Reporting
 internal import RepositoryCore
 internal import RepositoryFormat
-internal import SnapshotTree
 
 /// A file that lies nowhere, and whose content comes through a stream: all that its snapshot holds.
 package struct StreamedFile: Sendable {

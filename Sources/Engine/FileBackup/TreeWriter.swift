@@ -1,5 +1,4 @@
 package import ChunkCodec
-internal import Platform
 package import RepositoryFormat
 
 /// Where the chunks of a new tree go. One thread at a time.

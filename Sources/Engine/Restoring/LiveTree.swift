@@ -1,6 +1,5 @@
 internal import Glibc
 internal import Platform
-internal import RepositoryFormat
 
 /// The destination of a restore, reached one component at a time and never through a symbolic link.
 final class LiveTree {

@@ -1,9 +1,9 @@
+internal import RepositoryFormat
 internal import RepositoryCore
 internal import Glibc
 package import LocalFiles
 package import Platform
 package import Reporting
-internal import RepositoryFormat
 package import SnapshotTree
 
 /// Brings files back from a snapshot.

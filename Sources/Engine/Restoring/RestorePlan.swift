@@ -1,6 +1,5 @@
 internal import Platform
 package import Reporting
-internal import RepositoryFormat
 
 /// One step of a restore. Paths are relative to the destination, without a slash in front; the destination itself is
 /// empty.

@@ -1,5 +1,4 @@
 internal import RepositoryCore
-internal import ChunkCodec
 internal import Glibc
 internal import LocalFiles
 internal import Platform

@@ -1,4 +1,3 @@
-internal import Platform
 internal import RepositoryFormat
 
 /// Cuts data by content with a gear hash and normalized cut probability, as in FastCDC (Xia et al., USENIX ATC

@@ -1,6 +1,6 @@
+internal import RepositoryFormat
 internal import COpenSSL
 internal import Platform
-internal import RepositoryFormat
 
 /// A key pair for X25519 (RFC 7748) or Ed25519 (RFC 8032): raw keys of 32 bytes.
 package struct KeyPair: Sendable {

@@ -1,5 +1,4 @@
 internal import COpenSSL
-internal import Platform
 package import RepositoryFormat
 
 /// SHA-256 by OpenSSL, with the processor's instructions. One object serves one thread at a time; making it costs

@@ -1,6 +1,5 @@
 internal import CZstd
 package import Platform
-internal import RepositoryFormat
 
 /// zstd with its contexts, for one thread at a time.
 package final class Zstd {

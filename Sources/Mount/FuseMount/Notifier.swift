@@ -1,6 +1,5 @@
 internal import CFuse
 internal import Platform
-internal import SnapshotTree
 
 /// Tells the kernel what to forget, from a thread that serves no request and holds no lock.
 ///

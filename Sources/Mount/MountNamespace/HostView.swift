@@ -1,6 +1,6 @@
 internal import Platform
-internal import RepositoryCore
 internal import RepositoryFormat
+internal import RepositoryCore
 
 /// One host's part of the catalog, as the names that a mount shows.
 ///

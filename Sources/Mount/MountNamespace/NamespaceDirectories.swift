@@ -1,7 +1,6 @@
 internal import Glibc
 internal import Platform
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
 

@@ -1,6 +1,6 @@
-internal import Glibc
 internal import Platform
 internal import RepositoryFormat
+internal import Glibc
 internal import SnapshotTree
 internal import Synchronization
 

@@ -1,9 +1,9 @@
+internal import RepositoryFormat
 internal import RepositoryCore
 internal import ObjectStores
 internal import ChunkCodec
 internal import Glibc
 internal import Platform
-internal import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
 

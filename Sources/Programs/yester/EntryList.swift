@@ -1,7 +1,7 @@
+internal import RepositoryFormat
 internal import ArgumentParser
 internal import Glibc
 internal import Platform
-internal import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
 

@@ -1,7 +1,7 @@
+internal import RepositoryFormat
 internal import Reporting
 internal import Platform
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import SnapshotTree
 
 /// Says so when this host has no snapshots and others have: on a new machine, above all, which may have another name

@@ -2,7 +2,6 @@ internal import ArgumentParser
 internal import Glibc
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
 internal import TerminalText
 
 /// Writing to the user: results to stdout, everything else to stderr.

@@ -1,10 +1,10 @@
+internal import RepositoryFormat
 internal import ArgumentParser
 internal import ChunkCodec
 internal import FileBackup
 internal import Glibc
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
 
 /// Where the content of a backup comes from, beside the paths that are named.
 struct SourceOptions: ParsableArguments {

@@ -1,4 +1,3 @@
-internal import ChunkCodec
 package import ObjectStores
 internal import Platform
 internal import Reporting

@@ -1,6 +1,6 @@
+internal import RepositoryFormat
 internal import Platform
 package import Reporting
-internal import RepositoryFormat
 
 /// Whose snapshots there are, for those who look for some and find none.
 extension SnapshotCatalog {

@@ -5,7 +5,6 @@ internal import ObjectStores
 package import Platform
 internal import Reporting
 package import RepositoryCore
-internal import RepositoryFormat
 
 /// Where the repository and its secret are to be found: what the programs take as options.
 package struct RepositoryAccess: Sendable {

@@ -1,7 +1,7 @@
+internal import RepositoryFormat
 internal import Glibc
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
 
 extension SnapshotReader {
   /// As many as the kernel follows.

@@ -1,5 +1,5 @@
-internal import RepositoryCore
 internal import Platform
+internal import RepositoryCore
 package import RepositoryFormat
 
 /// What became of one path over a number of snapshots.

@@ -1,11 +1,11 @@
 internal import ObjectStores
+internal import RepositoryFormat
 package import FileBackup
 internal import Glibc
 package import LocalFiles
 internal import Platform
 package import Reporting
 package import RepositoryCore
-internal import RepositoryFormat
 package import Restoring
 package import SnapshotTree
 

@@ -4,7 +4,6 @@ import LocalFiles
 @testable import FileBackup
 import Glibc
 import Platform
-import RepositoryFormat
 import TestSupport
 import Testing
 

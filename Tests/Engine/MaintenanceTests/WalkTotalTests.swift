@@ -1,5 +1,4 @@
 @testable import Maintenance
-import Platform
 import RepositoryFormat
 import Testing
 

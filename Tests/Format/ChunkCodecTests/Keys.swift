@@ -2,7 +2,6 @@
 import ChunkCodec
 import Platform
 import RepositoryFormat
-import TestSupport
 import Testing
 
 func hex(_ text: String) -> [UInt8] { Hex.decode(text) ?? [] }

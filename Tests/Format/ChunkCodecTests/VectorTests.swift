@@ -1,7 +1,7 @@
 // Published vectors: that the cryptography is the one of docs/format.md and not only consistent with itself.
+import RepositoryFormat
 import ChunkCodec
 import Platform
-import RepositoryFormat
 import Testing
 
 @Suite struct HashVectorTests {

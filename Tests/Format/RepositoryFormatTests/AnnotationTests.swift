@@ -2,7 +2,6 @@
 // nothing of it.
 import Platform
 import RepositoryFormat
-import TestSupport
 import Testing
 
 @Suite struct AnnotationTests {

@@ -1,7 +1,7 @@
+import SnapshotTree
 internal import FuseMount
 internal import Glibc
 internal import Platform
-internal import SnapshotTree
 internal import Synchronization
 internal import Testing
 

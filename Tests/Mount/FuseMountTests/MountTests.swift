@@ -1,8 +1,7 @@
+import FuseMount
 internal import CLinux
-internal import FuseMount
 internal import Glibc
 internal import Platform
-internal import SnapshotTree
 internal import TestSupport
 internal import Testing
 

@@ -1,5 +1,4 @@
 @testable import FuseMount
-internal import Platform
 internal import Testing
 
 @Suite struct OptionTests {

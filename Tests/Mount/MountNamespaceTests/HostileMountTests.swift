@@ -1,8 +1,8 @@
 // Records that only somebody with a key can have made.
+import SnapshotTree
 import MountNamespace
 import Platform
 import RepositoryFormat
-import SnapshotTree
 import TestSupport
 import Testing
 

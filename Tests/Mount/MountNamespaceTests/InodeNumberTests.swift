@@ -1,9 +1,7 @@
 // Numbers that a mount shows as st_ino: unique, the same at every mount, and short enough for a double.
 import ChunkCodec
-import Platform
 import RepositoryFormat
 @testable import MountNamespace
-import SnapshotTree
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+import SnapshotTree
 import ChunkCodec
 import Glibc
 import MountNamespace
@@ -5,7 +6,6 @@ import ObjectStores
 import Platform
 import RepositoryCore
 import RepositoryFormat
-import SnapshotTree
 import TestSupport
 import Testing
 

@@ -1,6 +1,5 @@
 // What every ObjectStore must do.
 import Reporting
-import ChunkCodec
 @testable import DirectoryStores
 import ObjectStores
 import Platform

@@ -1,7 +1,7 @@
 import Reporting
+import Platform
 import ObjectStores
 import ChunkCodec
-import Platform
 import RepositoryCore
 import RepositoryFormat
 import TestSupport

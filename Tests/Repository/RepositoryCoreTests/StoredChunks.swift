@@ -1,7 +1,7 @@
 // What the tests of this module share: a repository to work in, and what to put into it.
+import Platform
 import ChunkCodec
 import Glibc
-import Platform
 import RepositoryCore
 import RepositoryFormat
 import TestSupport

@@ -1,5 +1,4 @@
 // Trees that only somebody with a key can have made: what once ended the driver, or kept it busy for ever.
-import Platform
 import Reporting
 import RepositoryFormat
 import SnapshotTree

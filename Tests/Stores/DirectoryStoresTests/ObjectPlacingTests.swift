@@ -4,7 +4,6 @@ import ChunkCodec
 import Glibc
 import ObjectStores
 import Platform
-import RepositoryFormat
 import TestSupport
 import Testing
 

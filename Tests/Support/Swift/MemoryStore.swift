@@ -2,7 +2,6 @@
 package import ObjectStores
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
 
 /// Objects in a dictionary. It keeps to the same rules as every store: `checkConformance` proves it.
 package final class MemoryStore: ObjectStore {

@@ -1,7 +1,5 @@
 // A test double: a store in which something happens, or goes wrong, at a call that the test picks.
 package import ObjectStores
-internal import Platform
-internal import RepositoryFormat
 
 /// Passes everything on, and tells of each call before it is made. What `before` throws is what the call gives.
 package final class WatchedStore: ObjectStore {

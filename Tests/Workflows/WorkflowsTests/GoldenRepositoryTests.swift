@@ -1,4 +1,5 @@
 // swift-format-ignore-file: NeverForceUnwrap, NeverUseForceTry
+import RepositoryFormat
 import ChunkCodec
 import DirectoryStores
 import Foundation
@@ -6,7 +7,6 @@ import Maintenance
 import Platform
 import Reporting
 import RepositoryCore
-import RepositoryFormat
 import RepositoryOpening
 import SnapshotTree
 import TestSupport
@@ -15,6 +15,7 @@ import Testing
 /// The repositories in Tests/Fixtures were made by the first yester of each format version. They must open for ever.
 @Suite struct GoldenRepositoryTests {
   static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .appending(path: "Fixtures/format-1").path
 
   /// A copy, since a repository that is worked with gets leases.

@@ -1,4 +1,5 @@
 // A service makes backups and prunes in one process. Its runs are strangers to each other, as those of two programs are.
+import RepositoryFormat
 import ChunkCodec
 import DirectoryStores
 import FileBackup
@@ -7,7 +8,6 @@ import Maintenance
 import Platform
 import Reporting
 import RepositoryCore
-import RepositoryFormat
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
-internal import ObjectStores
 internal import ChunkCodec
+internal import ObjectStores
 internal import Reporting
 package import RepositoryCore
 internal import RepositoryFormat

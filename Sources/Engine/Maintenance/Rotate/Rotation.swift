@@ -1,4 +1,3 @@
-internal import Exploring
 internal import Platform
 internal import Reporting
 package import RepositoryCore

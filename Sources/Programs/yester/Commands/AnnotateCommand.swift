@@ -1,8 +1,8 @@
+internal import RepositoryFormat
+internal import Platform
 internal import ArgumentParser
 internal import Exploring
-internal import Platform
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import SnapshotTree
 
 struct AnnotateCommand: ParsableCommand {

@@ -1,10 +1,10 @@
 internal import RepositoryCore
 internal import ObjectStores
+internal import RepositoryFormat
 internal import ArgumentParser
 internal import Exploring
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
 internal import SnapshotTree
 
 struct DiffCommand: ParsableCommand {

@@ -1,10 +1,9 @@
-internal import ArgumentParser
-internal import Exploring
-internal import MountNamespace
+internal import RepositoryFormat
 internal import Platform
+internal import ArgumentParser
+internal import MountNamespace
 internal import Reporting
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import SnapshotTree
 
 struct ListCommand: ParsableCommand {

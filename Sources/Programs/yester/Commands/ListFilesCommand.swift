@@ -1,6 +1,6 @@
+internal import Platform
 internal import ArgumentParser
 internal import Exploring
-internal import Platform
 internal import RepositoryFormat
 internal import SnapshotTree
 

@@ -1,8 +1,8 @@
+internal import RepositoryFormat
+internal import Platform
 internal import ArgumentParser
 internal import Maintenance
-internal import Platform
 internal import RepositoryCore
-internal import RepositoryFormat
 
 struct RemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,11 +1,11 @@
 internal import ObjectStores
+internal import RepositoryFormat
 internal import ArgumentParser
 internal import FileBackup
 internal import LocalFiles
 internal import Platform
 internal import Reporting
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import Restoring
 internal import SnapshotTree
 internal import Workflows

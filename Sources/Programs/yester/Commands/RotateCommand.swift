@@ -1,9 +1,9 @@
+internal import RepositoryFormat
 internal import ArgumentParser
 package import Maintenance
 internal import Platform
 internal import Reporting
 internal import RepositoryCore
-internal import RepositoryFormat
 
 extension RetentionDuration: ExpressibleByArgument {
   package init?(argument: String) {

@@ -1,11 +1,11 @@
+internal import ChunkCodec
+internal import RepositoryFormat
 internal import RepositoryOpening
 internal import ArgumentParser
-internal import ChunkCodec
 package import Maintenance
 internal import Platform
 internal import Reporting
 internal import RepositoryCore
-internal import RepositoryFormat
 internal import SnapshotTree
 
 extension Verify.Level: ExpressibleByArgument {}

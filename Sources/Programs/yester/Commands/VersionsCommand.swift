@@ -1,7 +1,7 @@
 internal import RepositoryCore
+internal import Platform
 internal import ArgumentParser
 internal import Exploring
-internal import Platform
 internal import Reporting
 internal import RepositoryFormat
 internal import SnapshotTree
