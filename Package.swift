@@ -64,7 +64,7 @@ let package = Package(
     tests("Format", "ChunkCodec", ["Platform", "RepositoryFormat", "ChunkCodec", "TestSupport"]),
 
     // MARK: Stores
-    module("Stores", "ObjectStores", ["Platform", "RepositoryFormat"]),
+    module("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat"]),
     module("Stores", "DirectoryStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
     tests(
       "Stores", "DirectoryStores",
@@ -78,7 +78,7 @@ let package = Package(
     module(
       "Repository", "RepositoryOpening",
       [
-        "Platform", "Reporting", "ChunkCodec", "ObjectStores", "DirectoryStores", "RepositoryCore",
+        "Platform", "Reporting", "ChunkCodec", "ObjectStores", "RepositoryCore",
       ]),
     tests(
       "Repository", "RepositoryCore",
@@ -95,7 +95,7 @@ let package = Package(
     module(
       "Engine", "LocalFiles",
       [
-        "Platform", "Reporting", "RepositoryFormat", "DirectoryStores", "RepositoryCore", "SnapshotTree",
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
     module(
       "Engine", "FileBackup",
@@ -116,8 +116,7 @@ let package = Package(
     module(
       "Engine", "Maintenance",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore", "SnapshotTree",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
     tests("Engine", "LocalFiles", ["LocalFiles"]),
     tests("Engine", "FileBackup", ["Platform", "Reporting", "ChunkCodec", "LocalFiles", "FileBackup", "TestSupport"]),
@@ -169,7 +168,8 @@ let package = Package(
     program(
       "yesterfs",
       [
-        "Platform", "Reporting", "RepositoryOpening", "SnapshotTree", "CFuse", "MountNamespace", "FuseMount",
+        "Platform", "Reporting", "ObjectStores", "DirectoryStores", "RepositoryOpening", "SnapshotTree", "CFuse",
+        "MountNamespace", "FuseMount",
       ]),
 
     // MARK: Tests' own

@@ -26,6 +26,7 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let busy = Errno(rawValue: EBUSY)
   package static let wouldBlock = Errno(rawValue: EAGAIN)
   package static let interrupted = Errno(rawValue: EINTR)
+  package static let timedOut = Errno(rawValue: ETIMEDOUT)
   package static let stale = Errno(rawValue: ESTALE)
   package static let notImplemented = Errno(rawValue: ENOSYS)
   package static let badDescriptor = Errno(rawValue: EBADF)

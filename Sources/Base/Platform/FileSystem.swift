@@ -107,6 +107,11 @@ extension Descriptor {
     try Errno.check(yl_file_system_type(raw, &magic))
     return magic
   }
+  /// A new file in `directory` that has no name and goes with its last descriptor. Not every file system can do that
+  /// (EOPNOTSUPP, or EISDIR).
+  package static func temporary(in directory: String) throws(Errno) -> Descriptor {
+    try open(directory, O_RDWR | yl_o_tmpfile, mode: 0o600)
+  }
   /// Total bytes of the file system, and those that are free for an ordinary user.
   package func fileSystemSpace() throws(Errno) -> (total: UInt64, available: UInt64) {
     var total: UInt64 = 0

@@ -20,19 +20,28 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
   package let advice: String
   /// The system's error behind it, where there was one.
   package let cause: Errno?
+  /// Nil when the same call would fail again. Otherwise how long to wait before it, in nanoseconds, as far as the other
+  /// side has said (`Retry-After`); 0 leaves it to the caller. A dropped connection, a server that is busy.
+  package let retryDelay: Int64?
+  package var isTransient: Bool { retryDelay != nil }
 
-  package init(_ code: Code, _ message: String, advice: String = "", cause: Errno? = nil) {
+  package init(
+    _ code: Code, _ message: String, advice: String = "", cause: Errno? = nil, retryDelay: Int64? = nil
+  ) {
     self.code = code
     self.message = message
     self.advice = advice
     self.cause = cause
+    self.retryDelay = retryDelay
   }
 
   package var description: String { advice.isEmpty ? message + "." : message + ". " + advice }
 
   /// A failed system call on a file outside of the repository.
   package static func system(_ doing: String, _ path: String, _ error: Errno) -> YesterError {
-    YesterError(.failed, "\(doing) \(path) failed: \(error)", advice: advice(for: error), cause: error)
+    YesterError(
+      .failed, "\(doing) \(path) failed: \(error)", advice: advice(for: error), cause: error,
+      retryDelay: isTransient(error) ? 0 : nil)
   }
 
   /// An object of the repository that breaks the format.
@@ -50,6 +59,16 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
     return YesterError(
       .damaged, "\(object) is unusable: \(error.message)",
       advice: "Run \"yester verify\" to see what is affected.")
+  }
+
+  /// Whether the same call may succeed soon. EIO does not: the system has tried as often as it holds for good.
+  private static func isTransient(_ error: Errno) -> Bool {
+    switch error {
+    case .wouldBlock, .interrupted, .timedOut: true
+    // The file was replaced on the server; its name leads to what is there now.
+    case .stale: true
+    default: false
+    }
   }
 
   static func advice(for error: Errno) -> String {

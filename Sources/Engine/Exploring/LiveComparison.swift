@@ -1,4 +1,4 @@
-internal import RepositoryCore
+package import RepositoryCore
 internal import Glibc
 internal import LocalFiles
 package import Platform
@@ -42,23 +42,23 @@ package final class LiveComparison {
   private var counts = DifferenceCounts()
   private var stack: [Frame] = []
 
-  /// `forbidden` are directories that never count, the repository first. What cannot be read goes to `problem`.
+  /// `repository` is the one of the snapshot. What cannot be read goes to `problem`.
   package init(
     _ place: SnapshotPlace,
-    forbidden: [String],
+    of repository: Repository,
     stop: CancellationFlag,
     problem: @escaping (PathProblem) -> Void
   ) {
     self.place = place
     self.stop = stop
     onProblem = problem
-    mounts = MountTable(repository: forbidden.first)
+    mounts = MountTable(repository: repository)
     let snapshot = place.reader.snapshot
     content = LiveContent(FileContentReader(tree: place.reader.tree, keySet: snapshot.keySet))
     // They were good when the snapshot was made.
     excludes = (try? ExcludeRules(lines: snapshot.record.excludes)) ?? ExcludeRules()
-    self.forbidden = Set(
-      forbidden.compactMap { path in
+    forbidden = Set(
+      repository.protectedPaths.compactMap { path in
         (try? FileStatus(of: path)).map { FileIdentity($0) }
       }
     )

@@ -48,7 +48,7 @@ package enum Backup {
     let scanIsOver = CancellationFlag()
     defer { scanIsOver.raise() }
     if base == nil && options.showsProgress && !plan.isEmpty {
-      SourceScan.start(plan, options, progress, done: scanIsOver)
+      SourceScan.start(plan, options, repository, progress, done: scanIsOver)
     }
     let start = Timestamp.now()
     let work = try Work(repository, options, base, plan, progress, listing, problems)
@@ -180,7 +180,7 @@ package enum Backup {
       let builder = builder
       streamed = options.streamedFile.map { StreamedTree($0, builder, base: base) }
       walk = TreeWalk(
-        options, looker: SourceLooker(options, base: base, repository: repository.store.location), builder: builder,
+        options, looker: SourceLooker(options, base: base, repository: repository), builder: builder,
         reads: reads, base: base, recorder: recorder, links: links, progress: progress,
         listsAll: listing?.isComplete ?? false)
     }

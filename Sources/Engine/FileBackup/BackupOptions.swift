@@ -47,8 +47,6 @@ package struct BackupOptions: Sendable {
   package var isStrict = false
   /// Only say what would be done.
   package var isDryRun = false
-  /// Directories that must stay out, by absolute path: the repository, above all.
-  package var forbidden: [String] = []
 
   package init() {}
 }

@@ -2,6 +2,7 @@ internal import Glibc
 internal import LocalFiles
 internal import Platform
 internal import Reporting
+internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
@@ -115,13 +116,14 @@ final class SourceLooker: Sendable {
   /// Files that are new are left to those who read them.
   private let leavesFiles: Bool
 
-  /// `repository` is the location of the one that is written to.
-  init(_ options: BackupOptions, base: BaseTree?, repository: String? = nil) {
+  /// `repository` is the one that is written to.
+  init(_ options: BackupOptions, base: BaseTree?, repository: Repository? = nil) {
     self.options = options
     self.base = base
     mounts = MountTable(repository: repository)
     leavesFiles = !options.isDryRun && options.fileSizeMax == nil
-    forbidden = Set(options.forbidden.compactMap { path in (try? FileStatus(of: path)).map { FileIdentity($0) } })
+    forbidden = Set(
+      (repository?.protectedPaths ?? []).compactMap { path in (try? FileStatus(of: path)).map { FileIdentity($0) } })
   }
 
   // MARK: Directories

@@ -2,12 +2,16 @@ internal import Glibc
 internal import LocalFiles
 internal import Platform
 internal import Reporting
+internal import RepositoryCore
 
 /// Adds up what a first backup will have to read, beside it, so that its progress has an end to count towards. Later
 /// backups take the numbers of the one before. What cannot be looked at is passed over: the backup itself names it.
 enum SourceScan {
   /// Ends early when `done` is raised or the run is stopped; then no totals are set.
-  static func start(_ plan: SourcePlan, _ options: BackupOptions, _ progress: RunProgress, done: CancellationFlag) {
+  static func start(
+    _ plan: SourcePlan, _ options: BackupOptions, _ repository: Repository, _ progress: RunProgress,
+    done: CancellationFlag
+  ) {
     _ = Worker(ifThereIsRoom: "yester-scan") {
       var entries: UInt64 = 0
       var bytes: UInt64 = 0
@@ -15,7 +19,7 @@ enum SourceScan {
         entries += 1
         if status.isRegular { bytes.addClamped(status.size) }
       }
-      let mounts = MountTable(repository: options.forbidden.first)
+      let mounts = MountTable(repository: repository)
       // Only directories wait here: a directory of a million files must not fill the memory.
       var open: [[UInt8]] = []
       plan.forEachSource { path in

@@ -1,6 +1,6 @@
-internal import DirectoryStores
+internal import ObjectStores
 package import Platform
-internal import RepositoryCore
+package import RepositoryCore
 internal import RepositoryFormat
 internal import Synchronization
 
@@ -41,7 +41,7 @@ package final class MountTable: Sendable {
       return best
     }
   }
-  private let repository: String?
+  private let repository: RepositoryIdentity?
   /// Types by device number.
   private let virtual: [UInt64: String]
   private let own: [UInt64: OwnMount]
@@ -60,9 +60,9 @@ package final class MountTable: Sendable {
     0x6759_6969: "rpc_pipefs", 0x1CD1: "devpts",
   ]
 
-  /// `repository` is the location of the one that is worked with.
-  package init(repository: String?, mounts: [MountInfo] = MountInfo.all()) {
-    self.repository = repository
+  /// `repository` is the one that is worked with.
+  package init(repository: Repository?, mounts: [MountInfo] = MountInfo.all()) {
+    self.repository = repository.map { RepositoryIdentity($0) }
     var virtual: [UInt64: String] = [:]
     var own: [UInt64: OwnMount] = [:]
     for mount in mounts {
@@ -90,8 +90,7 @@ package final class MountTable: Sendable {
     if isUnreadable { return known.withLock { $0[device] } }
     guard let mount = own[device] else { return nil }
     if let known = known.withLock({ $0[device] }) { return known }
-    let shown = RepositoryIdentity(String(path: mount.location))
-    let isSame = repository.map { RepositoryIdentity($0).isSame(as: shown) } ?? false
+    let isSame = repository?.isAt(String(path: mount.location)) ?? false
     let special: Special = isSame ? .sameRepository : .otherRepository(location: mount.location)
     known.withLock { $0[device] = special }
     return special
@@ -129,19 +128,25 @@ package final class MountTable: Sendable {
   }
 }
 
-/// A repository by where it lies and by its id: it may be reached by several paths.
+/// A repository by where it lies and by its id: it may be reached by several locations.
 private struct RepositoryIdentity {
-  private let place: FileIdentity?
-  private let id: RepositoryID?
+  private let directory: FileIdentity?
+  private let id: RepositoryID
+  private let stores: StoreRegistry
 
-  init(_ location: String) {
-    place = (try? FileStatus(of: location)).map { FileIdentity($0) }
-    id = (try? Repository.config(of: DirectoryStore(location)))?.id
+  init(_ repository: Repository) {
+    directory = Self.directory(repository.store.localPath)
+    id = repository.config.id
+    stores = repository.stores
   }
 
-  func isSame(as other: RepositoryIdentity) -> Bool {
-    if let place, place == other.place { return true }
-    if let id, id == other.id { return true }
-    return false
+  /// Whether that location leads to it. What cannot be opened is another one.
+  func isAt(_ location: String) -> Bool {
+    if let directory, directory == Self.directory((try? stores.resolve(location))?.localPath) { return true }
+    return (try? Repository.config(of: stores.open(location)))?.id == id
+  }
+
+  private static func directory(_ path: String?) -> FileIdentity? {
+    path.flatMap { try? FileStatus(of: $0) }.map { FileIdentity($0) }
   }
 }

@@ -1,4 +1,4 @@
-internal import ObjectStores
+package import ObjectStores
 package import Platform
 internal import Reporting
 package import RepositoryCore
@@ -26,8 +26,8 @@ package struct RepositoryStatus: Sendable {
   package let leases: [Leases.Found]
   /// Leases that this key cannot read, or that are damaged.
   package let leaseProblem: String?
-  /// Of the repository's file system; nil for a store that is none.
-  package let space: (total: UInt64, available: UInt64)?
+  /// Where the repository lies; nil where nobody can say.
+  package let space: StoreSpace?
   /// The last verification that reached its end with a snapshot.
   package private(set) var lastVerification: (time: Timestamp, level: String, by: String, snapshots: Int)?
 
@@ -44,7 +44,7 @@ package struct RepositoryStatus: Sendable {
       leases = []
       leaseProblem = error.description
     }
-    space = try? Descriptor.open(repository.store.location).fileSystemSpace()
+    space = try? repository.store.space()
     if let note = catalog.notes.last(where: { $0.note.kind == .verified })?.note {
       lastVerification = (note.time, note.level, note.by, note.subjects.count)
     }

@@ -10,8 +10,10 @@ package struct DriverOptions: Sendable, Equatable {
     case passwordDescriptor(Int32)
   }
 
-  /// The repository: a directory, or whatever the stores understand.
+  /// The location of the repository.
   package var source: String
+  /// Its directory, when it is one of this machine: nothing may be mounted in it or over it.
+  package var sourceDirectory: String?
   package var mountPoint: String
 
   package var secret: Secret?

@@ -36,7 +36,7 @@ package final class Mount: Sendable {
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     _ = try MountPoint.prepare(
       options.mountPoint,
-      source: options.source,
+      repository: options.sourceDirectory,
       allowingContent: options.allowsContent
     )
   }
@@ -52,7 +52,7 @@ package final class Mount: Sendable {
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     let path = try MountPoint.prepare(
       options.mountPoint,
-      source: options.source,
+      repository: options.sourceDirectory,
       allowingContent: options.allowsContent
     )
     self.path = path

@@ -7,8 +7,8 @@ enum MountPoint {
   static let fileSystemType = "fuse.yesterfs"
 
   /// Checks that one can mount at `path` and gives its absolute form. A mount whose driver has died is taken away
-  /// first. `source` is the repository when it is a directory.
-  static func prepare(_ path: String, source: String, allowingContent: Bool) throws(DriverError) -> String {
+  /// first. `repository` is the directory of the repository, if it is one of this machine.
+  static func prepare(_ path: String, repository: String?, allowingContent: Bool) throws(DriverError) -> String {
     removeStale(path)
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(of: path) } catch {
@@ -26,7 +26,7 @@ enum MountPoint {
     if let present = MountInfo.at(absolute.pathBytes), present.type.elementsEqual(fileSystemType.utf8) {
       throw DriverError("\(absolute) is mounted already, with snapshots of \(String(path: present.source))", .busy)
     }
-    if let repository = System.realPath(source) {
+    if let repository {
       if isInside(absolute, repository) {
         throw DriverError("the mount point \(absolute) lies inside the repository \(repository); choose another")
       }

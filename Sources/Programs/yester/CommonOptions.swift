@@ -33,7 +33,7 @@ struct AccessOptions: ParsableArguments {
   }
 
   var access: RepositoryAccess {
-    var access = RepositoryAccess()
+    var access = RepositoryAccess(stores: LinkedStores.registry)
     access.warn = { Output.note("yester: \($0)") }
     access.repository = repository ?? repo
     access.keyFile = keyFile

@@ -1,6 +1,7 @@
 internal import FuseMount
 internal import Glibc
 internal import Platform
+internal import ObjectStores
 internal import SnapshotTree
 
 /// The life of the driver: options, checks, into the background, open, mount, serve, close.
@@ -40,7 +41,9 @@ enum Driver {
   private static func mount(_ given: DriverOptions) throws(DriverError) -> Int32 {
     var options = given
     // The background process leaves this directory.
-    if let absolute = System.realPath(options.source) { options.source = absolute }
+    let location = try resolve(options.source)
+    options.source = location.text
+    options.sourceDirectory = location.localPath
     try Mount.check(options)
     if options.isForeground { return try serve(options, background: nil) }
 
@@ -88,6 +91,12 @@ enum Driver {
       _exit(DriverError.Status.failed.rawValue)
     }
     return 0
+  }
+
+  private static func resolve(_ location: String) throws(DriverError) -> StoreLocation {
+    do { return try LinkedStores.registry.resolve(location) } catch {
+      throw DriverError("\(error)", .usage)
+    }
   }
 
   private static func open(

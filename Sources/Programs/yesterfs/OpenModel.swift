@@ -7,7 +7,7 @@ internal import SnapshotTree
 
 /// Opens the repository that the options name, as the file system that the mount shows.
 func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any FileSystemModel {
-  var access = RepositoryAccess()
+  var access = RepositoryAccess(stores: LinkedStores.registry)
   access.warn = { DriverLog.write(.warning, $0) }
   access.repository = options.source
   switch options.secret {

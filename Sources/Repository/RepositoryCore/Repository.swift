@@ -14,12 +14,15 @@ package final class Repository: Sendable {
   package let reader: ChunkReader
   /// This repository's folder in the local cache.
   package let cacheDirectory: String
+  /// By which other repositories that are met can be told from this one.
+  package let stores: StoreRegistry
 
   private init(
     store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int,
-    cacheDirectory: String
+    cacheDirectory: String, stores: StoreRegistry
   ) {
     self.store = store
+    self.stores = stores
     self.config = config
     self.keyring = keyring
     self.slot = slot
@@ -69,14 +72,19 @@ package final class Repository: Sendable {
   /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory, and
   /// `caches` is the folder in which each repository has one for its local cache.
   package static func open(
-    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory
+    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory,
+    stores: StoreRegistry = StoreRegistry()
   ) throws -> Repository {
     let config = try config(of: store)
     let (keyring, slot) = try unlock(store, config, secret)
     return Repository(
       store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,
-      cacheDirectory: caches + "/" + config.id.description)
+      cacheDirectory: caches + "/" + config.id.description, stores: stores)
   }
+
+  /// Absolute paths of what a backup leaves out and a restore never touches: the repository, where it is a directory of
+  /// this machine, and yester's cache.
+  package var protectedPaths: [String] { [store.localPath, System.cacheDirectory].compactMap { $0 } }
 
   private static func unlock(
     _ store: any ObjectStore, _ config: RepositoryConfig, _ secret: Secret

@@ -1,14 +1,15 @@
 package import ChunkCodec
-package import DirectoryStores
 internal import Glibc
-internal import ObjectStores
+package import ObjectStores
 package import Platform
 internal import Reporting
 package import RepositoryCore
 
 /// Where the repository and its secret are to be found: what the programs take as options.
 package struct RepositoryAccess: Sendable {
-  /// A path; or nil for `YESTER_REPOSITORY`.
+  /// The kinds of store that the program has.
+  package let stores: StoreRegistry
+  /// A location; or nil for `YESTER_REPOSITORY`.
   package var repository: String?
   package var keyFile: String?
   package var passwordFile: String?
@@ -20,43 +21,45 @@ package struct RepositoryAccess: Sendable {
   /// Called with a sentence for the user, such as that others can read the key file.
   package var warn: @Sendable (String) -> Void = { _ in }
 
-  package init() {}
+  package init(stores: StoreRegistry) { self.stores = stores }
 
-  package func store() throws -> DirectoryStore {
-    let path = try location()
-    do throws(Errno) { _ = try FileStatus(of: path) } catch {
-      // A disk that answers with an error is not one that is not there.
-      guard [.notFound, .notDirectory].contains(error) else { throw YesterError.system("Opening", path, error) }
-    }
-    guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
-      throw YesterError(
-        .noRepository, "There is no directory \(path)",
-        advice: "Check the path, or make a repository there with \"yester init\".")
-    }
-    return DirectoryStore(real)
+  /// The store without a look whether there is a repository in it. Throws error 10 when it is not there.
+  package func store(_ settings: StoreSettings = StoreSettings()) throws -> any ObjectStore {
+    try stores.open(location(), warning(settings))
   }
 
-  /// The path as it was given.
+  /// Makes the store of a new repository. `onLimitation` is called with a sentence for whatever it does less well than
+  /// others.
+  package func createStore(onLimitation: (String) -> Void) throws -> any ObjectStore {
+    try stores.create(location(), warning(StoreSettings()), onLimitation: onLimitation)
+  }
+
+  private func warning(_ settings: StoreSettings) -> StoreSettings {
+    var settings = settings
+    settings.warn = warn
+    return settings
+  }
+
+  /// As it was given.
   package func location() throws -> String {
-    guard let path = repository ?? System.environment("YESTER_REPOSITORY"), !path.isEmpty else {
+    guard let location = repository ?? System.environment("YESTER_REPOSITORY"), !location.isEmpty else {
       throw YesterError(
         .usage, "No repository was named", advice: "Use --repository PATH, or set YESTER_REPOSITORY.")
     }
-    return path
+    return location
   }
 
   /// `uploadLimit` is in bytes a second, and lifted by `end`.
   package func open(
     cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
   ) throws -> Repository {
-    let directory = try store()
-    let store: any ObjectStore =
-      uploadLimit.map {
-        LimitedStore(directory, bytesPerSecond: $0, until: end)
-      } ?? directory
+    var settings = StoreSettings()
+    settings.uploadLimit = uploadLimit
+    settings.end = end
+    let store = try store(settings)
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
-    return try Repository.open(store, secret: secret(), cacheSize: cacheSize)
+    return try Repository.open(store, secret: secret(), cacheSize: cacheSize, stores: stores)
   }
 
   /// Options come before the environment, key files before passwords.

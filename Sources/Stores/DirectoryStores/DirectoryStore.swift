@@ -9,6 +9,8 @@ internal import Synchronization
 /// a name never shows less than the whole object, and never changes what it shows. Leases alone are not synced.
 package final class DirectoryStore: ObjectStore {
   package let location: String
+  package var localPath: String? { location }
+  package var capabilities: StoreCapabilities { [.exclusivePut, .unnamedUpload] }
   private let placing: ObjectPlacing
   private let openPacks = Mutex(OpenFiles())
   private let written = Atomic<Int>(0)
@@ -209,8 +211,16 @@ package final class DirectoryStore: ObjectStore {
     _ = try absentAsNil("Deleting", key) { try FileSystem.removeFile(path(key).pathBytes, at: nil) }
   }
 
-  /// Removes uploads of processes that are gone: those that nobody wrote to for a day.
-  package func removeStaleUploads() throws {
+  /// Of the file system, whoever else fills it.
+  package func space() throws -> StoreSpace? {
+    do throws(Errno) {
+      let (total, available) = try Descriptor.open(location).fileSystemSpace()
+      return StoreSpace(total: total, available: available)
+    } catch { throw YesterError.system("Asking for the free space of", location, error) }
+  }
+
+  /// Those that nobody wrote to for a day.
+  package func removeAbandonedUploads() throws {
     // By the clock that gives files their times: that of another machine may be wrong, and that of FAT is local.
     guard let new = try? DirectoryUpload(location, placing, isDurable: false) else { return }
     defer { new.cancel() }

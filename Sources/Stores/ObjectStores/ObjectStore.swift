@@ -1,4 +1,5 @@
 package import RepositoryFormat
+internal import Reporting
 
 /// Which objects a repository has; the folder of their keys.
 package enum ObjectFolder: String, Sendable, CaseIterable {
@@ -33,13 +34,45 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
+/// What a store can do beyond what every store must.
+package struct StoreCapabilities: OptionSet, Sendable {
+  package let rawValue: Int
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// Of several that want a key at the same moment, on whatever machines, one gets it and the others are told so.
+  package static let exclusivePut = StoreCapabilities(rawValue: 1 << 0)
+  /// `beginUpload` sends an object while it is made, before its key is known. A store that cannot is to be used through
+  /// a `SpoolingStore`.
+  package static let unnamedUpload = StoreCapabilities(rawValue: 1 << 1)
+}
+
+/// Room for objects, in bytes.
+package struct StoreSpace: Sendable, Equatable {
+  package let total: UInt64
+  /// What a user without privileges may still fill.
+  package let available: UInt64
+
+  package init(total: UInt64, available: UInt64) {
+    self.total = total
+    self.available = available
+  }
+}
+
 /// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that
 /// object storage can serve as well as a directory. All calls may come from several threads.
 ///
-/// Every function throws `YesterError`.
+/// Every function throws `YesterError`, whose `isTransient` says whether the same call may succeed soon. A store itself
+/// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. Every store is held
+/// to `StoreContract` by the tests.
 package protocol ObjectStore: Sendable {
-  /// What to call the place in messages.
+  /// What to call the store in messages and JSON. It is no path, even where it looks like one.
   var location: String { get }
+
+  /// The directory of this machine in which the objects lie, absolute and without symbolic links; nil for any other
+  /// store.
+  var localPath: String? { get }
+
+  var capabilities: StoreCapabilities { get }
 
   /// Size in bytes; nil when there is no such object.
   func size(_ key: ObjectKey) throws -> UInt64?
@@ -59,17 +92,28 @@ package protocol ObjectStore: Sendable {
   @discardableResult
   func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
 
+  /// As `put`, for an object of any size. The content is read as often as it takes.
+  @discardableResult
+  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool
+
   /// The ids in a folder whose objects are named by an id, sorted.
   func ids(_ folder: ObjectFolder) throws -> [ObjectID]
 
-  /// Starts an object whose key becomes known with its last byte.
+  /// Starts an object whose key becomes known with its last byte. Only where `capabilities` has `unnamedUpload`.
   func beginUpload() throws -> any ObjectUpload
 
-  /// The names in a folder, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is left out.
+  /// The names in a folder, each once, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is
+  /// left out. What `body` throws ends the list and comes out.
   func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws -> Void) throws
 
   /// Deletes an object; one that is not there is no error.
   func delete(_ key: ObjectKey) throws
+
+  /// Removes what uploads have left behind whose process is gone for certain. Never one that goes on.
+  func removeAbandonedUploads() throws
+
+  /// Nil where nobody can say, or where there is no bound.
+  func space() throws -> StoreSpace?
 }
 
 /// An object on its way into a store. One thread at a time.
@@ -85,9 +129,28 @@ extension ObjectStore {
   @discardableResult
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try put(key, bytes) }
 
+  @discardableResult
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+    let upload = try beginUpload()
+    do {
+      try content.forEachPart { _, part in try upload.append(part) }
+    } catch {
+      upload.cancel()
+      throw error
+    }
+    return try upload.commit(as: key)
+  }
+
   package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
     var out: [ObjectID] = []
     try list(folder) { name, _ in if let id = ObjectID(hex: name) { out.append(id) } }
     return out.sorted()
   }
+
+  package func beginUpload() throws -> any ObjectUpload {
+    throw YesterError(.failed, "The store \(location) takes no object before its name is known")
+  }
+
+  package func removeAbandonedUploads() throws {}
+  package func space() throws -> StoreSpace? { nil }
 }

@@ -74,7 +74,6 @@ package enum Rollback {
     options.purpose = "State of \(printable(prepared.path)) before it was rolled back to \(snapshot)"
     options.creator = System.userName
     options.program = program
-    options.forbidden = [repository.store.location, System.cacheDirectory]
     let result = try Backup.run(repository, options, progress: progress, report: report)
     guard result.problems == 0 else {
       throw YesterError(

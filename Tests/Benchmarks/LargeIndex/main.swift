@@ -49,7 +49,7 @@ func run(_ arguments: [String]) throws {
     print("usage: LargeIndex REPOSITORY KEY-FILE CHUNKS LOOK-UPS")
     return
   }
-  var access = RepositoryAccess()
+  var access = RepositoryAccess(stores: StoreRegistry([.directory]))
   access.repository = arguments[1]
   access.keyFile = arguments[2]
   let repository = try access.open()

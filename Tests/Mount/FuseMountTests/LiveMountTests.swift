@@ -149,7 +149,9 @@ internal import Testing
     let mount = try MountFixture(MemoryModel())
     defer { mount.takeDown() }
     func message(_ source: String, _ path: String) -> DriverError? {
-      do throws(DriverError) { try Mount.check(DriverOptions(source: source, mountPoint: path)) } catch { return error }
+      var options = DriverOptions(source: source, mountPoint: path)
+      options.sourceDirectory = source
+      do throws(DriverError) { try Mount.check(options) } catch { return error }
       return nil
     }
     #expect(message("/nowhere", mount.path)?.status == .busy)

@@ -201,7 +201,7 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
 
   @Test func readingNeedsNoLeaseWhereNothingCanBeWritten() throws {
     let test = try TestRepository()
-    let repository = try test.open(ReadOnlyStore(base: test.store))
+    let repository = try test.open(ReadOnlyStore(store: test.store))
     #expect(try Lease.take(repository, .read, isRequired: false) == nil)
     #expect(errorCode { _ = try Lease.take(repository, .backup) } == .failed)
     #expect(throws: YesterError.self) {
@@ -210,18 +210,13 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
   }
 }
 
-private struct ReadOnlyStore: ObjectStore {
-  let base: any ObjectStore
-  var location: String { base.location }
+private struct ReadOnlyStore: StoreWrapper {
+  let store: any ObjectStore
   private var refusal: YesterError { YesterError(.failed, "read-only", cause: .readOnly) }
 
-  func size(_ key: ObjectKey) throws -> UInt64? { try base.size(key) }
-  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try base.get(key, limit: limit) }
-  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    try base.get(key, at: offset, into: buffer)
-  }
   func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { throw refusal }
+  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { throw refusal }
+  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool { throw refusal }
   func beginUpload() throws -> any ObjectUpload { throw refusal }
-  func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws { try base.list(folder, body) }
   func delete(_ key: ObjectKey) throws { throw refusal }
 }

@@ -97,7 +97,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
       for name in ["old", "new"] { try writeFile("\(path)/tmp/\(name)", [1]) }
       let past = Timestamp(seconds: Timestamp.now().seconds - 2 * 86_400)
       try FileSystem.setTimes(Array("\(path)/tmp/old".utf8), at: nil, accessed: past, modified: past)
-      try store.removeStaleUploads()
+      try store.removeAbandonedUploads()
       #expect(
         try Directory.names(Descriptor.open(path + "/tmp", Descriptor.directoryFlags)) == [Array("new".utf8)]
       )

@@ -2,8 +2,9 @@
 package import ObjectStores
 internal import Platform
 internal import Reporting
+package import RepositoryFormat
 
-/// Objects in a dictionary. It keeps to the same rules as every store: `checkConformance` proves it.
+/// Objects in a dictionary. It keeps `StoreContract` as every store.
 package final class MemoryStore: ObjectStore {
   private struct State {
     var objects: [String: [UInt8]] = [:]
@@ -11,6 +12,8 @@ package final class MemoryStore: ObjectStore {
   }
   private let state = Monitor(State())
   package let location = "memory"
+  package let localPath: String? = nil
+  package let capabilities: StoreCapabilities = [.exclusivePut, .unnamedUpload]
 
   package init() {}
 
@@ -96,21 +99,20 @@ package final class MemoryStore: ObjectStore {
 }
 
 /// Passes everything on, and fails at one call or from one call on.
-package final class FaultyStore: ObjectStore {
+package final class FaultyStore: StoreWrapper {
   package enum Mode: String, CaseIterable { case once, forGood, afterwards }
   private struct State {
     var calls = 0
     var failures = 0
   }
-  private let base: any ObjectStore
+  package let store: any ObjectStore
   /// The number of the first call that fails, from 1; 0 for none.
   private let place: Int
   private let mode: Mode
   private let state = Monitor(State())
-  package var location: String { base.location }
 
-  package init(_ base: any ObjectStore, failingAt place: Int = 0, _ mode: Mode = .once) {
-    self.base = base
+  package init(_ store: any ObjectStore, failingAt place: Int = 0, _ mode: Mode = .once) {
+    self.store = store
     self.place = place
     self.mode = mode
   }
@@ -131,21 +133,28 @@ package final class FaultyStore: ObjectStore {
     throw YesterError(.failed, "an injected failure", cause: .inputOutput)
   }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { try call { try base.size(key) } }
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try call { try base.get(key, limit: limit) } }
+  package func size(_ key: ObjectKey) throws -> UInt64? { try call { try store.size(key) } }
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try call { try store.get(key, limit: limit) } }
   package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    try call { try base.get(key, at: offset, into: buffer) }
+    try call { try store.get(key, at: offset, into: buffer) }
   }
   @discardableResult
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try base.put(key, bytes) } }
-  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
-    try call { try base.list(folder, body) }
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try store.put(key, bytes) } }
+  @discardableResult
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try store.putBriefly(key, bytes) } }
+  @discardableResult
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+    try call { try store.put(key, content: content) }
   }
-  package func delete(_ key: ObjectKey) throws { try call { try base.delete(key) } }
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try call { try store.ids(folder) } }
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+    try call { try store.list(folder, body) }
+  }
+  package func delete(_ key: ObjectKey) throws { try call { try store.delete(key) } }
   package func beginUpload() throws -> any ObjectUpload {
     // An upload whose beginning fails afterwards would stay with nobody.
-    if mode == .afterwards { return Upload(self, try base.beginUpload()) }
-    return Upload(self, try call { try base.beginUpload() })
+    if mode == .afterwards { return Upload(self, try store.beginUpload()) }
+    return Upload(self, try call { try store.beginUpload() })
   }
 
   private final class Upload: ObjectUpload {

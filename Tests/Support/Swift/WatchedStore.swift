@@ -1,8 +1,9 @@
 // A test double: a store in which something happens, or goes wrong, at a call that the test picks.
 package import ObjectStores
+package import RepositoryFormat
 
 /// Passes everything on, and tells of each call before it is made. What `before` throws is what the call gives.
-package final class WatchedStore: ObjectStore {
+package final class WatchedStore: StoreWrapper {
   package enum Call: Equatable {
     case get(ObjectKey)
     case put(ObjectKey)
@@ -15,39 +16,51 @@ package final class WatchedStore: ObjectStore {
     package init() {}
   }
 
-  private let base: any ObjectStore
+  package let store: any ObjectStore
   private let before: @Sendable (Call) throws -> Void
-  package var location: String { base.location }
 
-  package init(_ base: any ObjectStore, before: @escaping @Sendable (Call) throws -> Void) {
-    self.base = base
+  package init(_ store: any ObjectStore, before: @escaping @Sendable (Call) throws -> Void) {
+    self.store = store
     self.before = before
   }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { try base.size(key) }
   package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
     try before(.get(key))
-    return try base.get(key, limit: limit)
+    return try store.get(key, limit: limit)
   }
   package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
     try before(.get(key))
-    return try base.get(key, at: offset, into: buffer)
+    return try store.get(key, at: offset, into: buffer)
   }
   @discardableResult
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
     try before(.put(key))
-    return try base.put(key, bytes)
+    return try store.put(key, bytes)
+  }
+  @discardableResult
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+    try before(.put(key))
+    return try store.putBriefly(key, bytes)
+  }
+  @discardableResult
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+    try before(.put(key))
+    return try store.put(key, content: content)
+  }
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+    try before(.list(folder))
+    return try store.ids(folder)
   }
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
     try before(.list(folder))
-    try base.list(folder, body)
+    try store.list(folder, body)
   }
   package func delete(_ key: ObjectKey) throws {
     do { try before(.delete(key)) } catch is Forgotten { return }
-    try base.delete(key)
+    try store.delete(key)
   }
   package func beginUpload() throws -> any ObjectUpload {
     try before(.upload)
-    return try base.beginUpload()
+    return try store.beginUpload()
   }
 }

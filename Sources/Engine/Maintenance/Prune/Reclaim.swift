@@ -1,6 +1,5 @@
 internal import ObjectStores
 internal import ChunkCodec
-internal import DirectoryStores
 internal import Platform
 package import Reporting
 package import RepositoryCore
@@ -305,7 +304,7 @@ package enum Reclaim {
         result.packsDeleted += 1
         result.bytesFreed += size
       }
-      try (repository.store as? DirectoryStore)?.removeStaleUploads()
+      try repository.store.removeAbandonedUploads()
     }
 
     private func isAloneAmongWriters() throws -> Bool {

@@ -89,7 +89,6 @@ struct BackupCommand: ParsableCommand {
     options.isDryRun = dryRun
     options.program = Version.text
     options.showsProgress = ProgressDisplay.isSeen(output)
-    options.forbidden = [repository.store.location, System.cacheDirectory]
     description.apply(to: &options)
     try excludes.apply(to: &options)
 

@@ -47,7 +47,7 @@ struct DiffCommand: ParsableCommand {
         let path = live.map(\.pathBytes) ?? [0x2F] + place.path
         let comparison = LiveComparison(
           place,
-          forbidden: [repository.store.location, System.cacheDirectory],
+          of: repository,
           stop: Process.stop
         ) { problem in
           problems += 1

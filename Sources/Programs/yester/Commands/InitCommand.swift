@@ -22,7 +22,7 @@ struct InitCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A name for the first key.", valueName: "text")) var label = "first key"
 
   func run() throws {
-    let path = try access.access.location()
+    let location = try access.access.location()
     var madeKeyFile = false
     let usesPassword = access.passwordFile != nil || access.passwordCommand != nil
     let keyFile =
@@ -35,7 +35,7 @@ struct InitCommand: ParsableCommand {
     let config: RepositoryConfig
     var limitations: [String] = []
     do {
-      let store = try DirectoryStore.create(path) { limitations.append($0) }
+      let store = try access.access.createStore { limitations.append($0) }
       config = try Repository.create(in: store, secret: secret, label: label)
     } catch {
       if madeKeyFile, let keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
@@ -45,7 +45,7 @@ struct InitCommand: ParsableCommand {
     if output.json {
       Output.json {
         $0.beginObject()
-        $0.field("repository", path)
+        $0.field("repository", location)
         $0.field("id", config.id.description)
         $0.key("limitations")
         $0.beginArray()
@@ -54,7 +54,7 @@ struct InitCommand: ParsableCommand {
         $0.endObject()
       }
     } else if !output.quiet {
-      Output.line("Made the repository \(path), id \(config.id.description.prefix(8)).")
+      Output.line("Made the repository \(location), id \(config.id.description.prefix(8)).")
       if madeKeyFile, let keyFile {
         Output.line("The key is in \(keyFile). Keep a copy elsewhere: without it nobody can read the backups.")
       } else {

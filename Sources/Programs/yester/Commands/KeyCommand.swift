@@ -45,7 +45,7 @@ struct NewSecretOptions: ParsableArguments {
   /// Gives the new secret to `body`, asking for it when no option says where it is. A key file that was made for it
   /// is removed when that fails.
   func use(_ body: (Secret) throws -> Void) throws {
-    var access = RepositoryAccess()
+    var access = RepositoryAccess(stores: LinkedStores.registry)
     access.warn = { Output.note("yester: \($0)") }
     access.keyFile = newKeyFile
     access.passwordFile = newPasswordFile

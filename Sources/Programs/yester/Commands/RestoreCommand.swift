@@ -52,7 +52,7 @@ struct RestoreCommand: ParsableCommand {
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     var options = Restore.Options()
     options.deletes = delete
-    options.protected = ProtectedPlaces([repository.store.location, System.cacheDirectory])
+    options.protected = ProtectedPlaces(repository.protectedPaths)
     let progress = RunProgress(stop: Process.stop)
     let display = ProgressDisplay(progress, output, verb: "Restoring", list: list)
     defer { display.finish() }
@@ -136,7 +136,7 @@ struct RollbackCommand: ParsableCommand {
     defer { display.finish() }
     let start = System.bootClock
     let prepared = try Rollback.prepare(
-      reader, path: path, protecting: ProtectedPlaces([repository.store.location, System.cacheDirectory]),
+      reader, path: path, protecting: ProtectedPlaces(repository.protectedPaths),
       progress: progress)
     let plan = prepared.restore.plan
     if dryRun || plan.isEmpty {

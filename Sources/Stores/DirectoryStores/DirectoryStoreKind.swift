@@ -1,0 +1,36 @@
+package import ObjectStores
+internal import Platform
+internal import Reporting
+
+extension StoreKind {
+  /// Directories of this machine, disks and network shares that are mounted included. What stands behind `file:` is the
+  /// path as it is; nothing in it is decoded.
+  ///
+  /// Nothing is tried again: file systems do that themselves, and for long. What they give up is given up.
+  package static let directory = StoreKind(
+    scheme: "file", form: "PATH or file:PATH (a directory)", isRemote: false,
+    resolve: { address in
+      let real = System.realPath(address)
+      return StoreLocation(text: real ?? address, localPath: real)
+    },
+    open: { try DirectoryStore.open($0) },
+    create: { try DirectoryStore.create($0, onLimitation: $1) })
+}
+
+extension DirectoryStore {
+  /// The store in a directory that is there; throws error 10 when it is not.
+  package static func open(_ path: String) throws -> DirectoryStore {
+    do throws(Errno) {
+      _ = try FileStatus(of: path)
+    } catch {
+      // A disk that answers with an error is not one that is not there.
+      guard [.notFound, .notDirectory].contains(error) else { throw YesterError.system("Opening", path, error) }
+    }
+    guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
+      throw YesterError(
+        .noRepository, "There is no directory \(path)",
+        advice: "Check the path, or make a repository there with \"yester init\".")
+    }
+    return DirectoryStore(real)
+  }
+}

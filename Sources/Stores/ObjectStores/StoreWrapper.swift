@@ -1,0 +1,37 @@
+package import RepositoryFormat
+
+/// A store around another one, which changes some of its calls and passes on all others.
+///
+/// Passed on is each call for itself: who changes `put` has to look at `putBriefly`, `put(_:content:)` and `beginUpload`,
+/// and who changes `list`, at `ids`.
+package protocol StoreWrapper: ObjectStore {
+  var store: any ObjectStore { get }
+}
+
+extension StoreWrapper {
+  package var location: String { store.location }
+  package var localPath: String? { store.localPath }
+  package var capabilities: StoreCapabilities { store.capabilities }
+
+  package func size(_ key: ObjectKey) throws -> UInt64? { try store.size(key) }
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try store.get(key, limit: limit) }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    try store.get(key, at: offset, into: buffer)
+  }
+  @discardableResult
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try store.put(key, bytes) }
+  @discardableResult
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try store.putBriefly(key, bytes) }
+  @discardableResult
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+    try store.put(key, content: content)
+  }
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try store.ids(folder) }
+  package func beginUpload() throws -> any ObjectUpload { try store.beginUpload() }
+  package func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws -> Void) throws {
+    try store.list(folder, body)
+  }
+  package func delete(_ key: ObjectKey) throws { try store.delete(key) }
+  package func removeAbandonedUploads() throws { try store.removeAbandonedUploads() }
+  package func space() throws -> StoreSpace? { try store.space() }
+}
