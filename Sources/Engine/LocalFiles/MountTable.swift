@@ -143,7 +143,10 @@ private struct RepositoryIdentity {
   /// Whether that location leads to it. What cannot be opened is another one.
   func isAt(_ location: String) -> Bool {
     if let directory, directory == Self.directory((try? stores.resolve(location))?.localPath) { return true }
-    return (try? Repository.config(of: stores.open(location)))?.id == id
+    var settings = StoreSettings()
+    // A walk is not to wait for long for what it only meets.
+    settings.retries.triesMax = 1
+    return (try? Repository.config(of: stores.open(location, settings)))?.id == id
   }
 
   private static func directory(_ path: String?) -> FileIdentity? {
