@@ -16,10 +16,12 @@ package final class PacedStore: StoreWrapper {
     pace = Pace(bytesPerSecond: bytesPerSecond, until: end, clock)
   }
 
+  @discardableResult
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
     pace.wait(for: bytes.count)
     return try store.put(key, bytes)
   }
+  @discardableResult
   package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
     try store.put(key, content: PacedContent(content: content, pace: pace))
   }

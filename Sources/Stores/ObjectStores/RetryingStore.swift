@@ -104,14 +104,17 @@ package final class RetryingStore: StoreWrapper {
 
   // MARK: Writing
 
+  @discardableResult
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
     try putting(key, BytesContent(bytes)) { try store.put(key, bytes) }
   }
 
+  @discardableResult
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
     try putting(key, BytesContent(bytes)) { try store.putBriefly(key, bytes) }
   }
 
+  @discardableResult
   package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
     try putting(key, content) { try store.put(key, content: content) }
   }

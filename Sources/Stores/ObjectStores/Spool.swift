@@ -63,7 +63,7 @@ package final class SpoolFile: ObjectContent {
   private let spool: Spool
   private let length = Mutex<UInt64>(0)
 
-  fileprivate init(_ file: Descriptor, _ spool: Spool) {
+  init(_ file: Descriptor, _ spool: Spool) {
     self.file = file
     self.spool = spool
   }

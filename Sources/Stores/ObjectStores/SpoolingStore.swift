@@ -16,7 +16,7 @@ package final class SpoolingStore: StoreWrapper {
   package func beginUpload() throws -> any ObjectUpload { SpooledUpload(try spool.makeFile(), to: store) }
 }
 
-private final class SpooledUpload: ObjectUpload {
+final class SpooledUpload: ObjectUpload {
   private let store: any ObjectStore
   /// Nil when it was committed, cancelled, or could not be written.
   private let file: Mutex<SpoolFile?>

@@ -43,8 +43,7 @@ struct StoreMaker: Sendable, CustomTestStringConvertible {
 
   static let all: [StoreMaker] =
     [
-      StoreMaker("memory") { _ in MemoryStore() },
-      StoreMaker("directory") { try directory($0) },
+      StoreMaker("memory") { _ in MemoryStore() }
     ]
     // File systems without hard links, and those that know no rename either that spares what is there.
     + ObjectPlacing.Way.allCases.map { way in

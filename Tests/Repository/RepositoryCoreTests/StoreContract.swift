@@ -144,7 +144,7 @@ enum StoreContract {
       // Without it there is no repository, and a store may say so.
       try store.put(.config, [1])
       for folder in ObjectFolder.allCases { try require(store.names(folder).isEmpty) }
-      let ids = (0..<40).map { id(UInt8($0 * 6)) }
+      let ids = (0..<12).map { id(UInt8($0 * 20)) }
       for (number, id) in ids.enumerated() { try store.put(.pack(id), [UInt8](repeating: 0, count: number)) }
       try store.put(.index(id(1)), [1])
       try store.put(.lease(leaseName), [1, 2])

@@ -23,6 +23,8 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     let location = try access.access.location()
+    // A kind of repository that there is not should be told before anybody types a password.
+    _ = try LinkedStores.registry.resolve(location)
     var madeKeyFile = false
     let usesPassword = access.passwordFile != nil || access.passwordCommand != nil
     let keyFile =
