@@ -65,7 +65,7 @@ package struct StoreSpace: Sendable, Equatable {
 /// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. Every store is held
 /// to `StoreContract` by the tests.
 package protocol ObjectStore: Sendable {
-  /// What to call the store in messages and JSON. It is no path, even where it looks like one.
+  /// What to call the store in messages and JSON, without any secret. It is no path, even where it looks like one.
   var location: String { get }
 
   /// The directory of this machine in which the objects lie, absolute and without symbolic links; nil for any other

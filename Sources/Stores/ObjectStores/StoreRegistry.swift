@@ -123,8 +123,9 @@ package struct StoreRegistry: Sendable {
     let scheme = colon.map { String(decoding: location.utf8[..<$0], as: UTF8.self) } ?? "file"
     let address = colon.map { String(decoding: location.utf8[location.utf8.index(after: $0)...], as: UTF8.self) }
     if let kind = kinds.first(where: { $0.scheme == scheme }) { return (kind, address ?? location) }
+    // Not the location itself: some have a password in them, and messages get into logs.
     throw YesterError(
-      .usage, "The repository \(location) is of a kind that this program does not know (\(scheme):)",
+      .usage, "The repository is of a kind that this program does not know (\(scheme):)",
       advice: "It knows \(kinds.map(\.form).joined(separator: ", ")). A path with a colon in its first part is written "
         + "with \"./\" in front.")
   }
