@@ -66,6 +66,7 @@ let package = Package(
     // MARK: Stores
     module("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat"]),
     module("Stores", "DirectoryStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
+    tests("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat", "ObjectStores", "TestSupport"]),
     tests(
       "Stores", "DirectoryStores",
       [

@@ -62,8 +62,8 @@ package struct StoreSpace: Sendable, Equatable {
 /// object storage can serve as well as a directory. All calls may come from several threads.
 ///
 /// Every function throws `YesterError`, whose `isTransient` says whether the same call may succeed soon. A store itself
-/// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. Every store is held
-/// to `StoreContract` by the tests.
+/// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. The tests check every
+/// store against `StoreContract`.
 package protocol ObjectStore: Sendable {
   /// What to call the store in messages and JSON, without any secret. It is no path, even where it looks like one.
   var location: String { get }

@@ -141,7 +141,9 @@ package final class FaultyStore: StoreWrapper {
   @discardableResult
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try store.put(key, bytes) } }
   @discardableResult
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try store.putBriefly(key, bytes) } }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+    try call { try store.putBriefly(key, bytes) }
+  }
   @discardableResult
   package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
     try call { try store.put(key, content: content) }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import ChunkCodec
-internal import DirectoryStores
 internal import Glibc
+internal import ObjectStores
 internal import Platform
 internal import Reporting
 internal import RepositoryCore

@@ -1,6 +1,8 @@
+import ObjectStores
 import Platform
+import Reporting
 import RepositoryFormat
-import RepositoryStore
+import TestSupport
 import Testing
 
 @Suite struct PacedStoreTests {

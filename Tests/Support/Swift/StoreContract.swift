@@ -1,12 +1,13 @@
 // What every ObjectStore must do, without a word on how: a new kind of store is done when it keeps all of these promises.
-import Platform
-import RepositoryFormat
-import RepositoryStore
+package import ObjectStores
+internal import Platform
+internal import Reporting
+internal import RepositoryFormat
 
 /// One promise of the protocol, with the proof of it. `check` calls `make` for new, empty stores.
-struct StorePromise: Sendable, CustomStringConvertible {
-  let description: String
-  let check: @Sendable (_ make: () throws -> any ObjectStore) throws -> Void
+package struct StorePromise: Sendable, CustomStringConvertible {
+  package let description: String
+  package let check: @Sendable (_ make: () throws -> any ObjectStore) throws -> Void
 
   init(_ description: String, _ check: @escaping @Sendable (any ObjectStore) throws -> Void) {
     self.description = description
@@ -15,8 +16,8 @@ struct StorePromise: Sendable, CustomStringConvertible {
 }
 
 /// A promise that was broken, and where in this file.
-struct BrokenPromise: Error, CustomStringConvertible {
-  let description: String
+package struct BrokenPromise: Error, CustomStringConvertible {
+  package let description: String
 }
 
 private func require(_ isKept: Bool, _ what: String = "not as promised", line: Int = #line) throws {
@@ -70,8 +71,8 @@ extension ObjectStore {
 /// Larger than what is moved in one go, and the same nowhere.
 private let large = (0..<2_500_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
 
-enum StoreContract {
-  static let promises: [StorePromise] = [
+package enum StoreContract {
+  package static let promises: [StorePromise] = [
     StorePromise("it says what to call it, and its path is one of a directory") { store in
       try require(!store.location.isEmpty)
       guard let path = store.localPath else { return }

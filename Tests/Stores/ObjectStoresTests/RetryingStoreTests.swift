@@ -1,6 +1,7 @@
+@testable import ObjectStores
 import Platform
+import Reporting
 import RepositoryFormat
-@testable import RepositoryStore
 import TestSupport
 import Testing
 

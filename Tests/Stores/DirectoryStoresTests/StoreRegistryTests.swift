@@ -1,6 +1,8 @@
+import DirectoryStores
+import ObjectStores
 import Platform
+import Reporting
 import RepositoryFormat
-import RepositoryStore
 import TestSupport
 import Testing
 

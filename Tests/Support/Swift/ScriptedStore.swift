@@ -1,11 +1,12 @@
 // Test doubles for what goes wrong between a program and a store that is far away.
-import Platform
-import RepositoryFormat
-import RepositoryStore
+package import ObjectStores
+internal import Platform
+package import Reporting
+package import RepositoryFormat
 
 /// Asks a script before each call what comes of it, and passes on the calls that arrive.
-final class ScriptedStore: StoreWrapper {
-  enum Event: Sendable {
+package final class ScriptedStore: StoreWrapper {
+  package enum Event: Sendable {
     case works
     /// The connection drops before the call arrives.
     case isLost
@@ -13,16 +14,16 @@ final class ScriptedStore: StoreWrapper {
     case answerIsLost
     case fails(YesterError)
   }
-  static let dropped = YesterError(.failed, "the connection was dropped", retryDelay: 0)
+  package static let dropped = YesterError(.failed, "the connection was dropped", retryDelay: 0)
 
-  let store: any ObjectStore
-  let capabilities: StoreCapabilities
+  package let store: any ObjectStore
+  package let capabilities: StoreCapabilities
   private let script: @Sendable (_ call: Int, _ name: String) -> Event
   private let log = Monitor<[String]>([])
 
   /// `script` is told the number of the call, from 1, and its name. With `isNamedOnly`, the store takes no uploads
   /// before their keys are known.
-  init(
+  package init(
     _ store: any ObjectStore, isNamedOnly: Bool = false,
     script: @escaping @Sendable (_ call: Int, _ name: String) -> Event
   ) {
@@ -32,12 +33,12 @@ final class ScriptedStore: StoreWrapper {
   }
 
   /// The first calls come to this, and all later ones work.
-  convenience init(_ store: any ObjectStore, _ events: [Event]) {
+  package convenience init(_ store: any ObjectStore, _ events: [Event]) {
     self.init(store) { call, _ in call <= events.count ? events[call - 1] : .works }
   }
 
   /// The names of the calls so far.
-  var calls: [String] { log.withLock { $0 } }
+  package var calls: [String] { log.withLock { $0 } }
 
   private func call<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
     let number = log.withLock {
@@ -54,44 +55,46 @@ final class ScriptedStore: StoreWrapper {
     }
   }
 
-  func size(_ key: ObjectKey) throws -> UInt64? { try call("size") { try store.size(key) } }
-  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try call("get") { try store.get(key, limit: limit) } }
-  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+  package func size(_ key: ObjectKey) throws -> UInt64? { try call("size") { try store.size(key) } }
+  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
+    try call("get") { try store.get(key, limit: limit) }
+  }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
     try call("range") { try store.get(key, at: offset, into: buffer) }
   }
-  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call("put") { try store.put(key, bytes) } }
-  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call("put") { try store.put(key, bytes) } }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
     try call("put") { try store.putBriefly(key, bytes) }
   }
-  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
     try call("put") { try store.put(key, content: content) }
   }
-  func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try call("ids") { try store.ids(folder) } }
-  func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try call("ids") { try store.ids(folder) } }
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
     try call("list") { try store.list(folder, body) }
   }
-  func delete(_ key: ObjectKey) throws { try call("delete") { try store.delete(key) } }
-  func removeAbandonedUploads() throws { try call("clear") { try store.removeAbandonedUploads() } }
-  func space() throws -> StoreSpace? { try call("space") { try store.space() } }
-  func beginUpload() throws -> any ObjectUpload {
+  package func delete(_ key: ObjectKey) throws { try call("delete") { try store.delete(key) } }
+  package func removeAbandonedUploads() throws { try call("clear") { try store.removeAbandonedUploads() } }
+  package func space() throws -> StoreSpace? { try call("space") { try store.space() } }
+  package func beginUpload() throws -> any ObjectUpload {
     guard capabilities.contains(.unnamedUpload) else { throw YesterError(.failed, "an object without a name came") }
     return try call("upload") { try store.beginUpload() }
   }
 }
 
 /// A clock that stands still but for those who wait, and knows how long they did.
-final class TestClock: Sendable {
+package final class TestClock: Sendable {
   private let state = Monitor((now: Int64(1_000), waits: [Int64]()))
   private let onSleep: @Sendable (Int64) -> Void
 
   /// `onSleep` is called with each wait, before it is over.
-  init(onSleep: @escaping @Sendable (Int64) -> Void = { _ in }) { self.onSleep = onSleep }
+  package init(onSleep: @escaping @Sendable (Int64) -> Void = { _ in }) { self.onSleep = onSleep }
 
-  var now: Int64 { state.withLock { $0.now } }
+  package var now: Int64 { state.withLock { $0.now } }
   /// The waits in nanoseconds; pieces of one wait stand for themselves.
-  var waits: [Int64] { state.withLock { $0.waits } }
+  package var waits: [Int64] { state.withLock { $0.waits } }
 
-  var clock: StoreClock {
+  package var clock: StoreClock {
     StoreClock(
       now: { self.now },
       sleep: { nanoseconds in
