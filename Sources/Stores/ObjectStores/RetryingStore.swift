@@ -29,7 +29,8 @@ package struct RetryPolicy: Sendable {
 /// - **Putting**: when the key is taken after a try that failed, what is there is compared. The same bytes are ours:
 ///   what is not named by its content has random parts in it.
 /// - **Listing** hands nothing on until one list was whole, so that no name comes twice.
-/// - **Deleting** twice is deleting once, for nobody uses the name of a deleted object again.
+/// - **Deleting** twice is deleting once, for nobody uses the name of a deleted object again but for the claim of a
+///   snapshot's name. Whoever loses one that way may share the name, which the format allows.
 /// - **Uploads** that have begun are not repeated, since what was sent is not there any more. Around a `SpoolingStore`
 ///   all of them are whole objects, which are put.
 package final class RetryingStore: StoreWrapper {
