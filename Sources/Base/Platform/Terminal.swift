@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// A terminal at which a person can be asked.
+/// A terminal at which a person can be asked. For the programs alone, both of which ask: a library gets a question as
+/// a parameter, since whoever calls it may have no terminal or nobody at it.
 ///
 /// However a question ends, the terminal is left as it was found: after an answer, after an error, when a signal ends
 /// the program (Ctrl-C and Ctrl-\ are such), and while it is stopped (Ctrl-Z). Signals do nothing themselves but wake

@@ -112,34 +112,41 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
 
 /// A thread that can be waited for.
 package final class Worker: Sendable {
+  /// Bytes.
+  package static let stackSize = 2 << 20
+  private static let retries = 20
+  private static let retryNanoseconds: Int64 = 100_000_000
   private let isDone = Monitor(false)
 
-  /// Starts a thread with 2 MiB of stack. Where the system has no room for one, which may pass, it is asked again for
-  /// a while; then the process ends, for nothing that it has begun can be finished.
-  package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-    for _ in 0..<20 {
-      if Self.start(name, isDone, body) { return }
-      System.sleep(nanoseconds: 100_000_000)
+  /// Starts a thread with `stackSize` bytes of stack. Where the system has no room for one, which may pass, it is asked
+  /// again for two seconds. Throws what the system says then, EAGAIN mostly: a limit of processes or of memory is
+  /// reached. `body` has not begun, and never will.
+  package init(
+    _ name: String, stackSize: Int = Worker.stackSize, _ body: @escaping @Sendable () -> Void
+  ) throws(Errno) {
+    var error = Self.start(name, stackSize, isDone, body)
+    for _ in 0..<Self.retries where error != nil {
+      System.sleep(nanoseconds: Self.retryNanoseconds)
+      error = Self.start(name, stackSize, isDone, body)
     }
-    let message =
-      "yester: The system has no room for another thread. Raise the limit of processes (ulimit -u, or "
-      + "TasksMax of the service), and run it again.\n"
-    _ = Array(message.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    _exit(1)
+    if let error { throw error }
   }
 
-  /// Nil where the system has no room for another thread.
-  package init?(ifThereIsRoom name: String, _ body: @escaping @Sendable () -> Void) {
-    if !Self.start(name, isDone, body) { return nil }
+  /// Nil where the system has no room for another thread; it is asked once.
+  package init?(
+    ifThereIsRoom name: String, stackSize: Int = Worker.stackSize, _ body: @escaping @Sendable () -> Void
+  ) {
+    if Self.start(name, stackSize, isDone, body) != nil { return nil }
   }
 
+  /// Why the thread could not be started; nil when it runs.
   private static func start(
-    _ name: String, _ isDone: Monitor<Bool>, _ body: @escaping @Sendable () -> Void
-  ) -> Bool {
+    _ name: String, _ stackSize: Int, _ isDone: Monitor<Bool>, _ body: @escaping @Sendable () -> Void
+  ) -> Errno? {
     let start = Unmanaged.passRetained(Start(name: name, done: isDone, body: body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, 2 << 20)
+    pthread_attr_setstacksize(&attributes, stackSize)
     pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
     var thread = pthread_t()
     let result = pthread_create(
@@ -153,8 +160,9 @@ package final class Worker: Sendable {
         return nil
       }, start.toOpaque())
     pthread_attr_destroy(&attributes)
-    if result != 0 { start.release() }
-    return result == 0
+    guard result != 0 else { return nil }
+    start.release()
+    return Errno(rawValue: result)
   }
 
   package func join() { _ = isDone.wait { $0 ? true : nil } }

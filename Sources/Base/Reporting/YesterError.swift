@@ -44,6 +44,13 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
       retryDelay: isTransient(error) ? 0 : nil)
   }
 
+  /// A question at a terminal that got no answer, as `Terminal.ask` fails. Ctrl-C and its like become error 130.
+  package static func asking(_ error: Errno) -> YesterError {
+    error == .interrupted
+      ? YesterError(.interrupted, "Interrupted")
+      : YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error)
+  }
+
   /// An object of the repository that breaks the format.
   package static func damaged(_ object: String, _ error: FormatError) -> YesterError {
     switch error.kind {

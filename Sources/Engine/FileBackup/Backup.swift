@@ -150,7 +150,7 @@ package enum Backup {
       self.progress = progress
       self.problems = problems
       let settings = Self.settings(options)
-      let chunks = options.isDryRun ? nil : ChunkWriter(repository, settings)
+      let chunks = options.isDryRun ? nil : try ChunkWriter(repository, settings)
       self.chunks = chunks
       let recorder = options.isDryRun ? nil : Self.recorder(repository, options)
       self.recorder = recorder

@@ -69,21 +69,21 @@ final class FileMaking {
   private static let directoriesMax = 8
 
   private let queue: BoundedQueue<FileMakingBatch>
-  private var threads: [Worker] = []
+  private let threads: [Worker]
   private var batch: FileMakingBatch?
   private var bytes: UInt64 = 0
   private var directories = 0
   private var directory: Descriptor?
 
-  /// With `lists` the batches say what was made.
-  init(_ content: FileContentReader, progress: RunProgress, losses: RestoreLosses, lists: Bool) {
+  /// With `lists` the batches say what was made. Throws when there is no room for the threads.
+  init(
+    _ content: FileContentReader, progress: RunProgress, losses: RestoreLosses, lists: Bool
+  ) throws(YesterError) {
     let count = System.processorCount
     let queue = BoundedQueue<FileMakingBatch>(limit: 2 * count)
     self.queue = queue
-    threads = (0..<count).map { number in
-      Worker("yester-make-\(number)") {
-        while let batch = queue.take() { batch.run(content, progress, losses, lists: lists) }
-      }
+    threads = try Worker.team("yester-make", count: count, end: { queue.close() }) { _ in
+      while let batch = queue.take() { batch.run(content, progress, losses, lists: lists) }
     }
   }
 

@@ -134,7 +134,7 @@ package enum Restore {
   ) throws -> Outcome {
     progress.begin(
       .restore, entries: prepared.plan.actions.reduce(0) { $0 + max(1, $1.entries) }, bytes: prepared.plan.bytes)
-    let executor = RestoreExecutor(
+    let executor = try RestoreExecutor(
       prepared.reader, onto: prepared.destination, place: prepared.place, progress: progress, listing: listing,
       report: report)
     try executor.run(prepared.plan)

@@ -45,11 +45,12 @@ final class RestoreExecutor {
     case link(SnapshotNode, name: [UInt8], directory: Descriptor, path: [UInt8])
   }
 
+  /// Throws when there is no room for the threads that make files.
   init(
     _ reader: SnapshotReader, onto destination: Descriptor, place: String, progress: RunProgress,
     listing: EntryListing?,
     report: @escaping (PathProblem) -> Void
-  ) {
+  ) throws(YesterError) {
     self.reader = reader
     self.place = place
     self.progress = progress
@@ -58,7 +59,7 @@ final class RestoreExecutor {
     live = LiveTree(destination)
     let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
     writer = EntryWriter(content, progress: progress, losses: losses)
-    making = FileMaking(content, progress: progress, losses: losses, lists: listing != nil)
+    making = try FileMaking(content, progress: progress, losses: losses, lists: listing != nil)
   }
 
   func run(_ plan: RestorePlan) throws {

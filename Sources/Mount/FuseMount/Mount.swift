@@ -1,6 +1,7 @@
 internal import CFuse
 internal import Glibc
 internal import Platform
+internal import RepositoryStore
 package import SnapshotTree
 
 /// A mounted file system, from the mounting to the end.
@@ -86,11 +87,17 @@ package final class Mount: Sendable {
     }
   }
 
-  /// Begins to answer requests, on threads of its own. When it returns, the mount has answered its first.
-  package func start() {
+  /// Begins to answer requests, on threads of its own. When it returns, the mount has answered its first. Throws when
+  /// there is no room for the threads: then nobody may have answered yet, and `requestStop` and `waitForEnd` take the
+  /// mount away as ever.
+  package func start() throws(DriverError) {
     DriverLog.beginToLogFuse()
-    notifier.start(session)
-    pool.start()
+    do throws(Errno) {
+      try notifier.start(session)
+      try pool.start()
+    } catch {
+      throw DriverError(YesterError.noThread(error).description)
+    }
     // Waits until kernel and driver have agreed on the terms, among them the read-ahead that is raised below.
     var totals = statvfs()
     _ = path.pathBytes.withCPath { statvfs($0, &totals) }

@@ -20,9 +20,10 @@ final class Notifier: Sendable {
   private static let root: fuse_ino_t = 1
   private let monitor = Monitor(State())
 
-  func start(_ session: SessionHandle) {
+  /// Throws when there is no room for the thread.
+  func start(_ session: SessionHandle) throws(Errno) {
     monitor.withLock { $0.session = session }
-    _ = Worker("yfs-notify") { [self] in
+    _ = try Worker("yfs-notify") { [self] in
       while let (names, nodes, session) = next() {
         for node in nodes { fuse_lowlevel_notify_inval_inode(session.raw, node, 0, 0) }
         for name in names { tell(name, session) }

@@ -59,10 +59,17 @@ final class WorkerPool: Sendable {
     self.exitEvent = exitEvent
   }
 
-  func start() {
-    let all = threads + Self.spareThreads
-    parking.withLock { $0.running = all }
-    for number in 0..<all { _ = Worker("yfs-worker\(number)") { [self] in work() } }
+  /// Throws when there is no room for all of them; those that run go on until `end`.
+  func start() throws(Errno) {
+    for number in 0..<threads + Self.spareThreads {
+      parking.withLock { $0.running += 1 }
+      do throws(Errno) {
+        _ = try Worker("yfs-worker\(number)") { [self] in work() }
+      } catch {
+        parking.update { $0.running -= 1 }
+        throw error
+      }
+    }
   }
 
   /// Calls everybody home; who is held up in a request comes later.

@@ -9,7 +9,8 @@ final class ProgressDisplay: Sendable {
   /// What a terminal shows is made anew so often, whatever happens.
   private static let intervalMilliseconds = 250
   private let isDone = Monitor(false)
-  private let worker: Worker
+  /// Nil where the system has no room for it: a run does not fail for want of a display.
+  private let worker: Worker?
   private let list: EntryList?
 
   /// `verb` says what is done where the run has no phases. What `list` gathers is shown in time.
@@ -17,7 +18,7 @@ final class ProgressDisplay: Sendable {
     self.list = list
     let style = Self.style(options)
     let start = System.bootClock
-    worker = Worker("yester-progress") { [isDone] in
+    worker = Worker(ifThereIsRoom: "yester-progress") { [isDone] in
       var meter = Meter(verb: verb)
       var plain = PlainPace()
       while true {
@@ -50,7 +51,7 @@ final class ProgressDisplay: Sendable {
   /// Ends the display and clears its line. More than once does no harm.
   func finish() {
     isDone.update { $0 = true }
-    worker.join()
+    worker?.join()
     list?.flush()
     Screen.statusLine.clear()
   }

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Platform
 internal import Reporting
 
-/// Asks a person whether to go on, before something is changed or deleted.
+/// Asks a person: whether to go on, before something is changed or deleted, and for passwords.
 enum Question {
   private static let checkMilliseconds: Int64 = 50
 
@@ -23,9 +23,20 @@ enum Question {
       let answer = try terminal.ask("Go on? [y/N] ", isHidden: false) ?? []
       if ["y", "yes"].contains(String(decoding: answer, as: UTF8.self).lowercased()) { return }
     } catch {
-      if error != .interrupted { throw YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error) }
+      if error != .interrupted { throw YesterError.asking(error) }
     }
     throw YesterError(.interrupted, "Nothing was changed")
+  }
+
+  /// Asks for a password, without showing what is typed. Nil when there is no terminal, or when the input ended instead
+  /// of an answer. Ctrl-C and its like become error 130.
+  static func password(_ question: String) throws -> [UInt8]? {
+    guard let terminal = Terminal.controlling() else { return nil }
+    do throws(Errno) {
+      return try terminal.ask(question, isHidden: true)
+    } catch {
+      throw YesterError.asking(error)
+    }
   }
 
   /// Waits until the other end of the pipe has read everything. When that is a pager, it has the keyboard for itself,

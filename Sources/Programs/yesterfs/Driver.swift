@@ -68,7 +68,11 @@ enum Driver {
       throw error
     }
     Termination.lead(to: mount.exitDescriptor)
-    mount.start()
+    do throws(DriverError) { try mount.start() } catch {
+      mount.requestStop()
+      if mount.waitForEnd() == .clean { model.close() }
+      throw error
+    }
     background?.becomeReady()
     ServiceManager.tell("READY=1\nMAINPID=\(System.processID)\nSTATUS=\(options.source) on \(mount.path)")
 
@@ -82,10 +86,12 @@ enum Driver {
     }
     // A store that is out of reach must not keep the process from ending.
     let isClosed = Monitor(false)
-    _ = Worker("yfs-close") {
+    let close: @Sendable () -> Void = {
       model.close()
       isClosed.update { $0 = true }
     }
+    // Without room for a thread it may take as long as it takes: better than a lease that stays.
+    if Worker(ifThereIsRoom: "yfs-close", close) == nil { close() }
     guard isClosed.wait(milliseconds: closeMilliseconds, { $0 ? true : nil }) ?? false else {
       DriverLog.write(.error, "\(mount.path) was unmounted, but the repository could not be closed in time")
       _exit(DriverError.Status.failed.rawValue)

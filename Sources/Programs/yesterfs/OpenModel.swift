@@ -9,6 +9,13 @@ internal import SnapshotTree
 func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any FileSystemModel {
   var access = RepositoryAccess(stores: LinkedStores.registry)
   access.warn = { DriverLog.write(.warning, $0) }
+  access.askPassword = { question in
+    do throws(Errno) {
+      return try Terminal.controlling()?.ask(question, isHidden: true)
+    } catch {
+      throw YesterError.asking(error)
+    }
+  }
   access.repository = options.source
   switch options.secret {
   case .keyFile(let path): access.keyFile = path

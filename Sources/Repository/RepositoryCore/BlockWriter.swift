@@ -40,17 +40,17 @@ final class BlockWriter: Sendable {
   private let storeJobs = BoundedQueue<StoreJob>(limit: waitingPacksMax)
   private let storer = Monitor<Worker?>(nil)
 
-  init(_ repository: Repository, _ settings: ChunkWriter.Settings) {
+  /// Throws when there is no room for the thread that stores.
+  init(_ repository: Repository, _ settings: ChunkWriter.Settings) throws(YesterError) {
     self.repository = repository
     self.settings = settings
     memory = BytesPool(size: (settings.workers + 4) * 4 * (settings.dataBlockSize + (1 << 20)))
     let jobs = storeJobs
     let storing = Storing(repository, settings)
-    storer.withLock { storer in
-      storer = Worker("yester-store") { [unowned self] in
-        while let job = jobs.take() { perform(job, storing) }
-      }
+    let worker = try Worker.started("yester-store") { [unowned self] in
+      while let job = jobs.take() { perform(job, storing) }
     }
+    storer.withLock { $0 = worker }
   }
 
   var totals: ChunkWriter.Totals { claims.withLock { $0.totals } }

@@ -42,18 +42,25 @@ package final class ChunkWriter {
   private let blocks: BlockWriter
   private let jobs: JobQueue
   private var workers: [Worker] = []
-  private var workerLanes: [ChunkLane] = []
+  private let workerLanes: [ChunkLane]
   /// For the thread that made this; its blocks are sealed by the workers.
   private let lane: ChunkLane
 
-  package init(_ repository: Repository, _ settings: Settings = Settings()) {
-    blocks = BlockWriter(repository, settings)
-    jobs = JobQueue(workers: max(1, settings.workers))
+  /// Throws when there is no room for the threads that seal and store.
+  package init(_ repository: Repository, _ settings: Settings = Settings()) throws(YesterError) {
+    let count = max(1, settings.workers)
+    let jobs = JobQueue(workers: count)
+    let blocks = try BlockWriter(repository, settings)
+    let lanes = (0..<count).map { _ in ChunkLane(blocks, jobs, codec: BlockCodec(level: settings.level)) }
+    self.jobs = jobs
+    self.blocks = blocks
+    workerLanes = lanes
     lane = ChunkLane(blocks, jobs, codec: nil)
-    for number in 0..<max(1, settings.workers) {
-      let lane = ChunkLane(blocks, jobs, codec: BlockCodec(level: settings.level))
-      workerLanes.append(lane)
-      workers.append(Worker("yester-seal-\(number)") { [jobs] in jobs.serve(lane) })
+    do throws(YesterError) {
+      workers = try Worker.team("yester-seal", count: count, end: { jobs.close() }) { jobs.serve(lanes[$0]) }
+    } catch {
+      close()
+      throw error
     }
   }
 

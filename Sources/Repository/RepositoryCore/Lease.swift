@@ -27,7 +27,13 @@ package final class Lease: Sendable {
   ) throws -> Lease? {
     do {
       let lease = try Lease(repository, purpose)
-      lease.startRenewing()
+      do throws(YesterError) {
+        try lease.startRenewing()
+      } catch {
+        // A lease that nobody renews would protect nothing after a while.
+        lease.release()
+        throw error
+      }
       return lease
     } catch let error as YesterError {
       if !isRequired, let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) { return nil }
@@ -67,8 +73,8 @@ package final class Lease: Sendable {
     return Hex.encode(record.id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  private func startRenewing() {
-    _ = Worker("yester-lease") { [weak self, monitor] in
+  private func startRenewing() throws(YesterError) {
+    _ = try Worker.started("yester-lease") { [weak self, monitor] in
       while true {
         let isDone: Bool? = monitor.wait(milliseconds: Self.renewalSeconds * 1000) { $0.isReleased ? true : nil }
         if isDone == true { return }

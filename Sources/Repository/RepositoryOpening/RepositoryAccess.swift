@@ -16,8 +16,9 @@ package struct RepositoryAccess: Sendable {
   package var passwordCommand: String?
   /// A descriptor to read the password from; it is closed afterwards.
   package var passwordDescriptor: Int32?
-  /// Whether to ask at the terminal when nothing else is given.
-  package var mayPrompt = true
+  /// Asks a person for the password when nothing else is given: it shows the question, and gives nil where nobody can
+  /// be asked. A library asks nobody by itself; nil where nobody is to be asked at all.
+  package var askPassword: (@Sendable (_ question: String) throws -> [UInt8]?)?
   /// Called with a sentence for the user, such as that others can read the key file.
   package var warn: @Sendable (String) -> Void = { _ in }
 
@@ -76,7 +77,7 @@ package struct RepositoryAccess: Sendable {
     if let password = System.environment("YESTER_PASSWORD"), !password.isEmpty {
       return .password(password.pathBytes)
     }
-    if mayPrompt, let password = try Self.ask(prompt) { return .password(password) }
+    if let askPassword, let password = try askPassword(prompt) { return .password(password) }
     throw YesterError(
       .usage, "No key or password was given",
       advice: "Use --key-file, --password-file or --password-command, or set YESTER_KEY_FILE or YESTER_PASSWORD.")
@@ -140,15 +141,5 @@ package struct RepositoryAccess: Sendable {
       throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
     }
     return try firstLine(bytes, "the command")
-  }
-
-  /// Asks for a password at the terminal, without showing it. Nil when there is no terminal, or when the input ended
-  /// instead of an answer. Ctrl-C and its like become error 130.
-  package static func ask(_ prompt: String) throws -> [UInt8]? {
-    guard let terminal = Terminal.controlling() else { return nil }
-    do throws(Errno) { return try terminal.ask(prompt, isHidden: true) } catch {
-      if error == .interrupted { throw YesterError(.interrupted, "Interrupted") }
-      throw YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error)
-    }
   }
 }

@@ -2,21 +2,21 @@ import Platform
 import Testing
 
 /// Runs `body` on `count` threads and waits for all of them.
-private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-  let workers = (0..<count).map { number in Worker("test-\(number)") { body(number) } }
+private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+  let workers = try (0..<count).map { number in try Worker("test-\(number)") { body(number) } }
   for worker in workers { worker.join() }
 }
 
 @Suite struct MonitorTests {
-  @Test func changesAreNotLost() {
+  @Test func changesAreNotLost() throws {
     let counter = Monitor(0)
-    onThreads(8) { _ in for _ in 0..<2000 { counter.withLock { $0 += 1 } } }
+    try onThreads(8) { _ in for _ in 0..<2000 { counter.withLock { $0 += 1 } } }
     #expect(counter.withLock { $0 } == 16_000)
   }
 
-  @Test func threadsTakeTurnsByWaiting() {
+  @Test func threadsTakeTurnsByWaiting() throws {
     let turn = Monitor((next: 0, order: [Int]()))
-    onThreads(6) { number in
+    try onThreads(6) { number in
       for round in 0..<100 {
         turn.wait { $0.next == round * 6 + number ? () : nil }
         turn.update {
@@ -44,7 +44,7 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
 }
 
 @Suite struct BoundedQueueTests {
-  @Test func everyElementArrivesOnceAndTheLimitHolds() {
+  @Test func everyElementArrivesOnceAndTheLimitHolds() throws {
     struct Counts {
       var put = 0
       var takesBegun = 0
@@ -53,8 +53,8 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     }
     let queue = BoundedQueue<Int>(limit: 3)
     let counts = Monitor(Counts())
-    let consumers = (0..<4).map { number in
-      Worker("consumer-\(number)") {
+    let consumers = try (0..<4).map { number in
+      try Worker("consumer-\(number)") {
         while true {
           counts.withLock { $0.takesBegun += 1 }
           guard let element = queue.take() else { return }
@@ -62,7 +62,7 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
         }
       }
     }
-    onThreads(4) { number in
+    try onThreads(4) { number in
       for element in 0..<500 {
         queue.put(number * 500 + element)
         // What was put for sure, less what may have been taken, is a lower bound of what is inside.
@@ -78,9 +78,9 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     #expect(counts.withLock { $0.worst } <= 3)
   }
 
-  @Test func oneProducerAndOneConsumerKeepTheOrder() {
+  @Test func oneProducerAndOneConsumerKeepTheOrder() throws {
     let queue = BoundedQueue<Int>(limit: 2)
-    let producer = Worker("producer") {
+    let producer = try Worker("producer") {
       for element in 0..<1000 { queue.put(element) }
       queue.close()
     }
@@ -90,14 +90,14 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     #expect(taken == Array(0..<1000))
   }
 
-  @Test func closingRefusesNewElementsAndGivesTheOldOnes() {
+  @Test func closingRefusesNewElementsAndGivesTheOldOnes() throws {
     let queue = BoundedQueue<Int>(limit: 2)
     #expect(queue.put(1))
     #expect(queue.put(2))
     let refused = Monitor(0)
     // The queue is full: whether these wait already or not, closing must let them go empty-handed.
-    let waiting = (0..<3).map { number in
-      Worker("waiting-\(number)") { if !queue.put(9) { refused.withLock { $0 += 1 } } }
+    let waiting = try (0..<3).map { number in
+      try Worker("waiting-\(number)") { if !queue.put(9) { refused.withLock { $0 += 1 } } }
     }
     queue.close()
     for worker in waiting { worker.join() }
@@ -106,11 +106,11 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     #expect([queue.take(), queue.take(), queue.take(), queue.take()] == [1, 2, nil, nil])
   }
 
-  @Test func closingWakesWhoeverWaitsForElements() {
+  @Test func closingWakesWhoeverWaitsForElements() throws {
     let queue = BoundedQueue<Int>(limit: 2)
     let empty = Monitor(0)
-    let waiting = (0..<3).map { number in
-      Worker("waiting-\(number)") { if queue.take() == nil { empty.withLock { $0 += 1 } } }
+    let waiting = try (0..<3).map { number in
+      try Worker("waiting-\(number)") { if queue.take() == nil { empty.withLock { $0 += 1 } } }
     }
     queue.close()
     for worker in waiting { worker.join() }
@@ -119,19 +119,31 @@ private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
 }
 
 @Suite struct WorkerTests {
-  @Test func joiningWaitsForTheEnd() {
+  @Test func joiningWaitsForTheEnd() throws {
     let done = Monitor(false)
-    let worker = Worker("a name that is longer than the kernel takes") { done.update { $0 = true } }
+    let worker = try Worker("a name that is longer than the kernel takes") { done.update { $0 = true } }
     worker.join()
     #expect(done.withLock { $0 })
     worker.join()
   }
 
-  @Test func aFlagStaysRaised() {
+  @Test func aFlagStaysRaised() throws {
     let flag = CancellationFlag()
     #expect(!flag.isRaised)
-    let worker = Worker("raiser") { flag.raise() }
+    let worker = try Worker("raiser") { flag.raise() }
     worker.join()
     #expect(flag.isRaised)
+  }
+
+  /// A stack that no address space has room for: the system's own refusal, as at a limit of processes or of memory.
+  private static let noStack = 1 << 50
+
+  @Test func aThreadThatCannotBeHadIsAnErrorAndItsBodyNeverRuns() {
+    let hasRun = Monitor(false)
+    #expect(throws: Errno.wouldBlock) {
+      _ = try Worker("no-room", stackSize: Self.noStack) { hasRun.update { $0 = true } }
+    }
+    #expect(Worker(ifThereIsRoom: "no-room", stackSize: Self.noStack) { hasRun.update { $0 = true } } == nil)
+    #expect(!hasRun.withLock { $0 })
   }
 }

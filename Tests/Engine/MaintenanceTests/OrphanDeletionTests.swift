@@ -38,7 +38,7 @@ private final class Fixture: Sendable {
   private static func storePack(_ repository: Repository) throws -> ObjectID {
     let before = Set(try repository.store.ids(.packs))
     let bytes = System.random(1000)
-    let writer = ChunkWriter(repository)
+    let writer = try ChunkWriter(repository)
     defer { writer.close() }
     let id = KeyedHash(key: repository.keyring.current.record.idKey).chunkID(SHA256.hash(bytes), kind: .data)
     try bytes.withUnsafeBytes { _ = try writer.add(id, kind: .data, $0) }

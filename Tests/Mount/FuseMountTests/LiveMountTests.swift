@@ -122,8 +122,8 @@ internal import Testing
     let mount = try MountFixture(model)
     defer { mount.takeDown() }
     let path = mount.path
-    let readers = (0..<5).map { number in
-      Worker("test-reader") { _ = try? Descriptor.open("\(path)/slow\(number)").readAll(limit: 10) }
+    let readers = try (0..<5).map { number in
+      try Worker("test-reader") { _ = try? Descriptor.open("\(path)/slow\(number)").readAll(limit: 10) }
     }
     usleep(200_000)
     var began = System.bootClock

@@ -32,13 +32,13 @@ final class MountFixture {
       rmdir(temporary)
       throw error
     }
-    mount.start()
+    try mount.start()
     let (mount, ending, isOver, path) = (mount, ending, isOver, path)
-    _ = Worker("test-mount") {
+    _ = try Worker("test-mount") {
       let result = mount.waitForEnd()
       ending.update { $0 = result }
     }
-    _ = Worker("test-watchdog") {
+    _ = try Worker("test-watchdog") {
       guard isOver.wait(milliseconds: 45_000, { $0 ? true : nil }) == nil else { return }
       umount2(path, CInt(MNT_FORCE) | CInt(MNT_DETACH))
       mount.requestStop()

@@ -146,8 +146,8 @@ internal import Testing
     defer { mount.takeDown() }
     let wrong = Monitor<[String]>([])
     let path = mount.path
-    let readers = (0..<4).map { _ in
-      Worker("test-reader") {
+    let readers = try (0..<4).map { _ in
+      try Worker("test-reader") {
         for number in 0..<500 {
           let name = "\(path)/20261120/dir\(number / 10)/file\(number)"
           let content = try? Descriptor.open(name).readAll(limit: 1 << 20)

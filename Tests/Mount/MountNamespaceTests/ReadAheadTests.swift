@@ -23,7 +23,7 @@ private struct Fixture {
     settings.dataBlockSize = 1
     settings.packSize = 1_000_000
     settings.level = 1
-    let writer = ChunkWriter(test.repository, settings)
+    let writer = try ChunkWriter(test.repository, settings)
     defer { writer.close() }
     let hash = KeyedHash(key: test.repository.keyring.current.record.idKey)
     func store(_ bytes: [UInt8], _ kind: ChunkKind) throws -> (id: ObjectID, digest: Digest) {
@@ -160,8 +160,8 @@ private func pad(_ number: Int, _ digits: Int) -> String {
     let fixture = try Fixture(files: 60, cacheSize: cacheSize)
     try fixture.test.withMount("ada") { (mount) throws in
       let wrong = Monitor<[Int]>([])
-      let readers = (0..<4).map { reader in
-        Worker("reader-\(reader)") {
+      let readers = try (0..<4).map { reader in
+        try Worker("reader-\(reader)") {
           for number in (reader * 10)..<60 where (try? fixture.read(number, mount)) != true {
             wrong.withLock { $0.append(number) }
           }

@@ -112,7 +112,7 @@ extension BlockCache {
     let blocks = blocks
     let mistakes = Monitor<[String]>([])
     @Sendable func note(_ text: String) { mistakes.withLock { $0.append(text) } }
-    onThreads(8) { thread in
+    try onThreads(8) { thread in
       var random = SeededGenerator(seed: SeededGenerator.seed &+ UInt64(thread))
       for round in 0..<3000 {
         let number = Int(random.next() % 64)
@@ -144,7 +144,7 @@ extension BlockCache {
     let blocks = blocks
     let opened = Counter()
     let given = Monitor<[[ObjectIdentifier]]>([])
-    onThreads(8) { thread in
+    try onThreads(8) { thread in
       let found = (0..<200).map { number in
         let number = thread.isMultiple(of: 2) ? number : 199 - number
         return try? cache.block(blocks.key(number), size: blocks.size(number)) {
@@ -172,7 +172,7 @@ extension BlockCache {
       let opened = Counter()
       let failed = Counter()
       let right = Counter()
-      onThreads(6) { _ in
+      try onThreads(6) { _ in
         arrived.add()
         let block = try? cache.block(blocks.key(7), size: blocks.size(7)) {
           if opened.add() == 1 {
@@ -231,7 +231,7 @@ extension BlockCache {
 
     let repository = try test.open(cacheSize: 300_000)
     let mistakes = Monitor<[String]>([])
-    onThreads(6) { thread in
+    try onThreads(6) { thread in
       var random = SeededGenerator(seed: SeededGenerator.seed &+ UInt64(thread))
       for _ in 0..<150 {
         let chunk = chunks[Int(random.next() % 60)]

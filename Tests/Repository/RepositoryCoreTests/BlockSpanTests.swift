@@ -15,7 +15,7 @@ import Testing
     settings.dataBlockSize = 16_000
     settings.treeBlockSize = 4_000
     settings.blockSpan = 10
-    let writer = ChunkWriter(repository, settings)
+    let writer = try ChunkWriter(repository, settings)
     defer { writer.close() }
     var random = SeededGenerator(seed: 12)
     for position in positions {

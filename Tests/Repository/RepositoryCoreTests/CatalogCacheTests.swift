@@ -195,7 +195,7 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
     let fixture = try Fixture()
     let expected = described(try SnapshotCatalog(fixture.test.open()), try fixture.test.open())
     let mistakes = Monitor<[String]>([])
-    onThreads(6) { thread in
+    try onThreads(6) { thread in
       for round in 0..<10 {
         do {
           if round % 3 == thread % 3 { removeTree(fixture.path) }

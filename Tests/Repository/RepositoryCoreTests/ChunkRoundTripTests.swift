@@ -44,7 +44,7 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     let test = try TestRepository()
     let repository = try test.open()
     let chunks = chunks(repository)
-    let writer = ChunkWriter(repository, settings(interval: interval, bytes: bytes, workers: workers))
+    let writer = try ChunkWriter(repository, settings(interval: interval, bytes: bytes, workers: workers))
     defer { writer.close() }
     var known: Set<ObjectID> = []
     for chunk in chunks + chunks.reversed() {
@@ -78,7 +78,7 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     let before = (test.store as? MemoryStore)?.paths
     for again in [repository, try test.open()] {
       try again.index.refresh()
-      let writer = ChunkWriter(again, settings())
+      let writer = try ChunkWriter(again, settings())
       defer { writer.close() }
       for chunk in chunks { #expect(try !writer.add(chunk)) }
       try writer.flush()
@@ -114,7 +114,7 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     let chunks = chunks(repository)
     try ChunkWriter.store(chunks, in: repository, settings())
     let wrong = Monitor([String]())
-    onThreads(6) { thread in
+    try onThreads(6) { thread in
       for number in 0..<(2 * chunks.count) {
         let chunk = chunks[(number * (thread + 1) + thread * 13) % chunks.count]
         do {

@@ -85,7 +85,7 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
       let all = chunks(try test.open(), seed: 2)
       let faulty = FaultyStore(test.store, failingAt: place, .once)
       guard let repository = try? test.open(faulty) else { continue }
-      let writer = ChunkWriter(repository, smallSettings)
+      let writer = try ChunkWriter(repository, smallSettings)
       var errors = 0
       for chunk in all {
         do { try writer.add(chunk) } catch { errors += 1 }
@@ -111,7 +111,7 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
       var settings = smallSettings
       settings.workers = 4
       settings.packSize = 1 << 20
-      let writer = ChunkWriter(repository, settings)
+      let writer = try ChunkWriter(repository, settings)
       defer { writer.close() }
       for start in stride(from: 0, to: all.count, by: 5) {
         try? writer.submit { lane in
@@ -134,7 +134,7 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
   @Test func aWriterThatIsClosedTakesNothing() throws {
     let test = try TestRepository()
     let repository = try test.open()
-    let writer = ChunkWriter(repository, smallSettings)
+    let writer = try ChunkWriter(repository, smallSettings)
     let all = chunks(repository, seed: 3)
     for chunk in all.prefix(5) { try writer.add(chunk) }
     writer.close()

@@ -143,7 +143,7 @@ import Testing
     #expect(try repository.index.findReusable(chunk.id) == nil)
     #expect(try chunk.isReadable(in: repository))
 
-    let writer = ChunkWriter(repository)
+    let writer = try ChunkWriter(repository)
     defer { writer.close() }
     #expect(try writer.add(chunk))
     try writer.flush()

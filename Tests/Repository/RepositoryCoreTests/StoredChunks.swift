@@ -37,7 +37,7 @@ extension ChunkWriter {
 
   /// Stores chunks and their index, and ends.
   static func store(_ chunks: [TestChunk], in repository: Repository, _ settings: Settings = Settings()) throws {
-    let writer = ChunkWriter(repository, settings)
+    let writer = try ChunkWriter(repository, settings)
     defer { writer.close() }
     for chunk in chunks { try writer.add(chunk) }
     try writer.flush()

@@ -124,7 +124,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
       for (number, id) in ids.enumerated() { _ = try store.put(.pack(id), [UInt8(number), 1]) }
       // More than are kept open, from several threads, with some deleted in between.
       let wrong = Monitor(0)
-      onThreads(4) { thread in
+      try onThreads(4) { thread in
         for round in 0..<300 {
           let number = (round * 7 + thread * 31) % 150
           var pair: [UInt8] = [0, 0]

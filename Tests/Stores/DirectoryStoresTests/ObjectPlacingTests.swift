@@ -68,7 +68,7 @@ import Testing
   func oneAloneTakesAName(way: ObjectPlacing.Way) throws {
     try withStore(way) { (_, path) throws in
       let wins = Monitor<[Int: [[UInt8]]]>([:])
-      onThreads(8) { thread in
+      try onThreads(8) { thread in
         let store = DirectoryStore(path, startingWith: way)
         for round in 0..<30 {
           let bytes: [UInt8] = [UInt8(thread), UInt8(round)]

@@ -6,7 +6,7 @@ package func writeFile(_ path: String, _ bytes: [UInt8]) throws {
 }
 
 /// Runs `body` on `count` threads and waits for all of them.
-package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-  let workers = (0..<count).map { number in Worker("test-\(number)") { body(number) } }
+package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
+  let workers = try (0..<count).map { number in try Worker("test-\(number)") { body(number) } }
   for worker in workers { worker.join() }
 }

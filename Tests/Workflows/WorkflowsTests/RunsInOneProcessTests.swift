@@ -125,8 +125,8 @@ import Testing
     @Sendable func work(_ name: String, _ body: () throws -> Void) {
       do { try body() } catch { failures.withLock { $0.append("\(name): \(error)") } }
     }
-    let writers = ["a", "b"].map { name in
-      Worker("test-\(name)") {
+    let writers = try ["a", "b"].map { name in
+      try Worker("test-\(name)") {
         work(name) {
           for round in 0..<12 {
             try fixture.fill(name, seed: UInt64(round % 3) * 2 + (name == "a" ? 0 : 1))
@@ -136,7 +136,7 @@ import Testing
         running.update { $0 -= 1 }
       }
     }
-    let pruner = Worker("test-prune") {
+    let pruner = try Worker("test-prune") {
       work("prune") { while running.withLock({ $0 }) > 0 { try fixture.rotateAndPrune() } }
     }
     for worker in writers + [pruner] { worker.join() }

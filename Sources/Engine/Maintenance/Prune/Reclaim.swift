@@ -175,7 +175,7 @@ package enum Reclaim {
     private func rewrite(_ packs: [ObjectID], avoiding dead: [ObjectID], bytes: UInt64) throws {
       guard !packs.isEmpty else { return }
       repository.index.avoid(packs + dead)
-      let writer = ChunkWriter(repository)
+      let writer = try ChunkWriter(repository)
       defer { writer.close() }
       progress.begin(.copy, entries: 0, bytes: bytes)
       let wanted = Set(packs)

@@ -191,15 +191,14 @@ package enum Verify {
       progress.setTotals(entries: entriesTotal, bytes: bytes)
       let queue = BoundedQueue<(pack: ObjectID, size: UInt64)>(limit: 4)
       let outcome = Monitor(Outcome())
-      let workers = (0..<System.processorCount).map { number in
-        Worker("yester-verify-\(number)") { [repository, progress] in
-          while let (pack, size) = queue.take() {
-            if progress.stop.isRaised { continue }
-            let found = Result.check(pack, repository, progress)
-            // What is around the blocks, or could not be read.
-            progress.add(skippedBytes: size - min(size, found.bytes))
-            outcome.update { $0.add(pack, found) }
-          }
+      let workers = try Worker.team("yester-verify", count: System.processorCount, end: { queue.close() }) {
+        [repository, progress] _ in
+        while let (pack, size) = queue.take() {
+          if progress.stop.isRaised { continue }
+          let found = Result.check(pack, repository, progress)
+          // What is around the blocks, or could not be read.
+          progress.add(skippedBytes: size - min(size, found.bytes))
+          outcome.update { $0.add(pack, found) }
         }
       }
       for pack in sizes.keys.sorted() { queue.put((pack, sizes[pack] ?? 0)) }

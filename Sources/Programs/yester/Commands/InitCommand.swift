@@ -83,7 +83,7 @@ enum NewSecret {
   /// From the options, or asked for twice.
   static func ask(_ access: RepositoryAccess, _ prompt: String) throws -> Secret {
     var quiet = access
-    quiet.mayPrompt = false
+    quiet.askPassword = nil
     let given: Secret
     do { given = try quiet.secret() } catch let error as YesterError where error.code == .usage {
       guard let typed = try type(prompt) else { throw error }
@@ -96,8 +96,8 @@ enum NewSecret {
   }
   /// Typed twice at the terminal; nil when there is none.
   static func type(_ prompt: String) throws -> Secret? {
-    guard let first = try RepositoryAccess.ask(prompt) else { return nil }
-    guard try RepositoryAccess.ask("The same again: ") == first else {
+    guard let first = try Question.password(prompt) else { return nil }
+    guard try Question.password("The same again: ") == first else {
       throw YesterError(.usage, "The two passwords differ", advice: "Run the command again.")
     }
     guard !first.isEmpty else {
