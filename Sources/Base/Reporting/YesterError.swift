@@ -51,6 +51,15 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
       : YesterError(.failed, "Asking at the terminal failed: \(error)", cause: error)
   }
 
+  /// A walk that could not go back up from `path`: what it would have gone on with may be something else.
+  package static func lost(above path: String, _ error: LostDirectory, while doing: String) -> YesterError {
+    guard let cause = error.cause else {
+      return YesterError(
+        .failed, "The directory above \(path) was moved while \(doing)", advice: "Run the command again.")
+    }
+    return .system("Going back to the directory above", path, cause)
+  }
+
   /// An object of the repository that breaks the format.
   package static func damaged(_ object: String, _ error: FormatError) -> YesterError {
     switch error.kind {

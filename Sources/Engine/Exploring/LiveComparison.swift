@@ -18,8 +18,6 @@ package final class LiveComparison {
     var cursor: ListingCursor?
     /// Whether the directory is there, live.
     let isLive: Bool
-    /// It and its names; nil where it is not there, and while the walk is so far below that it was given back.
-    var directory: Descriptor?
     let names: NameList
     var next = 0
     let device: UInt64
@@ -30,8 +28,6 @@ package final class LiveComparison {
     let isPassage: Bool
   }
 
-  private static let openDirectoriesMax = 256
-
   private let place: SnapshotPlace
   private let stop: CancellationFlag
   private let content: LiveContent
@@ -41,6 +37,8 @@ package final class LiveComparison {
   private let onProblem: (PathProblem) -> Void
   private var counts = DifferenceCounts()
   private var stack: [Frame] = []
+  /// Those of the stack that are there, live: never one below another that is not.
+  private var directories = DirectoryStack()
 
   /// `repository` is the one of the snapshot. What cannot be read goes to `problem`.
   package init(
@@ -59,7 +57,7 @@ package final class LiveComparison {
     excludes = (try? ExcludeRules(lines: snapshot.record.excludes)) ?? ExcludeRules()
     forbidden = Set(
       repository.protectedPaths.compactMap { path in
-        (try? FileStatus(of: path)).map { FileIdentity($0) }
+        (try? FileStatus(of: path))?.identity
       }
     )
   }
@@ -82,14 +80,15 @@ package final class LiveComparison {
     return counts
   }
 
-  /// Goes back up; a directory that was given back on the way down is opened again by way of `..`.
+  /// Goes back up.
   private func leave() throws {
     let done = stack.removeLast()
-    guard let above = stack.last, above.isLive, above.directory == nil, let below = done.directory else { return }
-    do throws(Errno) {
-      let flags = above.isPassage ? Descriptor.passageFlags : Descriptor.directoryFlags
-      stack[stack.count - 1].directory = try Descriptor.open("..", at: below, flags)
-    } catch { throw YesterError.system("Going back to", printable(place.path(of: above.path)), error) }
+    guard done.isLive else { return }
+    do throws(LostDirectory) {
+      try directories.pop()
+    } catch {
+      throw YesterError.lost(above: printable(place.path(of: done.path)), error, while: "it was compared")
+    }
   }
 
   /// Compares the next name of the directory on top; false when there is none.
@@ -108,7 +107,8 @@ package final class LiveComparison {
     let path = SnapshotComparison.join(top.path, stored.name)
     var status: FileStatus?
     if stored.name == live { stack[stack.count - 1].next += 1 }
-    if let directory = top.directory, top.isPassage || stored.name == live {
+    let directory = top.isLive ? directories.top : nil
+    if let directory, top.isPassage || stored.name == live {
       do throws(Errno) { status = try FileStatus(of: stored.name, at: directory) } catch {
         if error != .notFound {
           problem(path, "looking at it", error)
@@ -116,7 +116,7 @@ package final class LiveComparison {
         }
       }
     }
-    if let status, let directory = top.directory {
+    if let status, let directory {
       try compare(stored, status, stored.name, in: directory, aboveDevice: top.device, path: path, report)
     } else {
       try emit(Difference(removed: EntryFacts(stored), path), report)
@@ -143,7 +143,7 @@ package final class LiveComparison {
 
   /// A name that only the live tree has.
   private func visitLive(_ name: [UInt8], _ above: Frame, _ report: (Difference) throws -> Void) throws {
-    guard let directory = above.directory else { return }
+    guard let directory = directories.top else { return }
     let path = SnapshotComparison.join(above.path, name)
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(of: name, at: directory) } catch {
@@ -162,7 +162,7 @@ package final class LiveComparison {
   /// Whether a directory never is part of a snapshot.
   private func isOutside(_ status: FileStatus) -> Bool {
     status.isDirectory
-      && (mounts.isSkipped(status.device) || forbidden.contains(FileIdentity(status)))
+      && (mounts.isSkipped(status.device) || forbidden.contains(status.identity))
   }
 
   /// A name that both have.
@@ -264,14 +264,15 @@ package final class LiveComparison {
     guard stack.count < Limits.treeDepthMax else {
       throw YesterError(.failed, "The directory \(printable(place.path(of: path))) is nested too deeply")
     }
-    if live != nil, stack.count >= Self.openDirectoriesMax {
-      stack[stack.count - Self.openDirectoriesMax].directory = nil
+    if let live {
+      let isPassage = stored?.isPartial ?? false
+      try directories.push(
+        OpenDirectory(live.0), flags: isPassage ? Descriptor.passageFlags : Descriptor.directoryFlags)
     }
     stack.append(
       Frame(
         cursor: cursor,
         isLive: live != nil,
-        directory: live?.0,
         names: live?.1 ?? NameList(),
         device: device,
         path: path,

@@ -65,7 +65,7 @@ final class LinkTable: Sendable {
   func offer(_ status: FileStatus, _ entry: Entry) -> LinkReference { promise(status, .known(entry)).reference }
 
   private func promise(_ status: FileStatus, _ content: Content) -> (reference: LinkReference, isMine: Bool) {
-    let file = FileIdentity(status)
+    let file = status.identity
     return state.withLock { state in
       if let serial = state.current[file], let slot = state.slots[serial], slot.isOf(status) {
         var isUsable = true

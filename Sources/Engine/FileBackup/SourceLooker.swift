@@ -1,23 +1,10 @@
+internal import RepositoryCore
 internal import Glibc
 internal import LocalFiles
 internal import Platform
 internal import Reporting
-internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree
-internal import Synchronization
-
-/// A directory that is open; one far above may be closed for a while, to save descriptors. For any thread.
-final class OpenDirectory: Sendable {
-  private let held: Mutex<Descriptor?>
-  init(_ descriptor: Descriptor) { held = Mutex(descriptor) }
-
-  /// Nil while it is closed.
-  var descriptor: Descriptor? {
-    get { held.withLock { $0 } }
-    set { held.withLock { $0 = newValue } }
-  }
-}
 
 /// What one look at a name has shown.
 struct EntryLook: Sendable {
@@ -123,7 +110,7 @@ final class SourceLooker: Sendable {
     mounts = MountTable(repository: repository)
     leavesFiles = !options.isDryRun && options.fileSizeMax == nil
     forbidden = Set(
-      (repository?.protectedPaths ?? []).compactMap { path in (try? FileStatus(of: path)).map { FileIdentity($0) } })
+      (repository?.protectedPaths ?? []).compactMap { path in (try? FileStatus(of: path))?.identity })
   }
 
   // MARK: Directories
@@ -162,7 +149,7 @@ final class SourceLooker: Sendable {
   func look(
     at places: Range<Int>, of look: DirectoryLook, path: [UInt8], base: SnapshotNode?, memoryMax: Int
   ) -> [EntryLook] {
-    guard let directory = look.directory.descriptor else { preconditionFailure("the directory is open") }
+    let directory = look.directory.current
     var path = path
     var memory = 0
     var entries: [EntryLook] = []
@@ -205,7 +192,7 @@ final class SourceLooker: Sendable {
     let isSource = above == nil
     let isEntered = above.map { $0.device != status.device } ?? false
     let kind: PathProblem.Kind = isSource ? .missing : .skipped
-    if forbidden.contains(FileIdentity(status)) {
+    if forbidden.contains(status.identity) {
       return PathProblem(kind, path, "it belongs to the repository or to yester's cache")
     }
     if options.oneFileSystem, let above, above.device != status.device {

@@ -9,7 +9,6 @@ internal import SnapshotTree
 /// it, and others still read the files that may have changed. One thread; the depth of the tree is on a stack of its
 /// own, and only so many directories are open at once.
 final class TreeWalk {
-  private static let openDirectoriesMax = 256
   /// Of the entries that were looked at and are still to be visited, in all directories on the stack.
   private static let stackMemoryMax = 16 << 20
   /// A look that is older than this is held against the directory before it is used, in nanoseconds.
@@ -42,6 +41,8 @@ final class TreeWalk {
   /// For a dry run, in which nothing is read but metadata.
   private lazy var reader = SourceReader(nil, links)
   private var stack: [Frame] = []
+  /// Of the stack.
+  private var directories = DirectoryStack()
   private var stackMemory = 0
   /// Nothing is held any more of the directories below this place of the stack.
   private var heldFrom = 0
@@ -109,15 +110,13 @@ final class TreeWalk {
     var entry = maker.entry(
       name, look.status, .directory(below: 0, listing: ObjectID.zero), attributes: look.attributes)
     entry.isPartial = plan != nil
-    if stack.count > Self.openDirectoriesMax {
-      stack[stack.count - Self.openDirectoriesMax].look.directory.descriptor = nil
-    }
     guard stack.count < Limits.treeDepthMax - 1 else {
       throw YesterError(
         .failed, "The directory \(printable(path)) is nested too deeply",
         advice: "Exclude it with --exclude; a tree may be \(Limits.treeDepthMax) directories deep.")
     }
     makeRoom(for: look)
+    try directories.push(look.directory, flags: Self.flags(plan))
     stack.append(
       Frame(
         look: look, base: base, plan: plan,
@@ -144,23 +143,12 @@ final class TreeWalk {
     stackMemory -= frame.look.entriesMemory
     heldFrom = min(heldFrom, stack.count)
     try builder.take(.leave(isIncomplete: frame.look.isIncomplete))
-    if stack.isEmpty { return }
-    if stack[stack.count - 1].look.directory.descriptor == nil { try reopen(below: frame) }
-    path.removeLast(path.count - frame.pathLength)
-  }
-
-  /// Opens a directory again that was closed to save descriptors, by way of `..`, and makes sure that it is the same.
-  private func reopen(below frame: Frame) throws {
-    let flags = Self.flags(stack[stack.count - 1].plan)
-    let expected = stack[stack.count - 1].look.status
-    guard let child = frame.look.directory.descriptor,
-      let directory = try? Descriptor.open("..", at: child, flags),
-      let status = try? directory.status(), status.inode == expected.inode, status.device == expected.device
-    else {
-      throw YesterError(
-        .failed, "The directory above \(printable(path)) was moved while it was read", advice: "Run the backup again.")
+    do throws(LostDirectory) {
+      try directories.pop()
+    } catch {
+      throw YesterError.lost(above: printable(path), error, while: "it was read")
     }
-    stack[stack.count - 1].look.directory.descriptor = directory
+    if !stack.isEmpty { path.removeLast(path.count - frame.pathLength) }
   }
 
   // MARK: Entries
@@ -168,9 +156,7 @@ final class TreeWalk {
   private func visit(_ place: Int) throws {
     try progress.throwIfStopped()
     let top = stack.count - 1
-    guard let directory = stack[top].look.directory.descriptor else {
-      preconditionFailure("the top directory is open")
-    }
+    let directory = stack[top].look.directory.current
     let planBelow = stack[top].plan?.child(stack[top].look.names[place]).flatMap { $0.isSource ? nil : $0 }
     var seen = self.look(at: place, directory, planBelow)
     // What could not be looked at a while ago may be gone, or there again.
@@ -260,8 +246,7 @@ final class TreeWalk {
     if System.bootClock - look.time < Self.freshNanoseconds { return true }
     guard let now = try? FileStatus(of: name, at: parent) else { return false }
     let then = look.status
-    return now.inode == then.inode && now.device == then.device && now.changed == then.changed
-      && now.modified == then.modified
+    return now.identity == then.identity && now.changed == then.changed && now.modified == then.modified
   }
 
   /// A directory that cannot be opened, if it still is one.

@@ -1,4 +1,5 @@
 internal import ObjectStores
+internal import DirectoryStores
 package import Platform
 package import RepositoryCore
 internal import RepositoryFormat
@@ -150,6 +151,6 @@ private struct RepositoryIdentity {
   }
 
   private static func directory(_ path: String?) -> FileIdentity? {
-    path.flatMap { try? FileStatus(of: $0) }.map { FileIdentity($0) }
+    path.flatMap { try? FileStatus(of: $0) }?.identity
   }
 }

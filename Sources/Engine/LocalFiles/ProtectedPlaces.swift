@@ -3,32 +3,24 @@ package import Platform
 /// What a restore must never remove or replace, whatever a plan says: the repository, the cache, and the directories
 /// above them.
 package struct ProtectedPlaces: Sendable {
-  private struct Identity: Hashable {
-    let device: UInt64
-    let inode: UInt64
-    init(_ status: FileStatus) {
-      device = status.device
-      inode = status.inode
-    }
-  }
-  private var places: Set<Identity> = []
-  private var above: Set<Identity> = []
+  private var places: Set<FileIdentity> = []
+  private var above: Set<FileIdentity> = []
 
   /// From absolute paths; those that are not there protect nothing.
   package init(_ paths: [String]) {
     for path in paths {
       guard let real = System.realPath(path), let status = try? FileStatus(of: real) else { continue }
-      places.insert(Identity(status))
+      places.insert(status.identity)
       var rest = real
       while let slash = rest.lastIndex(of: "/"), rest != "/" {
         rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
-        if let status = try? FileStatus(of: rest) { above.insert(Identity(status)) }
+        if let status = try? FileStatus(of: rest) { above.insert(status.identity) }
       }
     }
   }
 
   /// It is the repository or the cache itself.
-  package func isPlace(_ status: FileStatus) -> Bool { places.contains(Identity(status)) }
+  package func isPlace(_ status: FileStatus) -> Bool { places.contains(status.identity) }
   /// A path, perhaps not there yet, is such a place or would be inside of one.
   package func holds(_ path: String) -> Bool {
     var rest = path
@@ -53,5 +45,5 @@ package struct ProtectedPlaces: Sendable {
   }
 
   /// It must stay: such a place, or a directory with one below.
-  package func mustStay(_ status: FileStatus) -> Bool { isPlace(status) || above.contains(Identity(status)) }
+  package func mustStay(_ status: FileStatus) -> Bool { isPlace(status) || above.contains(status.identity) }
 }

@@ -3,7 +3,6 @@ internal import Platform
 
 /// The destination of a restore, reached one component at a time and never through a symbolic link.
 final class LiveTree {
-  private static let openDirectoriesMax = 256
   let root: Descriptor
   /// The directory that was asked for last: actions come in the order of the tree.
   private var last: (path: [UInt8], directory: Descriptor)
@@ -62,39 +61,43 @@ final class LiveTree {
   }
 
   /// Removes what is at `name`, with all below it; never another file system mounted there: then nothing goes (EBUSY).
-  static func remove(_ name: [UInt8], at directory: Descriptor) throws(Errno) {
+  /// Throws `Errno`, and `YesterError` when somebody moves directories of it meanwhile.
+  static func remove(_ name: [UInt8], at directory: Descriptor) throws {
     let status = try FileStatus(of: name, at: directory)
     guard status.isDirectory else { return try FileSystem.removeFile(name, at: directory) }
     let device = status.device
     try requireOneFileSystem(name, at: directory, device)
-    // One level of the way down: the directory (nil while the walk is far below), its name, and what is still in it.
+    // One level of the way down: its name, and what is still in it.
     struct Level {
-      var directory: Descriptor?
       let name: [UInt8]
       var names: [[UInt8]]
     }
-    func open(_ name: [UInt8], _ above: Descriptor) throws(Errno) -> Level {
+    var stack: [Level] = []
+    var directories = DirectoryStack()
+    func enter(_ name: [UInt8], _ above: Descriptor) throws(Errno) {
       let inner = try Descriptor.open(name, at: above, Descriptor.directoryFlags)
       guard try inner.status().device == device else { throw .busy }
-      return Level(directory: inner, name: name, names: try Directory.names(inner))
+      stack.append(Level(name: name, names: try Directory.names(inner)))
+      try directories.push(OpenDirectory(inner), flags: Descriptor.directoryFlags)
     }
-    var stack = [try open(name, directory)]
-    while let top = stack.last, let here = top.directory {
+    try enter(name, directory)
+    while let top = stack.last, let here = directories.top {
       if let next = top.names.last {
         stack[stack.count - 1].names.removeLast()
         if try FileStatus(of: next, at: here).isDirectory {
-          let below = try open(next, here)
-          if stack.count >= openDirectoriesMax { stack[stack.count - openDirectoriesMax].directory = nil }
-          stack.append(below)
+          try enter(next, here)
         } else {
           try FileSystem.removeFile(next, at: here)
         }
       } else {
-        stack.removeLast()
-        if stack.last != nil, stack[stack.count - 1].directory == nil {
-          stack[stack.count - 1].directory = try Descriptor.open("..", at: here, Descriptor.directoryFlags)
+        do throws(LostDirectory) {
+          try directories.pop()
+        } catch {
+          let path = stack.map(\.name).joined(separator: [0x2F])
+          throw YesterError.lost(above: printable(Array(path)), error, while: "it was removed")
         }
-        try FileSystem.removeDirectory(top.name, at: stack.last?.directory ?? directory)
+        stack.removeLast()
+        try FileSystem.removeDirectory(top.name, at: directories.top ?? directory)
       }
     }
   }

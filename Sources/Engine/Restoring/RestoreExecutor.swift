@@ -9,8 +9,6 @@ internal import SnapshotTree
 /// Carries a plan out, step by step and nothing else. One thread, for which others make files; what has to come after
 /// these waits its turn.
 final class RestoreExecutor {
-  private static let openDirectoriesMax = 256
-
   private let reader: SnapshotReader
   /// The destination, for messages.
   private let place: String
@@ -241,11 +239,13 @@ final class RestoreExecutor {
   }
 
   /// Puts what is at `temporary` in the place of what is at `name`, which goes.
-  private func exchange(_ temporary: [UInt8], _ name: [UInt8], _ parent: Descriptor) throws(Errno) {
-    do throws(Errno) {
+  private func exchange(_ temporary: [UInt8], _ name: [UInt8], _ parent: Descriptor) throws {
+    do {
       try FileSystem.rename(temporary, at: parent, to: name, at: parent, .exchange)
       return try LiveTree.remove(temporary, at: parent)
-    } catch { guard [.invalid, .notSupported, .notImplemented].contains(error) else { throw error } }
+    } catch let error as Errno {
+      guard [.invalid, .notSupported, .notImplemented].contains(error) else { throw error }
+    }
     // Where two names cannot be exchanged in one step, the old one steps aside first.
     let aside = temporary + Array(".old".utf8)
     if (try? FileStatus(of: aside, at: parent)) != nil { try LiveTree.remove(aside, at: parent) }
@@ -282,16 +282,18 @@ final class RestoreExecutor {
     let node: SnapshotNode
     let name: [UInt8]
     let path: [UInt8]
-    var directory: Descriptor?
+    let directory: OpenDirectory
     var position: UInt64 = 0
   }
 
   private func create(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
     guard let top = try begin(node, name, parent, path) else { return }
     var stack = [top]
+    var directories = DirectoryStack()
+    try directories.push(top.directory, flags: Descriptor.directoryFlags)
     while let level = stack.last {
       try progress.throwIfStopped()
-      guard let directory = level.directory else { preconditionFailure("the top directory is open") }
+      let directory = level.directory.current
       var below: Level?
       var position = level.position
       try reader.forEachChild(of: level.node, from: level.position) { child, at in
@@ -302,15 +304,17 @@ final class RestoreExecutor {
       }
       stack[stack.count - 1].position = position
       if let below {
-        if stack.count >= Self.openDirectoriesMax { stack[stack.count - Self.openDirectoriesMax].directory = nil }
+        try directories.push(below.directory, flags: Descriptor.directoryFlags)
         stack.append(below)
         continue
       }
       stack.removeLast()
-      if stack.last != nil, stack[stack.count - 1].directory == nil {
-        stack[stack.count - 1].directory = try Descriptor.open("..", at: directory, Descriptor.directoryFlags)
+      do throws(LostDirectory) {
+        try directories.pop()
+      } catch {
+        throw YesterError.lost(above: place + printable(level.path), error, while: "it was restored")
       }
-      let above = stack.last?.directory ?? parent
+      let above = directories.top ?? parent
       try take(.finish(level.node.entry, name: level.name, above: above, path: level.path))
     }
   }
@@ -358,7 +362,7 @@ final class RestoreExecutor {
     }
     if entry.isDirectory {
       let directory = try Descriptor.open(name, at: parent, Descriptor.directoryFlags)
-      return Level(node: node, name: name, path: path, directory: directory)
+      return Level(node: node, name: name, path: path, directory: OpenDirectory(directory))
     }
     writer.setMetadata(entry, name, at: parent, path: path)
     return nil

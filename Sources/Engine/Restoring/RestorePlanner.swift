@@ -24,20 +24,15 @@ final class RestorePlanner {
 
   private struct Frame {
     let node: SnapshotNode
-    /// Nil while the walk is so far below that the descriptor was given back.
-    var open: Descriptor?
+    let open: OpenDirectory
     let device: UInt64
     let path: [UInt8]
     var position: UInt64 = 0
     let needsMetadata: Bool
     let names = LiveNames()
 
-    var directory: Descriptor {
-      guard let open else { preconditionFailure("the directory at hand is open") }
-      return open
-    }
+    var directory: Descriptor { open.current }
   }
-  private static let openDirectoriesMax = 256
 
   init(
     _ reader: SnapshotReader, place: String, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress,
@@ -61,9 +56,11 @@ final class RestorePlanner {
     }
     var stack = [
       Frame(
-        node: start, open: destination, device: status.device, path: [],
+        node: start, open: OpenDirectory(destination), device: status.device, path: [],
         needsMetadata: setsRootMetadata && !start.entry.isPartial)
     ]
+    var directories = DirectoryStack()
+    try directories.push(stack[0].open, flags: Self.flags(start.entry))
     while let top = stack.last {
       try progress.throwIfStopped()
       var below: Frame?
@@ -75,7 +72,7 @@ final class RestorePlanner {
       }
       stack[stack.count - 1].position = position
       if let below {
-        if stack.count >= Self.openDirectoriesMax { stack[stack.count - Self.openDirectoriesMax].open = nil }
+        try directories.push(below.open, flags: Self.flags(below.node.entry))
         stack.append(below)
         continue
       }
@@ -85,9 +82,10 @@ final class RestorePlanner {
         try add(isSame ? .finishDirectory : .setMetadata, top.path, top.node)
       }
       stack.removeLast()
-      if stack.last != nil, stack[stack.count - 1].open == nil {
-        let flags = Self.flags(stack[stack.count - 1].node.entry)
-        stack[stack.count - 1].open = try Descriptor.open("..", at: top.directory, flags)
+      do throws(LostDirectory) {
+        try directories.pop()
+      } catch {
+        throw YesterError.lost(above: place + printable(top.path), error, while: "it was compared")
       }
     }
     return plan
@@ -96,7 +94,7 @@ final class RestorePlanner {
   /// Plans one thing: a file or whatever else is no directory, or a directory with all in it.
   func run(single node: SnapshotNode, named name: [UInt8], in destination: Descriptor) throws -> RestorePlan {
     let above = Frame(
-      node: node, open: destination, device: try destination.status().device, path: [], needsMetadata: false)
+      node: node, open: OpenDirectory(destination), device: try destination.status().device, path: [], needsMetadata: false)
     var named = node.entry
     named.name = name
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
@@ -154,7 +152,7 @@ final class RestorePlanner {
       // An empty directory in the snapshot says nothing of a file system that is mounted there.
       if status.device != above.device && entry.below == 0 { return keep(path, "another file system is mounted there") }
       return Frame(
-        node: child, open: try Descriptor.open(entry.name, at: above.directory, Self.flags(entry)),
+        node: child, open: OpenDirectory(try Descriptor.open(entry.name, at: above.directory, Self.flags(entry))),
         device: status.device, path: path, needsMetadata: !entry.isPartial)
     }
     if let reason = try reasonToReplace(child, status, above.directory) {
