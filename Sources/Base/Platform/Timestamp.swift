@@ -61,24 +61,17 @@ package func pad(_ value: Int, _ width: Int = 2) -> String {
 package struct TimeFields: Sendable, Equatable {
   package let year, month, day, hour, minute, second: Int
 
-  /// From seconds since 1970, by the algorithm `civil_from_days` of Howard Hinnant's "chrono-Compatible
-  /// Low-Level Date Algorithms".
+  /// From seconds since 1970. None overflow: times come from files and records.
   package init(civilSeconds: Int64) {
-    // Rounds down also for times before 1970, and overflows for none: times come from files and records.
-    let rest = Int((civilSeconds % 86400 + 86400) % 86400)
-    let dayNumber = Int(civilSeconds / 86400) - (civilSeconds % 86400 < 0 ? 1 : 0)
-    let z = dayNumber + 719_468
-    let era = (z >= 0 ? z : z - 146_096) / 146_097
-    let dayOfEra = z - era * 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shifted = (5 * dayOfYear + 2) / 153
-    day = dayOfYear - (153 * shifted + 2) / 5 + 1
-    month = shifted < 10 ? shifted + 3 : shifted - 9
-    year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    hour = rest / 3600
-    minute = rest / 60 % 60
-    second = rest % 60
+    let days = CivilDate.floorDivide(civilSeconds, 86_400)
+    let date = CivilDate(daysSinceEpoch: days)
+    (year, month, day) = (Int(date.year), Int(date.month), Int(date.day))
+    // Not by way of the first second of the day, which may be too far away for a number.
+    let second = Int(civilSeconds % 86_400)
+    let secondOfDay = second < 0 ? second + 86_400 : second
+    hour = secondOfDay / 3600
+    minute = secondOfDay / 60 % 60
+    self.second = secondOfDay % 60
   }
 
   /// `20261120`

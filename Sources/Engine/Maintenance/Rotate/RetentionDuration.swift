@@ -1,3 +1,5 @@
+internal import Platform
+
 /// A length of time as people write it: `30d`, `2y5m7d3h`, `8w`. Years and months are those of the calendar.
 package struct RetentionDuration: Hashable, Sendable {
   package var years: Int64

@@ -13,6 +13,8 @@
 // ones not verified, restore points not confirmed, at least one snapshot of each plan of each host, and all of them
 // when the newest looks suspicious (that alone can be overridden).
 
+internal import Platform
+
 package enum RetentionPolicy {
   /// The decisions for all candidates, from the oldest to the newest. Candidates of the same second keep their order,
   /// and the later one counts as newer. `nowSeconds` (UTC) ends pins and tells snapshots from the future, made while
