@@ -173,17 +173,12 @@ package final class Mount: Sendable {
   private static func fuseOptions(_ options: DriverOptions) -> String {
     var list = [
       "ro", "default_permissions", "subtype=yesterfs", "max_read=\(Adapter.maximumRead)",
-      "fsname=\(escaped(options.source))",
+      "fsname=\(MountOptionList.escaped(options.source))",
       options.honoursSetUID ? "suid" : "nosuid", options.honoursDevices ? "dev" : "nodev",
     ]
     if options.forbidsExecution { list.append("noexec") }
     if options.allowsOthers ?? System.isRoot { list.append("allow_other") }
     return list.joined(separator: ",")
-  }
-
-  /// libfuse splits its options at commas.
-  private static func escaped(_ value: String) -> String {
-    String(value.flatMap { $0 == "," || $0 == "\\" ? ["\\", $0] : [$0] })
   }
 
   /// The kernel reads ahead 128 KiB, which one request answers: one processor decodes while the others wait. Only

@@ -55,31 +55,9 @@ package enum OptionParser {
     }
     options.source = operands[0]
     options.mountPoint = operands[1]
-    for list in lists { for option in split(list) { try apply(option, &options) } }
+    for list in lists { for option in MountOptionList.split(list) { try apply(option, &options) } }
     if options.host != nil && options.showsAllHosts { throw usage("host= and all-hosts exclude each other") }
     return .mount(options)
-  }
-
-  /// Splits at commas; a backslash takes away the meaning of the next character.
-  static func split(_ list: String) -> [String] {
-    var parts: [String] = []
-    var part = ""
-    var isEscaped = false
-    for character in list {
-      if isEscaped {
-        part.append(character)
-        isEscaped = false
-      } else if character == "\\" {
-        isEscaped = true
-      } else if character == "," {
-        parts.append(part)
-        part = ""
-      } else {
-        part.append(character)
-      }
-    }
-    parts.append(part)
-    return parts.filter { !$0.isEmpty }
   }
 
   private static func apply(_ option: String, _ options: inout DriverOptions) throws(DriverError) {

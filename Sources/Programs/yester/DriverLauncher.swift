@@ -17,9 +17,9 @@ struct DriverLauncher {
   func arguments(mountPoint: String) throws -> [String] {
     var options = options
     if let keyFile = access.keyFile {
-      options.append("key_file=\(Self.escaped(keyFile))")
+      options.append("key_file=\(MountOptionList.escaped(keyFile))")
     } else if let file = access.passwordFile {
-      options.append("password_file=\(Self.escaped(file))")
+      options.append("password_file=\(MountOptionList.escaped(file))")
     } else if let descriptor = try passwordPipe() {
       options.append("password_fd=\(descriptor)")
     }
@@ -27,11 +27,6 @@ struct DriverLauncher {
     if isForeground { arguments.append("-f") }
     if !options.isEmpty { arguments += ["-o", options.joined(separator: ",")] }
     return arguments
-  }
-
-  /// Options are separated by commas; a backslash takes away a comma's meaning.
-  static func escaped(_ text: String) -> String {
-    text.flatMap { $0 == "," || $0 == "\\" ? ["\\", $0] : [$0] }.map(String.init).joined()
   }
 
   private func passwordPipe() throws -> CInt? {

@@ -128,7 +128,7 @@ struct BackupCommand: ParsableCommand {
     // What an earlier snapshot holds as well was read through a mount before only when that one was verified so.
     let base = catalog.snapshots.first { $0.id == result.record.base && $0.verified != nil }
     let launcher = DriverLauncher(
-      access: access.access, options: ["host=\(DriverLauncher.escaped(result.record.host))"])
+      access: access.access, options: ["host=\(MountOptionList.escaped(result.record.host))"])
     let proven = try launcher.whileMounted { mountPoint in
       // Now that nobody is asked for a password any more.
       let progress = RunProgress(stop: Process.stop)

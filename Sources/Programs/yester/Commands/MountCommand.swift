@@ -35,7 +35,7 @@ struct MountCommand: ParsableCommand {
 
   func run() throws {
     var launcher = DriverLauncher(access: access.access, options: options, isForeground: foreground)
-    if let host { launcher.options.append("host=\(DriverLauncher.escaped(host))") }
+    if let host { launcher.options.append("host=\(MountOptionList.escaped(host))") }
     if allHosts { launcher.options.append("all-hosts") }
     if let cacheSize { launcher.options.append("cache_size=\(cacheSize)B") }
     try launcher.execute(mountPoint: mountPoint)
