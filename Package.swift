@@ -139,7 +139,7 @@ let package = Package(
       "Workflows", "Workflows",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore",
-        "RepositoryOpening", "SnapshotTree", "FileBackup", "Exploring", "Maintenance", "TestSupport",
+        "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "TestSupport",
       ]),
 
     // MARK: Mount
@@ -149,7 +149,7 @@ let package = Package(
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
-    module("Mount", "FuseMount", ["Platform", "ChunkCodec", "SnapshotTree", "CFuse"]),
+    module("Mount", "FuseMount", ["Platform", "Reporting", "ChunkCodec", "SnapshotTree", "CFuse"]),
     tests(
       "Mount", "MountNamespace",
       [

@@ -94,7 +94,8 @@ final class RestorePlanner {
   /// Plans one thing: a file or whatever else is no directory, or a directory with all in it.
   func run(single node: SnapshotNode, named name: [UInt8], in destination: Descriptor) throws -> RestorePlan {
     let above = Frame(
-      node: node, open: OpenDirectory(destination), device: try destination.status().device, path: [], needsMetadata: false)
+      node: node, open: OpenDirectory(destination), device: try destination.status().device, path: [],
+      needsMetadata: false)
     var named = node.entry
     named.name = name
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)

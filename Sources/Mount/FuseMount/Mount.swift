@@ -1,7 +1,7 @@
+internal import Reporting
 internal import CFuse
 internal import Glibc
 internal import Platform
-internal import RepositoryStore
 package import SnapshotTree
 
 /// A mounted file system, from the mounting to the end.

@@ -1,6 +1,6 @@
 internal import ChunkCodec
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// Stores chunks: they are gathered into blocks, which workers compress and seal, and these fill packs and the index.

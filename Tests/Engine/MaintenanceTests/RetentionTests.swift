@@ -1,7 +1,6 @@
+@testable import Maintenance
 import Platform
 import Testing
-
-@testable import BackupEngine
 
 /// From its ISO 8601 form.
 private func date(_ text: String) throws -> CivilDate {

@@ -1,11 +1,15 @@
 // Directories of a deep tree that somebody moves away while it is walked: what is open only for so many levels must not
 // lead out of the tree.
-import BackupEngine
 import ChunkCodec
+import DirectoryStores
+import Exploring
+import FileBackup
 import Glibc
 import Platform
+import Reporting
+import RepositoryCore
 import RepositoryFormat
-import RepositoryStore
+import Restoring
 import SnapshotTree
 import TestSupport
 import Testing
