@@ -88,7 +88,7 @@ import Testing
     let place = try fixture.place()
     _ = try Descriptor.open(
       fixture.path(Self.depth, in: fixture.source) + "/new", O_WRONLY | O_CREAT, mode: 0o600)
-    let comparison = LiveComparison(place, forbidden: [], stop: CancellationFlag()) { _ in }
+    let comparison = LiveComparison(place, of: fixture.repository, stop: CancellationFlag()) { _ in }
     var hasMoved = false
     lost("compared") {
       _ = try comparison.run(fixture.source.pathBytes) { _ in
