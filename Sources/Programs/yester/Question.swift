@@ -51,7 +51,7 @@ enum Question {
 
   private static func wait(until condition: () -> Bool) throws(Errno) {
     while !condition() {
-      if Process.stop.isRaised { throw .interrupted }
+      if Termination.stop.isRaised { throw .interrupted }
       System.sleep(nanoseconds: checkMilliseconds * 1_000_000)
     }
   }

@@ -52,7 +52,7 @@ final class ResultStream {
   }
 
   private func flushIfDue() throws {
-    if Process.stop.isRaised { throw Stopped() }
+    if Termination.stop.isRaised { throw Stopped() }
     if text.count >= Self.flushSize || (isTerminal && !text.isEmpty) { try flush() }
   }
 

@@ -35,7 +35,7 @@ struct Yester: ParsableCommand {
 
   /// Errors become one sentence on stderr and a fixed exit status; ArgumentParser's own (usage, help) are its own.
   static func main() {
-    Process.prepare()
+    Termination.prepare()
     do {
       var command = try MistypedOptions.parse(CommandNames.prepare(System.arguments, of: Self.self), as: Self.self)
       CommandLineErrors.requireWork(command, of: Self.self)

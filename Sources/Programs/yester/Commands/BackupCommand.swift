@@ -74,7 +74,7 @@ struct BackupCommand: ParsableCommand {
 
   func run() throws {
     let list = listing.list(output, prefix: [0x2F])
-    let progress = RunProgress(stop: Process.stop)
+    let progress = RunProgress(stop: Termination.stop)
     // For listings of the base alone.
     let repository = try access.open(
       cacheSize: 32 << 20, uploadLimit: limitUpload.map { Int($0) }, until: progress.stop)
@@ -131,7 +131,7 @@ struct BackupCommand: ParsableCommand {
       access: access.access, options: ["host=\(MountOptionList.escaped(result.record.host))"])
     let proven = try launcher.whileMounted { mountPoint in
       // Now that nobody is asked for a password any more.
-      let progress = RunProgress(stop: Process.stop)
+      let progress = RunProgress(stop: Termination.stop)
       let display = ProgressDisplay(progress, output, verb: "Verifying")
       defer { display.finish() }
       return try MountVerification.run(

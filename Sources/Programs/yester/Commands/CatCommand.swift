@@ -45,7 +45,7 @@ struct CatCommand: ParsableCommand {
   private static func write(_ bytes: UnsafeRawBufferPointer) throws {
     var done = 0
     while done < bytes.count {
-      if Process.stop.isRaised { throw YesterError(.interrupted, "Interrupted") }
+      if Termination.stop.isRaised { throw YesterError(.interrupted, "Interrupted") }
       let put = Glibc.write(1, bytes.baseAddress.map { $0 + done }, bytes.count - done)
       if put < 0 {
         if errno == EINTR { continue }

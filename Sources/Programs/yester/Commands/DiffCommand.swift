@@ -48,7 +48,7 @@ struct DiffCommand: ParsableCommand {
         let comparison = LiveComparison(
           place,
           of: repository,
-          stop: Process.stop
+          stop: Termination.stop
         ) { problem in
           problems += 1
           Output.note("yester: \(printable(problem.path)): \(problem.message).")
@@ -61,7 +61,7 @@ struct DiffCommand: ParsableCommand {
         let b = try explorer.place(newSelector, defaultPath: oldSelector.path)
         HostNotice.tell(oldSelector, a.reader.snapshot, explorer.catalog, host: nil)
         try begin(stream, a, new: b.reader.snapshot.record.name, newPath: b.path)
-        counts = try SnapshotComparison(a, b, stop: Process.stop).run { try show($0, below: a, stream) }
+        counts = try SnapshotComparison(a, b, stop: Termination.stop).run { try show($0, below: a, stream) }
       }
       try end(stream, counts, problems)
     }

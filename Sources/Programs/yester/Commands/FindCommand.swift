@@ -59,7 +59,7 @@ struct FindCommand: ParsableCommand {
     } else {
       places = try explorer.snapshots(ofHost: host).snapshots.map { SnapshotPlace(explorer.reader($0)) }
     }
-    let search = SnapshotSearch(pattern, types: Set(kind.map { [$0.type] } ?? []), stop: Process.stop)
+    let search = SnapshotSearch(pattern, types: Set(kind.map { [$0.type] } ?? []), stop: Termination.stop)
     var matches = 0
     try ResultStream.run { stream in
       if output.json { try stream.json { $0.beginArray() } }

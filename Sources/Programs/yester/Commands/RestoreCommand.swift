@@ -53,7 +53,7 @@ struct RestoreCommand: ParsableCommand {
     var options = Restore.Options()
     options.deletes = delete
     options.protected = ProtectedPlaces(repository.protectedPaths)
-    let progress = RunProgress(stop: Process.stop)
+    let progress = RunProgress(stop: Termination.stop)
     let display = ProgressDisplay(progress, output, verb: "Restoring", list: list)
     defer { display.finish() }
     let start = System.bootClock
@@ -131,7 +131,7 @@ struct RollbackCommand: ParsableCommand {
     let snapshot = try selector.find(in: catalog, holding: try? Rollback.absolutePath(path))
     HostNotice.tell(selector, snapshot, catalog, host: nil)
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
-    let progress = RunProgress(stop: Process.stop)
+    let progress = RunProgress(stop: Termination.stop)
     let display = ProgressDisplay(progress, output, verb: "Comparing")
     defer { display.finish() }
     let start = System.bootClock
@@ -149,9 +149,9 @@ struct RollbackCommand: ParsableCommand {
     let isShown = !output.quiet && !output.json
     if isShown { PlanView.show(plan, output) }
     if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { PlanView.list(plan, $0) } }
-    if Process.stop.isRaised { throw YesterError(.interrupted, "Nothing was changed") }
+    if Termination.stop.isRaised { throw YesterError(.interrupted, "Nothing was changed") }
     let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
-    let pointProgress = RunProgress(stop: Process.stop)
+    let pointProgress = RunProgress(stop: Termination.stop)
     let pointDisplay = ProgressDisplay(pointProgress, output, verb: "Making a restore point")
     defer { pointDisplay.finish() }
     let point = try Rollback.takeRestorePoint(

@@ -159,7 +159,7 @@ struct PruneCommand: ParsableCommand {
   static func reclaim(
     _ repository: Repository, _ options: Reclaim.Options, _ output: OutputOptions
   ) throws -> Reclaim.Result {
-    let progress = RunProgress(stop: Process.stop)
+    let progress = RunProgress(stop: Termination.stop)
     let display = ProgressDisplay(progress, output, verb: "Reclaiming space")
     defer { display.finish() }
     return try Reclaim.run(repository, options, progress: progress)

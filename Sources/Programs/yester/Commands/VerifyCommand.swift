@@ -35,7 +35,7 @@ struct VerifyCommand: ParsableCommand {
     _ = try Repository.config(of: store)
     // Before anything is shown: it may ask for a password.
     let repository = level == .packs ? nil : try access.open()
-    let progress = RunProgress(stop: Process.stop)
+    let progress = RunProgress(stop: Termination.stop)
     let display = ProgressDisplay(progress, output, verb: "Verifying")
     defer { display.finish() }
     let start = System.bootClock

@@ -33,7 +33,7 @@ struct VersionsCommand: ParsableCommand {
     let (host, snapshots) = try explorer.snapshots(ofHost: host)
     let readers = snapshots.map { explorer.reader($0) }
     let (path, history) = try find(readers)
-    if Process.stop.isRaised { throw YesterError(.interrupted, "Interrupted") }
+    if Termination.stop.isRaised { throw YesterError(.interrupted, "Interrupted") }
     guard history.runs.contains(where: { $0.node != nil }) else {
       throw YesterError(
         .failed,
@@ -48,10 +48,10 @@ struct VersionsCommand: ParsableCommand {
   /// is tried as well.
   private func find(_ readers: [SnapshotReader]) throws -> ([UInt8], VersionHistory) {
     let resolved = Explorer.normal(try LivePath.resolve(path).pathBytes)
-    let history = try VersionHistory(of: resolved, in: readers) { Process.stop.isRaised }
+    let history = try VersionHistory(of: resolved, in: readers) { Termination.stop.isRaised }
     let given = Explorer.normal(path.pathBytes)
     if path.hasPrefix("/"), given != resolved, !history.runs.contains(where: { $0.node != nil }) {
-      return (given, try VersionHistory(of: given, in: readers) { Process.stop.isRaised })
+      return (given, try VersionHistory(of: given, in: readers) { Termination.stop.isRaised })
     }
     return (resolved, history)
   }

@@ -2,8 +2,8 @@ internal import Glibc
 internal import Platform
 internal import Synchronization
 
-/// What is set once for the whole process.
-enum Process {
+/// How the program comes to its end when somebody asks for it, and what else is set once for the whole process.
+enum Termination {
   /// Raised by SIGINT, SIGTERM and SIGHUP: runs then end soon, and what was stored stays.
   static let stop = CancellationFlag()
 
@@ -13,11 +13,11 @@ enum Process {
     _ = Screen.statusLine
     ProcessSettings.onTermination { _ in
       // A second signal ends the program at once.
-      if Process.stop.isRaised {
+      if Termination.stop.isRaised {
         Screen.statusLine.eraseAtOnce()
         _exit(130)
       }
-      Process.stop.raise()
+      Termination.stop.raise()
     }
   }
 }
