@@ -62,7 +62,7 @@ package final class DescriptorStream: ByteStream {
 /// What a command prints. It counts only when the command ends well.
 package final class CommandStream: ByteStream {
   private struct State {
-    var process: pid_t?
+    var process: ChildProcess?
     var output: DescriptorStream?
   }
   private static let pollNanoseconds: Int64 = 20_000_000
@@ -82,44 +82,16 @@ package final class CommandStream: ByteStream {
   /// Its input and its errors are those of this process.
   package func start() throws {
     let name = arguments[0]
-    let (output, input): (Descriptor, Descriptor)
+    let (process, output): (ChildProcess, Descriptor)
     do throws(Errno) {
-      (output, input) = try Descriptor.pipe()
-    } catch { throw YesterError(.failed, "No pipe could be made: \(error)", cause: error) }
-    let (process, error) = Self.spawn(arguments, output: input)
-    guard error == 0 else {
+      (process, output) = try ChildProcess.startPrinting(arguments)
+    } catch {
       throw YesterError(
-        .failed, "The command \(name) could not be started: \(Errno(rawValue: error))",
-        advice: "No snapshot was made. Check its name.")
+        .failed, "The command \(name) could not be started: \(error)",
+        advice: "No snapshot was made. Check its name.", cause: error)
     }
     let stream = DescriptorStream(output, name: "what \(name) prints", stop: stop)
     state.withLock { $0 = State(process: process, output: stream) }
-  }
-
-  private static func spawn(_ arguments: [String], output: Descriptor) -> (pid_t, CInt) {
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { argument in
-      argument.pathBytes.withCPath { strdup($0) }
-    }
-    pointers.append(nil)
-    defer { for pointer in pointers { free(pointer) } }
-    var actions = posix_spawn_file_actions_t()
-    var attributes = posix_spawnattr_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawnattr_init(&attributes)
-    defer {
-      posix_spawn_file_actions_destroy(&actions)
-      posix_spawnattr_destroy(&attributes)
-    }
-    posix_spawn_file_actions_adddup2(&actions, output.raw, 1)
-    // This process ignores SIGPIPE, which a program of the shell's world does not expect to be.
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    sigaddset(&signals, SIGPIPE)
-    posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
-    var process = pid_t()
-    let error = posix_spawnp(&process, arguments[0], &actions, &attributes, pointers, environ)
-    return (process, error)
   }
 
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -128,14 +100,15 @@ package final class CommandStream: ByteStream {
   }
 
   package func finish() throws {
+    guard let process = state.withLock({ $0.process }) else { return }
     while true {
       if stop.isRaised { throw Stopped() }
-      if let status = reap() {
+      if let ending = process.poll() {
         // Once more: a command that was told to end together with this process may call that a good end.
         if stop.isRaised { throw Stopped() }
-        guard status != 0 else { return }
+        guard !ending.isSuccess else { return }
         throw YesterError(
-          .failed, "The command \(arguments[0]) failed (\(Self.words(status)))",
+          .failed, "The command \(arguments[0]) failed (\(ending))",
           advice: "No snapshot was made of what it printed. Run it by hand to see why.")
       }
       System.sleep(nanoseconds: Self.pollNanoseconds)
@@ -145,28 +118,9 @@ package final class CommandStream: ByteStream {
   package func cancel() {
     guard let process = state.withLock({ $0.process }) else { return }
     state.withLock { $0.output = nil }
-    kill(process, SIGTERM)
-    for _ in 0..<Self.endingPolls where reap() == nil { System.sleep(nanoseconds: Self.pollNanoseconds) }
-    guard state.withLock({ $0.process }) != nil else { return }
-    kill(process, SIGKILL)
-    while reap() == nil { System.sleep(nanoseconds: Self.pollNanoseconds) }
-  }
-
-  /// Its wait status once it has ended.
-  private func reap() -> CInt? {
-    state.withLock { state in
-      guard let process = state.process else { return 0 }
-      var status: CInt = 0
-      let ended = waitpid(process, &status, WNOHANG)
-      if ended == 0 || (ended < 0 && errno == EINTR) { return nil }
-      state.process = nil
-      // Nobody knows how it ended.
-      return ended < 0 ? -1 : status
-    }
-  }
-
-  private static func words(_ status: CInt) -> String {
-    let signal = status & 0x7F
-    return signal == 0 ? "exit status \(status >> 8 & 0xFF)" : "ended by signal \(signal)"
+    process.send(SIGTERM)
+    for _ in 0..<Self.endingPolls where process.poll() == nil { System.sleep(nanoseconds: Self.pollNanoseconds) }
+    process.send(SIGKILL)
+    process.wait()
   }
 }

@@ -6,15 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
-
-extern char **environ;
 
 // Swift marks fork unavailable. The driver forks before its first thread, which is when fork is safe.
 static inline int yf_fork(void) { return fork(); }
@@ -80,22 +76,5 @@ static inline int yf_remount_read_only(const char *path, int nosuid, int nodev, 
 static inline int yf_set_nonblocking(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-}
-
-// Runs a program quietly and gives its exit status, or a negative errno. posix_spawn's types differ between
-// libcs in how Swift sees them.
-static inline int yf_run(const char *const *argv) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  pid_t child;
-  int error = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)argv, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error) return -error;
-  int status;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return -errno;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 #endif

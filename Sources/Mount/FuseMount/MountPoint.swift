@@ -74,10 +74,7 @@ enum MountPoint {
   }
 
   private static func runHelper(_ arguments: [String]) -> Bool {
-    let owned = arguments.map { $0.pathBytes.withCPath { strdup($0) } }
-    defer { for pointer in owned { free(pointer) } }
-    let pointers = owned.map { UnsafePointer($0) } + [nil]
-    return yf_run(pointers) == 0
+    (try? ChildProcess.run(arguments, output: .discarded, errors: .discarded))?.isSuccess ?? false
   }
 
   /// An ordinary user may let others in only where the administrator allows it.

@@ -1,5 +1,4 @@
 internal import ChunkCodec
-internal import Glibc
 internal import Platform
 internal import Reporting
 internal import RepositoryOpening
@@ -12,56 +11,71 @@ struct DriverLauncher {
   var options: [String] = []
   var isForeground = false
 
-  /// The command line. A password goes through a pipe, whose descriptor the driver inherits: it has no terminal any
-  /// more when it needs it, and arguments can be read by everybody.
-  func arguments(mountPoint: String) throws -> [String] {
+  /// The driver's words, and the descriptors that it inherits.
+  private struct Command {
+    var arguments: [String]
+    var inherited: [Descriptor] = []
+  }
+
+  /// A password goes through a pipe, which the driver inherits: it has no terminal any more when it needs it, and
+  /// arguments can be read by everybody.
+  private func command(mountPoint: String) throws -> Command {
+    var command = Command(arguments: [Self.path, try access.location(), mountPoint])
     var options = options
     if let keyFile = access.keyFile {
       options.append("key_file=\(MountOptionList.escaped(keyFile))")
     } else if let file = access.passwordFile {
       options.append("password_file=\(MountOptionList.escaped(file))")
-    } else if let descriptor = try passwordPipe() {
-      options.append("password_fd=\(descriptor)")
+    } else if let pipe = try passwordPipe() {
+      options.append("password_fd=\(pipe.raw)")
+      command.inherited = [pipe]
     }
-    var arguments = [Self.path, try access.location(), mountPoint]
-    if isForeground { arguments.append("-f") }
-    if !options.isEmpty { arguments += ["-o", options.joined(separator: ",")] }
-    return arguments
+    if isForeground { command.arguments.append("-f") }
+    if !options.isEmpty { command.arguments += ["-o", options.joined(separator: ",")] }
+    return command
   }
 
-  private func passwordPipe() throws -> CInt? {
+  private func passwordPipe() throws -> Descriptor? {
     let hasKeyFile = System.environment("YESTER_KEY_FILE").map { !$0.isEmpty } ?? false
     if access.passwordCommand == nil && hasKeyFile { return nil }
     let secret = try access.secret()
     guard case .password(let password) = secret else { return nil }
-    var ends: [CInt] = [0, 0]
-    guard pipe(&ends) == 0 else { throw YesterError(.failed, "No pipe could be made", cause: .current) }
     let line = password + [0x0A]
-    guard line.count <= 4096, Glibc.write(ends[1], line, line.count) == line.count else {
-      throw YesterError(.failed, "The password could not be handed to the driver")
+    // A pipe holds that much without anybody at its other end.
+    guard line.count <= 4096 else { throw YesterError(.failed, "The password could not be handed to the driver") }
+    do throws(Errno) {
+      let (reading, writing) = try Descriptor.pipe()
+      try writing.write(line)
+      return reading
+    } catch {
+      throw YesterError(.failed, "The password could not be handed to the driver: \(error)", cause: error)
     }
-    Glibc.close(ends[1])
-    return ends[0]
+  }
+
+  /// Where this program lies.
+  private static var folder: String? {
+    guard let own = System.executablePath, let slash = own.lastIndex(of: "/") else { return nil }
+    return slash == own.startIndex ? "/" : String(own[..<slash])
   }
 
   /// The driver lies beside this program, or on the path.
   private static var path: String {
-    if let own = System.executablePath, let slash = own.lastIndex(of: "/") {
-      let beside = String(own[..<slash] + "/yesterfs")
-      if (try? FileStatus(of: beside)) != nil { return beside }
-    }
+    if let folder, (try? FileStatus(of: folder + "/yesterfs")) != nil { return folder + "/yesterfs" }
     return "yesterfs"
+  }
+
+  private static func notStarted(_ driver: String, _ error: Errno) -> YesterError {
+    let looked = driver.contains("/") ? "" : "It was looked for \(folder.map { "in \($0) and " } ?? "")on the PATH. "
+    return YesterError(
+      .failed, "The driver \(driver) could not be started: \(error)",
+      advice: looked + "Install the program yesterfs in the same directory as yester.", cause: error)
   }
 
   /// Becomes the driver.
   func execute(mountPoint: String) throws -> Never {
-    let arguments = try arguments(mountPoint: mountPoint)
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { $0.pathBytes.withCPath { strdup($0) } }
-    pointers.append(nil)
-    execvp(arguments[0], &pointers)
-    throw YesterError(
-      .failed, "The driver \(arguments[0]) could not be started: \(Errno.current)",
-      advice: "It belongs in the same directory as yester.")
+    let command = try command(mountPoint: mountPoint)
+    let error = ChildProcess.become(command.arguments, inheriting: command.inherited)
+    throw Self.notStarted(command.arguments[0], error)
   }
 
   /// Mounts, runs `body` with the mount point, and unmounts.
@@ -71,7 +85,14 @@ struct DriverLauncher {
       throw YesterError.system("Making the directory", mountPoint, error)
     }
     defer { try? FileSystem.removeDirectory(mountPoint.pathBytes, at: nil) }
-    guard try Unmount.spawn(arguments(mountPoint: mountPoint)) == 0 else {
+    let command = try command(mountPoint: mountPoint)
+    let ending: ChildProcess.Ending
+    do throws(Errno) {
+      ending = try ChildProcess.run(command.arguments, inheriting: command.inherited)
+    } catch {
+      throw Self.notStarted(command.arguments[0], error)
+    }
+    guard ending.isSuccess else {
       throw YesterError(.failed, "The snapshot could not be mounted for verification (the driver says why above)")
     }
     defer { try? Unmount.detach(mountPoint) }

@@ -126,17 +126,14 @@ package struct RepositoryAccess: Sendable {
   }
 
   private static func run(_ command: String) throws -> [UInt8] {
-    guard let pipe = command.pathBytes.withCPath({ popen($0, "re") }) else {
-      throw YesterError(.failed, "The password command could not be started", cause: .current)
+    let bytes: [UInt8]
+    let ending: ChildProcess.Ending
+    do throws(Errno) {
+      (bytes, ending) = try ChildProcess.output(of: ["/bin/sh", "-c", command], limit: 65536)
+    } catch {
+      throw YesterError(.failed, "The password command could not be started: \(error)", cause: error)
     }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while bytes.count < 65536 {
-      let got = fread(&buffer, 1, buffer.count, pipe)
-      if got == 0 { break }
-      bytes.append(contentsOf: buffer.prefix(got))
-    }
-    guard pclose(pipe) == 0 else {
+    guard ending.isSuccess else {
       if ProcessSettings.isTerminated { throw YesterError(.interrupted, "Interrupted") }
       throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
     }

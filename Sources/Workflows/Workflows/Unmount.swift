@@ -21,13 +21,13 @@ package enum Unmount {
     // An ordinary user may only unmount by way of a set-uid helper. That of FUSE looks for mounts in a file that a
     // root file system made by hand lacks; umount(8) asks the kernel.
     guard access("/etc/mtab", R_OK) == 0 else {
-      if try spawn(["umount", "-l", "--", mountPoint]) == 0 { return }
+      if try succeeds(["umount", "-l", "--", mountPoint], package: "mount") { return }
       throw YesterError(
         .failed, "\(mountPoint) could not be unmounted: fusermount3 needs the file /etc/mtab, which is missing",
         advice: "Run as root: ln -s /proc/self/mounts /etc/mtab")
     }
-    if try spawn(["fusermount3", "-u", "-q", "--", mountPoint]) == 0 { return }
-    guard try spawn(["fusermount3", "-u", "-z", "--", mountPoint]) == 0 else {
+    if try succeeds(["fusermount3", "-u", "-q", "--", mountPoint], package: "fuse3") { return }
+    guard try succeeds(["fusermount3", "-u", "-z", "--", mountPoint], package: "fuse3") else {
       throw YesterError(.failed, "\(mountPoint) could not be unmounted (fusermount3 says why above)")
     }
   }
@@ -52,15 +52,14 @@ package enum Unmount {
     return text.hasPrefix("/") ? text : (System.realPath(".") ?? "") + "/" + text
   }
 
-  package static func spawn(_ arguments: [String]) throws -> CInt {
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { $0.pathBytes.withCPath { strdup($0) } } + [nil]
-    defer { for pointer in pointers { free(pointer) } }
-    var process = pid_t()
-    guard posix_spawnp(&process, arguments[0], nil, nil, &pointers, environ) == 0 else {
-      throw YesterError(.failed, "\(arguments[0]) could not be started", advice: "Install the package fuse3.")
+  /// Whether a program that unmounts has done so; what it says goes to this process's standard error.
+  private static func succeeds(_ arguments: [String], package: String) throws(YesterError) -> Bool {
+    do throws(Errno) {
+      return try ChildProcess.run(arguments).isSuccess
+    } catch {
+      throw YesterError(
+        .failed, "The program \(arguments[0]) could not be started: \(error)",
+        advice: "It was looked for on the PATH. Install the package \(package).", cause: error)
     }
-    var status: CInt = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-    return status
   }
 }

@@ -112,8 +112,6 @@ struct KeyExportCommand: ParsableCommand {
     let folders = (System.environment("PATH") ?? "").split(separator: ":")
     guard folders.contains(where: { Glibc.access("\($0)/qrencode", X_OK) == 0 }) else { return }
     Output.line("\n  The key as a QR code:\n")
-    guard let pipe = popen("qrencode -t UTF8", "we") else { return }
-    fputs(hex, pipe)
-    pclose(pipe)
+    _ = try? ChildProcess.feed(Array(hex.utf8), to: ["qrencode", "-t", "UTF8"])
   }
 }
