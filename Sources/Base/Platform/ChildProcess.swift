@@ -136,7 +136,12 @@ package final class ChildProcess: Sendable {
   /// Waits for the end. A signal does not cut it short.
   @discardableResult
   package func wait() -> Ending {
-    ending.withLock { ending in
+    // Once it was collected, another program may have its number.
+    if let known = ending.withLock({ $0 }) { return known }
+    // Without the lock, so that others can send it signals meanwhile; whoever takes the lock first collects it.
+    var info = siginfo_t()
+    while waitid(P_PID, id_t(id), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
+    return ending.withLock { ending in
       let result = ending ?? Self.collect(id, 0) ?? Ending(status: nil)
       ending = result
       return result

@@ -46,6 +46,21 @@ import Testing
     #expect(process.wait().description == "ended by signal 15")
   }
 
+  @Test func whileOneThreadWaitsAnotherMayEndTheProgram() throws {
+    let process = try ChildProcess.start(["sleep", "60"])
+    let endings = Monitor<[ChildProcess.Ending]>([])
+    let waiting = try (0..<3).map { number in
+      try Worker("waiting-\(number)") {
+        let ending = process.wait()
+        endings.withLock { $0.append(ending) }
+      }
+    }
+    System.sleep(nanoseconds: 50_000_000)
+    process.send(SIGTERM)
+    for worker in waiting { worker.join() }
+    #expect(endings.withLock { $0.map(\.description) } == Array(repeating: "ended by signal 15", count: 3))
+  }
+
   @Test func aProgramGetsTheDescriptorsThatAreNamedAndNoOthers() throws {
     let (other, otherEnd) = try Descriptor.pipe()
     let (named, namedEnd) = try Descriptor.pipe()
