@@ -96,7 +96,8 @@ let package = Package(
     module(
       "Engine", "LocalFiles",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore",
+        "SnapshotTree",
       ]),
     module(
       "Engine", "FileBackup",

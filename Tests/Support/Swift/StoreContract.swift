@@ -244,7 +244,7 @@ package enum StoreContract {
       var errors: [String] = []
     }
     let outcome = Monitor(Outcome())
-    onThreads(8) { thread in
+    try onThreads(8) { thread in
       for round in 0..<20 {
         let bytes = [UInt8](repeating: UInt8(thread), count: 1000 + thread)
         let key = ObjectKey.pack(id(UInt8(round)))
