@@ -4,8 +4,8 @@ import json
 import os
 import unittest
 
-from machine import DONE, FAILED, RECOVER, recover_python, run, USAGE, wait_until, WRONG_KEY
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, FAILED, RECOVER, recover_python, run, USAGE, wait_until, WRONG_KEY
 
 
 class Annotate(EndToEndTest):

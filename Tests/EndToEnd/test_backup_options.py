@@ -6,8 +6,8 @@ import signal
 import time
 import unittest
 
-from machine import INTERRUPTED, MIB, run, USAGE, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import INTERRUPTED, MIB, run, USAGE, YESTER
 
 
 class Pace(EndToEndTest):

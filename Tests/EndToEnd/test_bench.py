@@ -9,8 +9,8 @@ import subprocess
 import sys
 import unittest
 
-from machine import BIN, mounts_below, ROOT, run, start, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import BIN, mounts_below, ROOT, run, start, wait_until
 
 sys.path.insert(0, str(ROOT / "Scripts"))
 from benchmarks.trees import change, first_difference  # noqa: E402: the path has to be set first

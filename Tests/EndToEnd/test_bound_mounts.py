@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import FAILED, run
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, run
 
 
 class BoundMounts(EndToEndTest):

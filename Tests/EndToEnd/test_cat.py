@@ -7,8 +7,8 @@ import signal
 import socket
 import unittest
 
-from machine import DAMAGED, DONE, FAILED, INTERRUPTED, MIB, run_measured, USAGE, WRONG_KEY, YESTER
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import DAMAGED, DONE, FAILED, INTERRUPTED, MIB, run_measured, USAGE, WRONG_KEY, YESTER
 
 GIB = 1 << 30
 

@@ -6,8 +6,8 @@ import threading
 import time
 import unittest
 
-from machine import DONE, INCOMPLETE
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, INCOMPLETE
 
 
 class Hammer:

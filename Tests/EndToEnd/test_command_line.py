@@ -4,8 +4,8 @@ import json
 import re
 import unittest
 
-from machine import DONE, FAILED, NO_REPOSITORY, run, USAGE, YESTER, YESTERFS
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, FAILED, NO_REPOSITORY, run, USAGE, YESTER, YESTERFS
 
 
 class CommandLine(EndToEndTest):

@@ -8,8 +8,8 @@ import signal
 import time
 import unittest
 
-from machine import driver_of, INTERRUPTED, is_gone, MIB, run, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import driver_of, INTERRUPTED, is_gone, MIB, run, wait_until
 
 
 class Crash(EndToEndTest):

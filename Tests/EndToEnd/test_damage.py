@@ -4,8 +4,8 @@ import os
 import random
 import unittest
 
-from machine import DAMAGED, DONE, FAILED, MIB, run
-from support import BLOCK, EndToEndTest, make_tree
+from support.cases import BLOCK, EndToEndTest, make_tree
+from support.machine import DAMAGED, DONE, FAILED, MIB, run
 
 
 class DamagedPacks(EndToEndTest):

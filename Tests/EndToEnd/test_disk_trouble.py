@@ -5,8 +5,8 @@ import random
 import time
 import unittest
 
-from machine import driver_of, FAILED, is_gone, MIB, NO_REPOSITORY, run, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import driver_of, FAILED, is_gone, MIB, NO_REPOSITORY, run, wait_until
 
 
 class DiskTrouble(EndToEndTest):

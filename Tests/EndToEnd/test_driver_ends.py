@@ -13,8 +13,8 @@ import tempfile
 import time
 import unittest
 
-from machine import BIN, driver_of, is_gone, MIB, run, start, wait_until, YESTERFS
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import BIN, driver_of, is_gone, MIB, run, start, wait_until, YESTERFS
 
 DEAD = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO)
 USER = 65534

@@ -11,9 +11,9 @@ import sys
 import tarfile
 import unittest
 
-from machine import HOSTILE, run
-from random_readers import data_borders
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import HOSTILE, run
+from support.random_readers import data_borders
 
 ENTRIES = 600
 SAME_SPECIAL = re.compile(r"is a (fifo|socket|character special file|block special file) while file .* is a \1$")

@@ -5,8 +5,8 @@ import errno
 import os
 import unittest
 
-from machine import run, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import run, wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD = -100

@@ -6,9 +6,9 @@ import shutil
 import time
 import unittest
 
-from disks import Disk, kinds_of_this_machine, Share
-from machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, run, wait_until, WRONG_KEY, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.disks import Disk, kinds_of_this_machine, Share
+from support.machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, run, wait_until, WRONG_KEY, YESTER
 
 DISK_IS_GONE = "see whether it is connected"
 

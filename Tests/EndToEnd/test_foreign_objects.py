@@ -6,8 +6,8 @@ import re
 import shutil
 import unittest
 
-from machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, WRONG_KEY
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, WRONG_KEY
 
 
 class Objects(EndToEndTest):

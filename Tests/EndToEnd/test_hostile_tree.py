@@ -4,8 +4,8 @@ import os
 import sys
 import unittest
 
-from machine import COMPARE, driver_of, HOSTILE, MIB, peak_memory, RECOVER, recover_python, run
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import COMPARE, driver_of, HOSTILE, MIB, peak_memory, RECOVER, recover_python, run
 
 MEMORY_MAX = 150 * MIB
 ENTRIES = 3000

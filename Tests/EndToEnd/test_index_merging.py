@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from support import EndToEndTest
+from support.cases import EndToEndTest
 
 
 class Merging(EndToEndTest):

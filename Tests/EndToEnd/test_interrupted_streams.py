@@ -6,8 +6,8 @@ import subprocess
 import sys
 import unittest
 
-from machine import DONE, INTERRUPTED, YESTER, wait_until
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import DONE, INTERRUPTED, YESTER, wait_until
 
 
 class InterruptedStreams(EndToEndTest):

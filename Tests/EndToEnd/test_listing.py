@@ -5,8 +5,8 @@ import os
 import pathlib
 import unittest
 
-from machine import DONE, FAILED, INCOMPLETE, MIB, run, USAGE, YESTER
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import DONE, FAILED, INCOMPLETE, MIB, run, USAGE, YESTER
 
 
 class Listing(EndToEndTest):

@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import FAILED, YESTER, run
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, YESTER, run
 
 
 class ListingTrouble(EndToEndTest):

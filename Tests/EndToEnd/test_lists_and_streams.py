@@ -8,8 +8,8 @@ import subprocess
 import time
 import unittest
 
-from machine import FAILED, INCOMPLETE, INTERRUPTED, MIB, USAGE, wait_until, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, INCOMPLETE, INTERRUPTED, MIB, USAGE, wait_until, YESTER
 
 
 class FilesFrom(EndToEndTest):

@@ -5,8 +5,8 @@ import os
 import shutil
 import unittest
 
-from machine import DAMAGED, FAILED, ROOT, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DAMAGED, FAILED, ROOT, wait_until
 
 
 def keys_of(value):

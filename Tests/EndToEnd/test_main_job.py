@@ -5,8 +5,8 @@ import os
 import re
 import unittest
 
-from machine import NO_REPOSITORY, run, USAGE, WRONG_KEY
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import NO_REPOSITORY, run, USAGE, WRONG_KEY
 
 
 class MainJob(EndToEndTest):

@@ -6,8 +6,8 @@ import sys
 import time
 import unittest
 
-from machine import driver_of, MIB, peak_memory, start, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import driver_of, MIB, peak_memory, start, wait_until
 
 # Reads random places of files below the second argument and compares them with those below the first.
 READER = """

@@ -10,8 +10,8 @@ import subprocess
 import time
 import unittest
 
-from machine import run, wait_until, YESTER
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import run, wait_until, YESTER
 
 
 def made_at(made):

@@ -8,8 +8,8 @@ import pathlib
 import stat
 import unittest
 
-from machine import run, wait_until, YESTERFS
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import run, wait_until, YESTERFS
 
 USER = 65534
 LIBC = ctypes.CDLL(None, use_errno=True)

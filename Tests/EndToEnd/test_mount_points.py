@@ -7,8 +7,9 @@ import signal
 import time
 import unittest
 
-from machine import BUSY, driver_of, FAILED, is_gone, NO_REPOSITORY, run, start, USAGE, wait_until, YESTER, YESTERFS
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import (BUSY, driver_of, FAILED, is_gone, NO_REPOSITORY, run, start, USAGE, wait_until, YESTER,
+                             YESTERFS)
 
 
 class MountPoints(EndToEndTest):

@@ -8,8 +8,8 @@ import socket
 import unittest
 from shutil import rmtree
 
-from machine import run, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import run, wait_until
 
 
 class View(EndToEndTest):

@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import DONE, FAILED, NO_REPOSITORY, run, USAGE, YESTER
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import DONE, FAILED, NO_REPOSITORY, run, USAGE, YESTER
 
 
 class OddCalls(EndToEndTest):

@@ -8,8 +8,8 @@ import stat
 import tempfile
 import unittest
 
-from machine import BIN, driver_of, INCOMPLETE, is_gone, Ran, run, wait_until
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import BIN, driver_of, INCOMPLETE, is_gone, Ran, run, wait_until
 
 USER = 65534  # nobody: fusermount3 asks for a user with a name
 

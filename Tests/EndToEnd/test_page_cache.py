@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import unittest
 
-from machine import MIB
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import MIB
 
 libc = ctypes.CDLL(None, use_errno=True)
 

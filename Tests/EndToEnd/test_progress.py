@@ -9,9 +9,9 @@ import time
 import unicodedata
 import unittest
 
-from machine import DONE, INCOMPLETE, INTERRUPTED, MIB, wait_until, YESTER
-from support import EndToEndTest
-from screen import pause, Screen
+from support.cases import EndToEndTest
+from support.machine import DONE, INCOMPLETE, INTERRUPTED, MIB, wait_until, YESTER
+from support.screen import pause, Screen
 
 # Parts of the line, each of them whole.
 TIME = r"(?:\d+ s|\d+:\d\d(?::\d\d)?|\d+ days)"

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import unittest
 
-from machine import DONE, FAILED, INTERRUPTED, run, USAGE, WRONG_KEY, YESTER, YESTERFS
-from support import EndToEndTest, make_tree, tree_state
-from terminal import Terminal
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import DONE, FAILED, INTERRUPTED, run, USAGE, WRONG_KEY, YESTER, YESTERFS
+from support.terminal import Terminal
 
 PASSWORD = "a password"
 

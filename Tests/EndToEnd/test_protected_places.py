@@ -3,7 +3,7 @@ import os
 import subprocess
 import unittest
 
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
 
 
 class ProtectedPlaces(EndToEndTest):

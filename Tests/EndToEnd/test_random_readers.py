@@ -6,9 +6,9 @@ import random
 import re
 import unittest
 
-from machine import driver_of, MIB
-from random_readers import Stress
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import driver_of, MIB
+from support.random_readers import Stress
 
 
 class RandomReaders(EndToEndTest):

@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import FAILED, run, USAGE, YESTER
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import FAILED, run, USAGE, YESTER
 
 
 class RelativePaths(EndToEndTest):

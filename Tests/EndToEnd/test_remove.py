@@ -5,8 +5,8 @@ import pty
 import select
 import unittest
 
-from machine import DONE, FAILED, INTERRUPTED, RECOVER, recover_python, run, USAGE, wait_until, WRONG_KEY
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, FAILED, INTERRUPTED, RECOVER, recover_python, run, USAGE, wait_until, WRONG_KEY
 
 
 class Remove(EndToEndTest):

@@ -6,8 +6,8 @@ import shutil
 import signal
 import unittest
 
-from machine import FAILED, MIB, run, USAGE, wait_until
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import FAILED, MIB, run, USAGE, wait_until
 
 
 class Restore(EndToEndTest):

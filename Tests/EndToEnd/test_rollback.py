@@ -4,8 +4,8 @@ import os
 import shutil
 import unittest
 
-from machine import DAMAGED, FAILED, MIB, run, USAGE
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import DAMAGED, FAILED, MIB, run, USAGE
 
 
 class Rollback(EndToEndTest):

@@ -3,8 +3,8 @@
 import shutil
 import unittest
 
-from machine import DONE, USAGE
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, USAGE
 
 
 class Rules(EndToEndTest):

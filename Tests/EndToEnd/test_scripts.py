@@ -4,8 +4,8 @@ import os
 import shutil
 import unittest
 
-from machine import BIN, ROOT, run
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import BIN, ROOT, run
 
 COMMON = ROOT / "Scripts" / "common.bash"
 OPENSTACK = "echo python-swiftclient 4.2.0"

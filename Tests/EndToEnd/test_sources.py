@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import FAILED, INCOMPLETE, run, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, INCOMPLETE, run, YESTER
 from test_ordinary_user import OrdinaryUserTest, USER
 
 

@@ -5,8 +5,8 @@ import shutil
 import time
 import unittest
 
-from machine import MIB, wait_until
-from support import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state
+from support.machine import MIB, wait_until
 
 
 class Space(EndToEndTest):

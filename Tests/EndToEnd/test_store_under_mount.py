@@ -7,8 +7,8 @@ import random
 import time
 import unittest
 
-from machine import MIB, run, start, wait_until, YESTERFS
-from support import BLOCK, EndToEndTest, make_tree
+from support.cases import BLOCK, EndToEndTest, make_tree
+from support.machine import MIB, run, start, wait_until, YESTERFS
 
 
 class MountedStore(EndToEndTest):

@@ -4,8 +4,8 @@ import os
 import stat
 import unittest
 
-from machine import run, YESTER
-from support import EndToEndTest
+from support.cases import EndToEndTest
+from support.machine import run, YESTER
 
 
 class UselessExcludes(EndToEndTest):

@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import DONE, FAILED, run, wait_until, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DONE, FAILED, run, wait_until, YESTER
 
 
 class WithoutProc(EndToEndTest):

@@ -3,8 +3,8 @@ are empty because a variable was."""
 
 import unittest
 
-from machine import FAILED, run, USAGE, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, run, USAGE, YESTER
 
 
 class Words(EndToEndTest):

@@ -5,8 +5,8 @@ import random
 import re
 import unittest
 
-from machine import DAMAGED, MIB, RECOVER, recover_python, run, USAGE, WRONG_KEY
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import DAMAGED, MIB, RECOVER, recover_python, run, USAGE, WRONG_KEY
 
 # Runs in the Python that has the packages: everything from the page docs/format.md, through recover.py's reader.
 PROBE = '''

@@ -18,8 +18,8 @@ import tempfile
 import threading
 import unittest
 
-from machine import (COMPARE, DONE, MIB, mounts_below, require_machine, run, run_measured, start, TEST_LIMIT, TIMEOUT,
-                     YESTER)
+from support.machine import (COMPARE, DONE, MIB, mounts_below, require_machine, run, run_measured, start, TEST_LIMIT,
+                             TIMEOUT, YESTER)
 
 
 BLOCK = 1 << 16

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import signal
 
-from machine import Broken, mounts_below, run, wait_until
+from support.machine import Broken, mounts_below, run, wait_until
 
 MIB = 1 << 20
 # What makes each, and how large it has to be.

@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+TESTS = ROOT / "Tests" / "EndToEnd"
+SUPPORT = ROOT / "Tests" / "Support" / "Python"
 BIN = pathlib.Path(os.environ.get("YESTER_BIN") or ROOT / ".build" / "release").resolve()
 YESTER, YESTERFS = BIN / "yester", BIN / "yesterfs"
-COMPARE = ROOT / "Tests" / "Support" / "compare_trees.py"
-HOSTILE = ROOT / "Tests" / "Support" / "hostile_tree.py"
+COMPARE = SUPPORT / "compare_trees.py"
+HOSTILE = SUPPORT / "hostile_tree.py"
 RECOVER = ROOT / "Scripts" / "recover.py"
 
 # Exit statuses that scripts rely on.

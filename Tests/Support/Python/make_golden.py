@@ -2,8 +2,9 @@
 """Makes the golden repository of a format version: make_golden.py YESTER DESTINATION.
 
 Golden repositories are made once for each version of the format and then never again: every later yester must open
-them. DESTINATION gets `repository/`, `key` (a key file), `password`, and `expected.txt`, which a test compares with
-what it reads. Run it as root, so that owners and devices can be made.
+them. DESTINATION gets `repository/`, `key` and `write-only-key` (key files), and `password`. What stands in the
+repository is written to `expected.txt` beside them by GoldenRepositoryTests with YESTER_WRITE_GOLDEN=1. Run it as root,
+so that owners and devices can be made.
 """
 import os
 import random

@@ -27,7 +27,7 @@ import threading
 import time
 import traceback
 
-import machine
+from support import machine
 
 PAGE, KIB, MIB = 4096, 1 << 10, 1 << 20
 CACHE_MIB = 16           # of the driver
@@ -890,7 +890,7 @@ class Stress:
         self.remounts += 1
 
     def start_reader(self, number):
-        return machine.start([sys.executable, __file__, self.folder, number, self.seed])
+        return machine.start([sys.executable, "-m", __name__, self.folder, number, self.seed], cwd=machine.TESTS)
 
     def check_readers(self):
         for reader in self.readers:

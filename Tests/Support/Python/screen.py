@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import time
 
-from machine import Broken, wait_until
+from support.machine import Broken, wait_until
 
 
 class Screen:
