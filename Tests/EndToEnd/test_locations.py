@@ -3,8 +3,8 @@
 import os
 import unittest
 
-from machine import NO_REPOSITORY, USAGE, YESTERFS, run
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import NO_REPOSITORY, USAGE, YESTERFS, run
 
 
 class Locations(EndToEndTest):

@@ -4,8 +4,8 @@ import os
 import shutil
 import unittest
 
-from machine import FAILED, run, YESTER
-from support import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree
+from support.machine import FAILED, run, YESTER
 
 
 class MissingDriver(EndToEndTest):

@@ -4,8 +4,8 @@ import os
 import resource
 import unittest
 
-from machine import FAILED, run, wait_until
-from support import make_tree
+from support.cases import make_tree
+from support.machine import FAILED, run, wait_until
 from test_ordinary_user import become_user, OrdinaryUserTest, USER
 
 # Of a program that waits for a thread that never came. A start is tried again for two seconds.
