@@ -1,15 +1,22 @@
 """A limit of processes that leaves no room for a thread: an error that says so, and nothing is left behind."""
 
+import itertools
 import os
+import pathlib
 import resource
+import shutil
+import tempfile
 import unittest
 
-from support.cases import make_tree
-from support.machine import FAILED, run, wait_until
-from test_ordinary_user import become_user, OrdinaryUserTest, USER
+from support.cases import EndToEndTest, make_tree
+from support.machine import BIN, FAILED, run, wait_until
 
 # Of a program that waits for a thread that never came. A start is tried again for two seconds.
 HANG = 30
+
+# The limit counts all processes of a user on this machine, those too that have ended and were not collected yet: so each
+# test has a user of its own.
+USERS = itertools.count(600_000_000 + 100 * os.getpid())
 
 
 def limits():
@@ -20,18 +27,43 @@ def limits():
         limit += max(1, limit // 4)
 
 
-class ThreadLimits(OrdinaryUserTest):
+class ThreadLimits(EndToEndTest):
     def setUp(self):
         super().setUp()
+        self.user = next(USERS)
+        # The tree of the project may lie where other users cannot look.
+        self.programs = pathlib.Path(tempfile.mkdtemp(prefix="yester-bin-"))
+        self.addCleanup(shutil.rmtree, self.programs)
+        for program in ("yester", "yesterfs"):
+            shutil.copy(BIN / program, self.programs / program)
+            (self.programs / program).chmod(0o755)
+        self.programs.chmod(0o755)
+        mode = os.stat("/dev/fuse").st_mode
+        if mode & 0o006 != 0o006:
+            os.chmod("/dev/fuse", 0o666)
+            self.addCleanup(os.chmod, "/dev/fuse", mode & 0o7777)
         make_tree(self.source, files=60)
-        os.chmod(self.source, 0o755)
-        run(["chown", "-hR", f"{USER}:{USER}", self.source])
+        (self.temp / "mnt").mkdir()
+        run(["chown", "-hR", f"{self.user}:{self.user}", self.temp])
+        self.user_yester("init", "--key-file", self.key)
+
+    def become_user(self):
+        os.setgroups([])
+        os.setgid(self.user)
+        os.setuid(self.user)
+        os.umask(0o022)
+
+    def user_yester(self, *arguments):
+        ran = run([self.programs / "yester", *arguments], env=self.environment(HOME=self.temp),
+                  preexec_fn=self.become_user, cwd="/")
+        self.assertEqual(ran.status, 0, f"{arguments}: {ran}")
+        return ran
 
     def within(self, limit, *arguments, program="yester"):
         """Run a program with at most so many threads and processes of the user's, its own first one included."""
         def prepare():
             resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
-            become_user()
+            self.become_user()
         return run([self.programs / program, *arguments], env=self.environment(HOME=self.temp), preexec_fn=prepare,
                    timeout=HANG, cwd="/")
 
@@ -83,12 +115,11 @@ class ThreadLimits(OrdinaryUserTest):
     def test_a_mount_says_so_and_is_taken_away_again(self):
         self.user_yester("backup", self.source)
         point = self.temp / "mnt"
-        self.as_user(["mkdir", point])
         refused = []
         for limit in limits():
             ran = run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", self.MOUNT, "sh", str(limit),
                        self.programs / "yester", point],
-                      env=self.environment(HOME=self.temp), preexec_fn=become_user, timeout=HANG, cwd="/")
+                      env=self.environment(HOME=self.temp), preexec_fn=self.become_user, timeout=HANG, cwd="/")
             wait_until(lambda: os.listdir(self.repository / "leases") == [], 10, f"{limit} threads: a lease is left")
             if ran.status == 0:
                 break
