@@ -223,7 +223,8 @@ if Context.environment["YESTER_BENCH"] != nil {
     .executableTarget(
       name: "LargeIndex",
       dependencies: [
-        "Platform", "RepositoryFormat", "ObjectStores", "RepositoryCore", "RepositoryOpening", "TestSupport",
+        "Platform", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore", "RepositoryOpening",
+        "TestSupport",
       ],
       path: "Tests/Benchmarks/LargeIndex",
       swiftSettings: settings

@@ -4,6 +4,7 @@
 //
 // Each pack that the index names is there, as a file of the right size with nothing in it. Then it merges the index as
 // backups do, and looks chunks up, those that are there and others. With 0 chunks it only looks up.
+import DirectoryStores
 import Glibc
 import ObjectStores
 import Platform
