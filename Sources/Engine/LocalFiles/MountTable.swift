@@ -1,5 +1,4 @@
 internal import ObjectStores
-internal import DirectoryStores
 package import Platform
 package import RepositoryCore
 internal import RepositoryFormat
