@@ -96,8 +96,7 @@ let package = Package(
     module(
       "Engine", "LocalFiles",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore",
-        "SnapshotTree",
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
     module(
       "Engine", "FileBackup",
