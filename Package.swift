@@ -90,7 +90,13 @@ let package = Package(
 
     // MARK: Snapshots
     module("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "RepositoryCore"]),
+    module(
+      "Snapshots", "Documents",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
+      ]),
     tests("Snapshots", "SnapshotTree", ["Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
+    tests("Snapshots", "Documents", ["Documents"]),
 
     // MARK: Engine
     module(
@@ -132,14 +138,21 @@ let package = Package(
     module(
       "Workflows", "Workflows",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "LocalFiles",
-        "FileBackup", "Restoring",
+        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "LocalFiles", "FileBackup", "Restoring", "Maintenance",
+      ]),
+    module(
+      "Workflows", "ResultDocuments",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "Documents", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
       ]),
     tests(
       "Workflows", "Workflows",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore",
         "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "TestSupport",
+        "RepositoryOpening", "SnapshotTree", "FileBackup", "Exploring", "Maintenance", "Workflows", "TestSupport",
       ]),
 
     // MARK: Mount
@@ -148,6 +161,7 @@ let package = Package(
       "Mount", "MountNamespace",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "Documents",
       ]),
     module("Mount", "FuseMount", ["Platform", "Reporting", "ChunkCodec", "SnapshotTree", "CFuse"]),
     tests(
@@ -162,9 +176,9 @@ let package = Package(
     program(
       "yester",
       [
-        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "LocalFiles", "FileBackup", "Restoring", "Exploring",
-        "Maintenance", "Workflows", "MountNamespace", argumentParser,
+        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores",
+        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "Documents", "LocalFiles", "FileBackup", "Restoring",
+        "Exploring", "Maintenance", "Workflows", "ResultDocuments", argumentParser,
       ]),
     program(
       "yesterfs",

@@ -1,3 +1,4 @@
+internal import Documents
 internal import RepositoryFormat
 internal import SnapshotTree
 
@@ -6,8 +7,6 @@ internal import SnapshotTree
 /// A file's size must be known before it is read, and there is one for every snapshot; so the size is added up from
 /// sizes of directories, which snapshots share: only what changed is looked at again.
 final class ChecksumList: Sendable {
-  /// SHA-256 of nothing.
-  static let emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
   /// Digest, two spaces, line end.
   private static let lineOverhead: UInt64 = 64 + 2 + 1
 
@@ -83,7 +82,7 @@ final class ChecksumList: Sendable {
   func write(_ reader: SnapshotReader, to put: ([UInt8]) throws -> Void) throws {
     try reader.walk(from: reader.root) { node, path in
       if case .file(let size, let content) = node.entry.body {
-        if let digest = size == 0 ? Self.emptyDigest : content.digest?.hex { try put(Self.line(digest, path)) }
+        if let digest = content.sha256(size: size) { try put(Self.line(digest, path)) }
       }
       return true
     }

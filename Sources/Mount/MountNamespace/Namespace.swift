@@ -12,9 +12,8 @@ package final class Namespace: FileSystemModel {
   package struct Options: Sendable {
     /// Whose snapshots are shown; nil shows all hosts, a directory each.
     package var host: String?
-    /// What `.yester/stats` and `.yester/health` say of the driver.
+    /// What `.yester/stats` says of the driver.
     package var requests: RequestCounts?
-    package var driverVersion = ""
     /// Lists each snapshot under its own name as well where its day alone would do.
     package var listsAllNames = false
     package init(host: String? = System.hostName) { self.host = host }

@@ -1,5 +1,6 @@
 internal import RepositoryCore
 internal import ChunkCodec
+internal import Documents
 internal import Glibc
 package import Platform
 internal import Reporting
@@ -234,7 +235,9 @@ extension Namespace {
         let snapshots = hostView(host)?.snapshots.map(\.snapshot) ?? []
         // Counted by the trees, which are held to it; what a record says of itself may be anything.
         let entries = snapshots.reduce(0) { $0 &+ $1.record.root.below }
-        try MetadataCatalog.write(snapshots, files: entries <= Self.filesInMetadataMax, open: reader, to: put)
+        let files: ((CatalogedSnapshot) -> SnapshotReader)? =
+          entries <= Self.filesInMetadataMax ? { self.reader($0) } : nil
+        try CatalogDocument(snapshots, files: files).write(to: put)
       default: throw Errno.invalid
       }
     }
@@ -283,8 +286,7 @@ extension Namespace {
 
   /// Files with very large holes have no stored SHA-256: it is worked out now, which takes its time.
   private func digest(_ content: FileContent, _ size: UInt64, _ view: SnapshotView) throws -> String {
-    if size == 0 { return ChecksumList.emptyDigest }
-    if let digest = content.digest { return digest.hex }
+    if let known = content.sha256(size: size) { return known }
     let hash = SHA256()
     let zeros = [UInt8](repeating: 0, count: 1 << 20)
     try view.content.forEachPiece(of: content, size: size, from: 0) { _, piece in

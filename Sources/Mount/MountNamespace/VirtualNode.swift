@@ -2,6 +2,7 @@ internal import RepositoryFormat
 internal import RepositoryCore
 internal import ObjectStores
 internal import ChunkCodec
+internal import Documents
 internal import Glibc
 internal import Platform
 internal import SnapshotTree
@@ -135,35 +136,18 @@ extension Namespace {
   private static let reportNanoseconds: Int64 = 100_000_000
 
   private func text(_ node: VirtualNode, _ host: String) -> [UInt8] {
-    var json = JSONWriter(indented: true)
-    json.beginObject()
-    json.field("repository", repository.store.location)
-    json.field("repository_id", repository.config.id.description)
-    json.field("driver_version", options.driverVersion)
-    json.field("mounted_since", started.iso8601(offset: started.localOffset))
-    let errors = health.errors
+    let driver = DriverDocument(
+      repository: repository.store.location, repositoryID: repository.config.id.description, mountedSince: started)
     if case .health = node {
-      json.field("healthy", errors.count == 0)
-      json.field("lease", optional: lease?.name)
-      json.field("errors_since_start", errors.count)
-      json.key("recent_errors")
-      json.beginArray()
-      for message in errors.last { json.value(message) }
-      json.endArray()
-    } else {
-      let records = (hostView(host)?.snapshots ?? []).map(\.snapshot.record)
-      json.field("snapshots", records.count)
-      json.field("entries", records.reduce(0) { $0 &+ $1.counts.entries })
-      json.field("bytes", records.reduce(0) { $0 &+ $1.counts.bytes })
-      json.field("cached_block_bytes", repository.reader.cache.size)
-      json.field("cache_size_bytes", repository.reader.cache.limit)
-      json.field("peak_memory_kib", System.peakMemoryKiB)
-      json.key("requests")
-      json.beginObject()
-      for (name, count) in options.requests?.all ?? [] { json.field(name, count) }
-      json.endObject()
+      let errors = health.errors
+      let document = MountHealthDocument(
+        driver: driver, lease: lease?.name, errorCount: errors.count, recentErrors: errors.last)
+      return document.text() + [0x0A]
     }
-    json.endObject()
-    return json.text + [0x0A]
+    let document = MountStatisticsDocument(
+      driver: driver, counts: (hostView(host)?.snapshots ?? []).map(\.snapshot.record.counts),
+      cachedBlockBytes: repository.reader.cache.size, cacheSizeBytes: repository.reader.cache.limit,
+      peakMemoryKiB: System.peakMemoryKiB, requests: options.requests?.all ?? [])
+    return document.text() + [0x0A]
   }
 }

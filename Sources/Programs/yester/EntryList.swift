@@ -1,5 +1,6 @@
 internal import RepositoryFormat
 internal import ArgumentParser
+internal import Documents
 internal import Glibc
 internal import Platform
 internal import SnapshotTree
@@ -50,7 +51,7 @@ final class EntryList: Sendable {
   var listing: EntryListing { EntryListing(isComplete: isComplete) { self.add($0) } }
 
   private func add(_ event: EntryEvent) {
-    let line = isJSON ? json(event) : text(event)
+    let line = isJSON ? EntryEventDocument(event).text(indented: false) : text(event)
     let isDue = state.withLock { state in
       if !state.isClosed { state.text += line + [0x0A] }
       return isTerminal || state.text.count >= Self.flushSize
@@ -78,18 +79,5 @@ final class EntryList: Sendable {
     if event.type == .directory, path != [0x2F] { path.append(0x2F) }
     return Array(word.utf8) + EntryText.name(path, forTerminal: isTerminal)
       + Array((event.reason.map { " (\($0))" } ?? "").utf8)
-  }
-
-  /// docs/json.md, 1.4
-  private func json(_ event: EntryEvent) -> [UInt8] {
-    var json = JSONWriter()
-    json.beginObject()
-    json.field("entry", event.kind.rawValue)
-    if let type = event.type { json.field("type", type.word) }
-    EntryJSON.path(event.path, &json)
-    if let size = event.size { json.field("size", size) }
-    if let reason = event.reason { json.field("reason", reason) }
-    json.endObject()
-    return json.text
   }
 }

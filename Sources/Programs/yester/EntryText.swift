@@ -1,3 +1,4 @@
+internal import Documents
 internal import Platform
 internal import RepositoryFormat
 
@@ -51,15 +52,8 @@ enum EntryText {
     return out
   }
 
-  /// `2026-11-20T09:30:00.123456789+01:00`, on this machine's clock or in UTC.
-  static func time(_ time: Timestamp, utc: Bool = false) -> String {
-    // Years that nobody can write are shown as the last one that can be.
-    let limit: Int64 = 1 << 50
-    let safe = Timestamp(seconds: min(limit, max(-limit, time.seconds)), nanoseconds: time.nanoseconds)
-    let text = safe.iso8601(offset: utc ? 0 : safe.localOffset)
-    let zoneSize = text.hasSuffix("Z") ? 1 : 6
-    return text.dropLast(zoneSize) + "." + pad(Int(time.nanoseconds), 9) + text.suffix(zoneSize)
-  }
+  /// `2026-11-20T09:30:00.123456789+01:00`, on this machine's clock.
+  static func time(_ time: Timestamp) -> String { time.withNanoseconds(offset: time.limited.localOffset) }
 
   static func user(_ owner: Owner) -> String { owner.userName.isEmpty ? String(owner.user) : text(owner.userName) }
   static func group(_ owner: Owner) -> String { owner.groupName.isEmpty ? String(owner.group) : text(owner.groupName) }
@@ -86,20 +80,5 @@ enum EntryText {
       mode(entry), right(String(entry.linkCount), 3), left(user(entry.owner), 8), left(group(entry.owner), 8),
       right(size(entry), 12), time(entry.modified),
     ].joined(separator: " ")
-  }
-}
-
-extension EntryType {
-  /// The word in JSON and for people.
-  var word: String {
-    switch self {
-    case .file: "file"
-    case .directory: "directory"
-    case .symbolicLink: "symlink"
-    case .fifo: "fifo"
-    case .socket: "socket"
-    case .characterDevice: "character-device"
-    case .blockDevice: "block-device"
-    }
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Documents
 internal import Glibc
 internal import Platform
 internal import Reporting
@@ -9,10 +10,11 @@ enum Output {
   // Names stand in messages as somebody has written them: what would upset a terminal comes out escaped.
   static func line(_ text: String = "") { StandardOutput.write(Array((text.visible + "\n").utf8)) }
   static func note(_ text: String) { write(Array((text.visible + "\n").utf8), to: 2) }
-  static func json(_ build: (inout JSONWriter) -> Void) {
-    var writer = JSONWriter(indented: true)
-    build(&writer)
-    StandardOutput.write(writer.text + [0x0A])
+  static func json(_ document: some Document) { StandardOutput.write(document.text() + [0x0A]) }
+  static func json(_ documents: some Sequence<some Document>) {
+    var json = JSONWriter(indented: true)
+    json.array(documents)
+    StandardOutput.write(json.text + [0x0A])
   }
 
   static func write(_ bytes: [UInt8], to number: CInt) {

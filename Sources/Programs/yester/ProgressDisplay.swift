@@ -1,3 +1,4 @@
+internal import Documents
 internal import Platform
 internal import Reporting
 internal import TerminalText
@@ -125,19 +126,9 @@ private struct Meter {
     return line
   }
 
-  /// docs/json.md, 1.1
   var json: [UInt8] {
-    var json = JSONWriter()
-    json.beginObject()
-    json.field("progress", "running")
-    if let phase = numbers.phase { json.field("phase", phase.rawValue) }
-    json.field("seconds", seconds)
-    json.field("entries", numbers.entries)
-    json.field("bytes", numbers.allBytes)
-    if let share = estimator.share { json.field("share", share) }
-    if let left = estimator.secondsLeft { json.field("seconds_left", left) }
-    json.field("path", printable(numbers.path))
-    json.endObject()
-    return json.text
+    let document = ProgressDocument(
+      numbers, seconds: seconds, share: estimator.share, secondsLeft: estimator.secondsLeft)
+    return document.text(indented: false)
   }
 }

@@ -9,11 +9,11 @@ enum Question {
   /// Whether there is somebody to ask: standard input is a terminal. A script is not asked.
   static var isPossible: Bool { isatty(0) != 0 }
 
-  /// Asks "Go on? [y/N]" at the terminal; returns when the answer is yes. Error 130 when it is anything else.
+  /// Asks "Go on? [y/N]" at the terminal. Anything but a yes is a no, and so is a signal to end.
   ///
   /// `isShown` says that what it is about was written to standard output. Where that is no terminal, whoever is asked
   /// may not have seen it, so that `list` shows it at the terminal as well, a line at a time.
-  static func goOn(isShown: Bool, list: (_ line: (String) -> Void) -> Void) throws {
+  static func goOn(isShown: Bool, list: (_ line: (String) -> Void) -> Void) throws -> Bool {
     guard let terminal = Terminal.controlling() ?? Terminal.standardInput() else {
       throw YesterError(.failed, "There is no terminal to ask at", advice: "Use --yes to go on without a question.")
     }
@@ -21,11 +21,10 @@ enum Question {
       if isatty(1) == 0 { try waitForReader(terminal) }
       if !isShown || isatty(1) == 0 { list { try? terminal.write($0.visible + "\n") } }
       let answer = try terminal.ask("Go on? [y/N] ", isHidden: false) ?? []
-      if ["y", "yes"].contains(String(decoding: answer, as: UTF8.self).lowercased()) { return }
+      return ["y", "yes"].contains(String(decoding: answer, as: UTF8.self).lowercased())
     } catch {
       if error != .interrupted { throw YesterError.asking(error) }
     }
-    throw YesterError(.interrupted, "Nothing was changed")
   }
 
   /// Asks for a password, without showing what is typed. Nil when there is no terminal, or when the input ended instead

@@ -99,16 +99,4 @@ struct SourceOptions: ParsableArguments {
     return plan + end
   }
   private static let planSizeMax = 100
-
-  /// What a run ends with whose snapshot lacks something.
-  static func incomplete(_ result: Backup.Result) -> YesterError {
-    let sources = result.missingSources
-    let paths = result.problems - sources
-    var parts: [String] = []
-    if sources > 0 { parts.append("\(sources) \(sources == 1 ? "source" : "sources") could not be backed up") }
-    if paths > 0 { parts.append("\(paths) \(paths == 1 ? "path" : "paths") could not be read properly") }
-    return YesterError(
-      .incomplete, parts.joined(separator: ", and ") + " (named above)",
-      advice: "The snapshot holds everything else.")
-  }
 }

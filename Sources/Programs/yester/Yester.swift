@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 internal import Platform
+internal import Reporting
 
 @main
 struct Yester: ParsableCommand {
@@ -11,7 +12,7 @@ struct Yester: ParsableCommand {
       A repository holds snapshots of files. "yester mount" shows every snapshot as an ordinary directory; \
       restoring a file is copying it from there.
       """,
-    version: Version.text,
+    version: ProgramVersion.text,
     groupedSubcommands: [
       CommandGroup(
         name: "Making snapshots:",
@@ -45,9 +46,4 @@ struct Yester: ParsableCommand {
     }
     Glibc.exit(StandardOutput.exitStatus)
   }
-}
-
-enum Version {
-  static let number = "0.1.0"
-  static let text = "yester \(number)"
 }

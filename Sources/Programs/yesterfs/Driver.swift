@@ -1,14 +1,17 @@
 internal import FuseMount
 internal import Glibc
 internal import Platform
+
 internal import ObjectStores
+
+internal import Reporting
+
 internal import SnapshotTree
 
 /// The life of the driver: options, checks, into the background, open, mount, serve, close.
 ///
 /// Threads: none until the background process exists, since only the calling thread survives a fork.
 enum Driver {
-  static let version = "0.1.0"
   /// Time for the model to give back its leases when the mount has ended.
   private static let closeMilliseconds = 3000
 
@@ -20,7 +23,7 @@ enum Driver {
       case .help:
         return try show(DriverHelp.text)
       case .version:
-        return try show("yesterfs \(version)\n")
+        return try show("yesterfs \(ProgramVersion.number)\n")
       case .mount(let options): return try mount(options)
       }
     } catch {

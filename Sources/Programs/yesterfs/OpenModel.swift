@@ -29,7 +29,6 @@ func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any 
     var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
     shown.requests = counts
     shown.listsAllNames = options.listsAllNames
-    shown.driverVersion = Driver.version
     let model = try Namespace(repository, shown) { DriverLog.write(.error, $0) }
     if let absence = model.absence {
       guard options.host == nil else {

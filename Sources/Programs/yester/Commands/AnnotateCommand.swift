@@ -1,8 +1,9 @@
-internal import RepositoryFormat
-internal import Platform
 internal import ArgumentParser
 internal import Exploring
+internal import Platform
 internal import RepositoryCore
+internal import RepositoryFormat
+internal import ResultDocuments
 internal import SnapshotTree
 
 struct AnnotateCommand: ParsableCommand {
@@ -54,13 +55,7 @@ struct AnnotateCommand: ParsableCommand {
     change.removedTags = removedTags
     let (after, isChanged) = try Annotate.run(repository, before, in: catalog, change, isDryRun: dryRun)
     if output.json {
-      Output.json { json in
-        json.beginObject()
-        json.field("dry_run", dryRun)
-        json.field("changed", isChanged)
-        SnapshotJSON.members(after, &json)
-        json.endObject()
-      }
+      Output.json(AnnotationDocument(after, isChanged: isChanged, isDryRun: dryRun))
     } else if !output.quiet {
       printText(before, after, isChanged)
     }

@@ -1,4 +1,3 @@
-internal import ObjectStores
 internal import ArgumentParser
 internal import ChunkCodec
 internal import FileBackup
@@ -6,9 +5,10 @@ internal import LocalFiles
 internal import Maintenance
 internal import Platform
 internal import Reporting
-internal import RepositoryCore
 internal import RepositoryFormat
+internal import ResultDocuments
 internal import SnapshotTree
+internal import Workflows
 
 struct BackupCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -74,72 +74,45 @@ struct BackupCommand: ParsableCommand {
 
   func run() throws {
     let list = listing.list(output, prefix: [0x2F])
-    let progress = RunProgress(stop: Termination.stop)
     // For listings of the base alone.
     let repository = try access.open(
-      cacheSize: 32 << 20, uploadLimit: limitUpload.map { Int($0) }, until: progress.stop)
-    if verify != nil { try repository.requireFullKey("read the snapshot back to verify it") }
+      cacheSize: 32 << 20, uploadLimit: limitUpload.map { Int($0) }, until: Termination.stop)
+    let workflow = BackupWorkflow(try options(), verification: verify.map { _ in whileMounted })
+    let result = try workflow.run(repository, output.interaction(list: list))
+    if let proven = result.verification, proven.findings.isEmpty, !output.json && !output.quiet {
+      let files = Output.count(proven.files, "new file")
+      Output.line("Verified \(files) (\(Output.size(proven.bytes))) through the mount.")
+    }
+    if output.json {
+      Output.json(BackupDocument(result))
+    } else if !output.quiet {
+      Self.printText(result.backup, result.seconds)
+    }
+    for finding in result.verification?.findings ?? [] {
+      Output.note("yester: \(printable(finding.path ?? [])): \(finding.message).")
+    }
+    if let failure = result.failure { throw failure }
+  }
+
+  private func options() throws -> BackupOptions {
     var options = BackupOptions()
-    try sources.apply(paths, to: &options, stop: progress.stop)
+    try sources.apply(paths, to: &options, stop: Termination.stop)
     options.type = type ?? .incremental
     options.comparesChangeTime = !ignoreCtime
     options.comparesInode = !ignoreInode
     options.compressionLevel = compression
     options.readConcurrency = readConcurrency
     options.isDryRun = dryRun
-    options.program = Version.text
     options.showsProgress = ProgressDisplay.isSeen(output)
     description.apply(to: &options)
     try excludes.apply(to: &options)
-
-    let display = ProgressDisplay(progress, output, verb: "Backing up", list: list)
-    let start = System.bootClock
-    defer { display.finish() }
-    let result = try Backup.run(repository, options, progress: progress, listing: list?.listing) { problem in
-      list?.flush()
-      // Directories that are never entered need no words each night.
-      if problem.kind != .skipped { Output.note("yester: \(printable(problem.path)): \(problem.message).") }
-    }
-    display.finish()
-    let proven = try verify.map { _ in try verifyThroughMount(repository, result) }
-    let seconds = Double(System.bootClock - start) / 1e9
-    if let proven, proven.findings.isEmpty, !output.json && !output.quiet {
-      let files = Output.count(proven.files, "new file")
-      Output.line("Verified \(files) (\(Output.size(proven.bytes))) through the mount.")
-    }
-    if output.json { Self.printJSON(result, seconds) } else if !output.quiet { Self.printText(result, seconds) }
-    if let proven, !proven.findings.isEmpty {
-      for finding in proven.findings { Output.note("yester: \(printable(finding.path ?? [])): \(finding.message).") }
-      throw YesterError(
-        .damaged, "The snapshot \(result.record.name) did not pass its verification (see above)",
-        advice: "Run \"yester verify\"; the snapshot is kept, but not marked as verified.")
-    }
-    if result.problems > 0 { throw SourceOptions.incomplete(result) }
+    return options
   }
 
-  /// Mounts the new snapshot through the driver, reads what is new in it, and marks it verified when all is right.
-  private func verifyThroughMount(_ repository: Repository, _ result: Backup.Result) throws -> MountVerification.Result
-  {
-    let catalog = try repository.readCatalog()
-    guard let snapshot = catalog.snapshots.first(where: { $0.id == result.id }) else {
-      throw YesterError(.failed, "The new snapshot is not in the repository any more")
-    }
-    let tree = TreeStore(reader: repository.reader)
-    // What an earlier snapshot holds as well was read through a mount before only when that one was verified so.
-    let base = catalog.snapshots.first { $0.id == result.record.base && $0.verified != nil }
-    let launcher = DriverLauncher(
-      access: access.access, options: ["host=\(MountOptionList.escaped(result.record.host))"])
-    let proven = try launcher.whileMounted { mountPoint in
-      // Now that nobody is asked for a password any more.
-      let progress = RunProgress(stop: Termination.stop)
-      let display = ProgressDisplay(progress, output, verb: "Verifying")
-      defer { display.finish() }
-      return try MountVerification.run(
-        SnapshotReader(snapshot, tree: tree), base: base.map { SnapshotReader($0, tree: tree) },
-        mountedAt: "\(mountPoint)/\(snapshot.record.name)", progress: progress)
-    }
-    if proven.findings.isEmpty { try Verify.note(repository, [snapshot], level: "mount") }
-    return proven
+  private func whileMounted(_ host: String, _ body: (String) throws -> Void) throws {
+    var launcher = DriverLauncher(access.access)
+    launcher.options = ["host=\(MountOptionList.escaped(host))"]
+    try launcher.whileMounted(body)
   }
 
   private static func printText(_ result: Backup.Result, _ seconds: Double) {
@@ -157,19 +130,6 @@ struct BackupCommand: ParsableCommand {
     if result.id != nil {
       Output.line(
         "  \(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored")
-    }
-  }
-
-  private static func printJSON(_ result: Backup.Result, _ seconds: Double) {
-    Output.json { json in
-      json.beginObject()
-      json.field("dry_run", result.id == nil)
-      json.field("id", optional: result.id?.hex)
-      json.field("seconds", seconds)
-      json.field("problems", result.problems)
-      json.field("missing_sources", result.missingSources)
-      SnapshotJSON.fields(result.record, &json)
-      json.endObject()
     }
   }
 }

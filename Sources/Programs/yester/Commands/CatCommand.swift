@@ -4,6 +4,7 @@ internal import Glibc
 internal import Platform
 internal import Reporting
 internal import SnapshotTree
+internal import Workflows
 
 struct CatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,11 +1,14 @@
-internal import RepositoryCore
-internal import ObjectStores
-internal import RepositoryFormat
 internal import ArgumentParser
+internal import Documents
 internal import Exploring
+internal import ObjectStores
 internal import Platform
 internal import Reporting
+internal import RepositoryCore
+internal import RepositoryFormat
+internal import ResultDocuments
 internal import SnapshotTree
+internal import Workflows
 
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -75,32 +78,15 @@ struct DiffCommand: ParsableCommand {
 
   private func begin(_ stream: ResultStream, _ place: SnapshotPlace, new: String, newPath: [UInt8]) throws {
     guard output.json else { return }
-    try stream.json { json in
-      json.beginObject()
-      json.field("old", place.reader.snapshot.record.name)
-      json.field("old_path", [0x2F] + place.path)
-      json.field("new", new)
-      json.field("new_path", [0x2F] + newPath)
-      json.key("differences")
-      json.beginArray()
-    }
+    let document = ComparisonDocument(
+      old: place.reader.snapshot.record.name, oldPath: place.path, new: new, newPath: newPath)
+    try stream.json { document.begin(&$0) }
   }
 
   private func show(_ difference: Difference, below place: SnapshotPlace, _ stream: ResultStream) throws {
     let path = place.path(of: difference.path)
     if output.json {
-      try stream.json { json in
-        json.beginObject()
-        json.field("change", difference.kind.rawValue)
-        EntryJSON.path(path, &json)
-        json.key("differs")
-        json.beginArray()
-        for aspect in difference.aspects { json.value(aspect.rawValue) }
-        json.endArray()
-        EntryJSON.facts("old", difference.old, &json)
-        EntryJSON.facts("new", difference.new, &json)
-        json.endObject()
-      }
+      try stream.json { $0.value(DifferenceDocument(difference, path: path)) }
     } else if !output.quiet {
       let isDirectory = (difference.new ?? difference.old)?.type == .directory
       let shown = [0x2F] + path + (isDirectory && !path.isEmpty ? [0x2F] : [])
@@ -112,15 +98,7 @@ struct DiffCommand: ParsableCommand {
 
   private func end(_ stream: ResultStream, _ counts: DifferenceCounts, _ problems: Int) throws {
     if output.json {
-      try stream.json { json in
-        json.endArray()
-        json.key("counts")
-        json.beginObject()
-        for kind in Difference.Kind.allCases { json.field(kind.rawValue, counts[kind]) }
-        json.endObject()
-        json.field("problems", problems)
-        json.endObject()
-      }
+      try stream.json { ComparisonDocument.end(counts, problems: problems, &$0) }
       try stream.endJSON()
     } else if !output.quiet {
       func count(_ kind: Difference.Kind) -> String { Output.count(counts[kind]) }

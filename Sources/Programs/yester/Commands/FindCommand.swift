@@ -1,9 +1,11 @@
-internal import Platform
-internal import RepositoryCore
 internal import ArgumentParser
+internal import Documents
 internal import Exploring
+internal import Platform
 internal import Reporting
+internal import RepositoryCore
 internal import RepositoryFormat
+internal import ResultDocuments
 internal import SnapshotTree
 
 struct FindCommand: ParsableCommand {
@@ -65,7 +67,11 @@ struct FindCommand: ParsableCommand {
       if output.json { try stream.json { $0.beginArray() } }
       try search.run(places) { match in
         matches += 1
-        if output.json { try Self.printJSON(match, places, stream) } else { try Self.printText(match, places, stream) }
+        if output.json {
+          try stream.json { $0.value(MatchDocument(match, in: places)) }
+        } else {
+          try Self.printText(match, places, stream)
+        }
       }
       if output.json {
         try stream.json { $0.endArray() }
@@ -120,32 +126,6 @@ struct FindCommand: ParsableCommand {
       default:
         try stream.line("    \(EntryText.right(entry.type.word, 9))  \(EntryText.time(entry.modified))  \(range)")
       }
-    }
-  }
-
-  private static func printJSON(
-    _ match: SnapshotSearch.Match,
-    _ places: [SnapshotPlace],
-    _ stream: ResultStream
-  ) throws {
-    try stream.json { json in
-      json.beginObject()
-      EntryJSON.path(match.path, &json)
-      json.key("versions")
-      json.beginArray()
-      for version in match.versions {
-        guard let bounds = version.snapshots.bounds else { continue }
-        json.beginObject()
-        json.field("first", places[bounds.lowerBound].reader.snapshot.record.name)
-        json.field("first_id", places[bounds.lowerBound].reader.snapshot.id.hex)
-        json.field("last", places[bounds.upperBound].reader.snapshot.record.name)
-        json.field("last_id", places[bounds.upperBound].reader.snapshot.id.hex)
-        json.field("snapshots", version.snapshots.count)
-        EntryJSON.properties(version.entry, &json)
-        json.endObject()
-      }
-      json.endArray()
-      json.endObject()
     }
   }
 }

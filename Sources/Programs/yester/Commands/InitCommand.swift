@@ -1,12 +1,11 @@
 internal import ArgumentParser
 internal import ChunkCodec
-internal import Glibc
-internal import ObjectStores
 internal import Platform
 internal import Reporting
-internal import RepositoryCore
 internal import RepositoryFormat
 internal import RepositoryOpening
+internal import ResultDocuments
+internal import Workflows
 
 struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,58 +22,23 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     let location = try access.access.location()
-    // A kind of repository that there is not should be told before anybody types a password.
-    _ = try LinkedStores.registry.resolve(location)
-    var madeKeyFile = false
     let usesPassword = access.passwordFile != nil || access.passwordCommand != nil
     let keyFile =
       access.keyFile ?? (usesPassword ? nil : System.environment("YESTER_KEY_FILE").flatMap { $0.isEmpty ? nil : $0 })
-    if let keyFile, (try? FileStatus(of: keyFile)) == nil {
-      try KeyFiles.make(keyFile)
-      madeKeyFile = true
-    }
-    let secret = try NewSecret.ask(access.access, "Password for the new repository: ")
-    let config: RepositoryConfig
-    var limitations: [String] = []
-    do {
-      let store = try access.access.createStore { limitations.append($0) }
-      config = try Repository.create(in: store, secret: secret, label: label)
-    } catch {
-      if madeKeyFile, let keyFile { try? FileSystem.removeFile(keyFile.pathBytes, at: nil) }
-      throw error
-    }
-    for limitation in limitations { Output.note("yester: \(limitation)") }
+    let workflow = InitializationWorkflow(
+      location: location, stores: LinkedStores.registry, keyFile: keyFile, label: label)
+    let result = try workflow.run { try NewSecret.ask(access.access, "Password for the new repository: ") }
+    for limitation in result.limitations { Output.note("yester: \(limitation)") }
     if output.json {
-      Output.json {
-        $0.beginObject()
-        $0.field("repository", location)
-        $0.field("id", config.id.description)
-        $0.key("limitations")
-        $0.beginArray()
-        for limitation in limitations { $0.value(limitation) }
-        $0.endArray()
-        $0.endObject()
-      }
+      Output.json(InitializationDocument(result, location: location))
     } else if !output.quiet {
-      Output.line("Made the repository \(location), id \(config.id.description.prefix(8)).")
-      if madeKeyFile, let keyFile {
+      Output.line("Made the repository \(location), id \(result.config.id.description.prefix(8)).")
+      if let keyFile = result.madeKeyFile {
         Output.line("The key is in \(keyFile). Keep a copy elsewhere: without it nobody can read the backups.")
       } else {
         Output.line("Keep the key or password safe: without it nobody can read the backups.")
       }
     }
-  }
-}
-
-/// Key files that yester makes.
-enum KeyFiles {
-  /// Writes a new key; never over something that is there.
-  static func make(_ path: String) throws {
-    do throws(Errno) {
-      let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-      try file.write(Secret.newKeyFileContent())
-      try file.sync()
-    } catch { throw YesterError.system("Writing the key file", path, error) }
   }
 }
 

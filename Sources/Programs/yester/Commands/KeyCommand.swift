@@ -6,6 +6,8 @@ internal import Reporting
 internal import RepositoryCore
 internal import RepositoryFormat
 internal import RepositoryOpening
+internal import ResultDocuments
+internal import Workflows
 
 struct KeyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -50,15 +52,9 @@ struct NewSecretOptions: ParsableArguments {
     access.keyFile = newKeyFile
     access.passwordFile = newPasswordFile
     if newKeyFile == nil && newPasswordFile == nil { return try body(Self.ask()) }
-    guard let newKeyFile, (try? FileStatus(of: newKeyFile)) == nil else {
-      return try body(NewSecret.ask(access, ""))
-    }
-    try KeyFiles.make(newKeyFile)
-    do { try body(NewSecret.ask(access, "")) } catch {
-      try? FileSystem.removeFile(newKeyFile.pathBytes, at: nil)
-      throw error
-    }
-    Output.note("The new key is in \(newKeyFile). Keep a copy elsewhere.")
+    guard let newKeyFile else { return try body(NewSecret.ask(access, "")) }
+    let (_, wasMade) = try KeyFile.withFile(at: newKeyFile) { try body(NewSecret.ask(access, "")) }
+    if wasMade { Output.note("The new key is in \(newKeyFile). Keep a copy elsewhere.") }
   }
 
   private static func ask() throws -> Secret {
@@ -87,14 +83,12 @@ struct KeyListCommand: ParsableCommand {
   func run() throws {
     let repository = try access.open()
     let slots = try KeySlots.list(repository)
-    if output.json { printJSON(slots, repository) } else { printText(slots, repository) }
-  }
-
-  private func kind(_ header: SlotHeader) -> String {
-    switch header.lock {
-    case .password: "password"
-    case .keyFile: "key-file"
-    }
+    guard output.json else { return printText(slots, repository) }
+    Output.json(
+      slots.map {
+        KeySlotDocument(
+          $0, isInUse: $0.id == repository.slot, state: KeySlots.state($0, among: slots, repository))
+      })
   }
 
   private func printText(_ slots: [KeySlots.Found], _ repository: Repository) {
@@ -105,7 +99,8 @@ struct KeyListCommand: ParsableCommand {
       case .success(let header):
         let created = Timestamp(seconds: header.createdSeconds)
         rows.append([
-          mark, slot.id.short, header.role.description, kind(header), created.iso8601(offset: created.localOffset),
+          mark, slot.id.short, header.role.description, KeySlotDocument.kind(header),
+          created.iso8601(offset: created.localOffset),
           KeySlots.state(slot, among: slots, repository).rawValue, EntryText.text(header.label),
         ])
       case .failure(let error): rows.append([mark, slot.id.short, "-", "-", "-", "unusable", error.message])
@@ -113,41 +108,13 @@ struct KeyListCommand: ParsableCommand {
     }
     Output.table(rows)
   }
-
-  private func printJSON(_ slots: [KeySlots.Found], _ repository: Repository) {
-    Output.json { json in
-      json.beginArray()
-      for slot in slots {
-        json.beginObject()
-        json.field("id", slot.id.hex)
-        json.field("in_use", slot.id == repository.slot)
-        json.field("state", KeySlots.state(slot, among: slots, repository).rawValue)
-        switch slot.header {
-        case .success(let header):
-          json.field("label", header.label)
-          json.field("role", header.role.description)
-          json.field("kind", kind(header))
-          json.field("created", Timestamp(seconds: header.createdSeconds).iso8601(offset: 0))
-          json.field("key_set", header.keySet.description)
-          json.field("writer", Hex.encode(header.writerPublicKey.prefix(8)))
-        case .failure(let error): json.field("error", error.message)
-        }
-        json.endObject()
-      }
-      json.endArray()
-    }
-  }
 }
 
 /// What commands say that change slots.
 struct SlotReport {
   static func show(_ output: OutputOptions, _ id: ObjectID, _ text: String) {
     if output.json {
-      Output.json {
-        $0.beginObject()
-        $0.field("id", id.hex)
-        $0.endObject()
-      }
+      Output.json(SlotChangeDocument(id))
     } else if !output.quiet {
       Output.line(text)
     }
@@ -248,9 +215,10 @@ struct KeyRotateCommand: ParsableCommand {
     _ = try Repository.config(of: store)
     let secret = try access.secret()
     let repository = try Repository.open(store, secret: secret)
-    let id = try KeySlots.rotate(repository, secret)
-    SlotReport.show(output, id, "New keys were made. The key slot in use now has the id \(id.short).")
-    let others = try KeySlots.list(repository).filter { $0.id != id }.count
+    let result = try KeyRotationWorkflow().run(repository, secret)
+    SlotReport.show(
+      output, result.slot, "New keys were made. The key slot in use now has the id \(result.slot.short).")
+    let others = result.outdatedSlots
     if others > 0 && !output.quiet {
       Output.note(
         """

@@ -1,12 +1,9 @@
-internal import ObjectStores
 internal import ArgumentParser
-internal import ChunkCodec
 internal import Glibc
-internal import Maintenance
 internal import Platform
-internal import Reporting
-internal import RepositoryCore
 internal import RepositoryFormat
+internal import ResultDocuments
+internal import Workflows
 
 struct KeyExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,48 +19,17 @@ struct KeyExportCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let repository = try access.open()
-    try repository.requireFullKey("export keys")
-    let key = System.random(32)
-    let hex = Hex.encode(key)
-    let check = Hex.encode(SHA256.hash(Array(hex.utf8)).bytes.prefix(4))
-    let now = Timestamp.now()
-    let date = String(now.iso8601(offset: now.localOffset).prefix(10))
-    let slot = try KeySlots.add(repository, .full, .keyFile(key), label: "recovery sheet \(date)")
-    if output.json {
-      Output.json {
-        $0.beginObject()
-        $0.field("repository", repository.store.location)
-        $0.field("repository_id", repository.config.id.description)
-        $0.field("slot", slot.hex)
-        $0.field("key", hex)
-        $0.field("check", check)
-        $0.endObject()
-      }
-      return try removeUnlessWritten(slot, repository)
+    try RecoverySheetWorkflow().run(access.open()) { sheet in
+      if output.json { Output.json(sheet) } else { Output.line(Self.text(sheet)) }
+      let isWritten = !StandardOutput.isGone && StandardOutput.exitStatus == 0
+      if isWritten && !output.json { Self.printCode(sheet.key) }
+      return isWritten
     }
-    Output.line(Self.sheet(repository, slot: slot.short, date: date, hex: hex, check: check))
-    try removeUnlessWritten(slot, repository)
-    Self.printCode(hex)
   }
 
-  /// A key that nobody has got is not left in the repository.
-  private func removeUnlessWritten(_ id: ObjectID, _ repository: Repository) throws {
-    if !StandardOutput.isGone && StandardOutput.exitStatus == 0 { return }
-    let slots = try KeySlots.list(repository)
-    try KeySlots.remove(KeySlots.find(id.hex, in: slots), among: slots, repository, isForced: false)
-    throw YesterError(.failed, "The recovery sheet could not be written; its key was removed again")
-  }
-
-  private static func sheet(
-    _ repository: Repository,
-    slot: String,
-    date: String,
-    hex: String,
-    check: String
-  ) -> String {
-    let location = repository.store.location
-    let groups = stride(from: 0, to: 64, by: 4).map { hex.dropFirst($0).prefix(4) }
+  private static func text(_ sheet: RecoverySheet) -> String {
+    let location = sheet.repository
+    let groups = stride(from: 0, to: 64, by: 4).map { sheet.key.dropFirst($0).prefix(4) }
     let lines = stride(from: 0, to: 16, by: 8).map { "    " + groups[$0..<($0 + 8)].joined(separator: " ") }
     return """
       YESTER RECOVERY SHEET
@@ -72,20 +38,20 @@ struct KeyExportCommand: ParsableCommand {
       Keep it where you keep what is irreplaceable, not beside the computer.
 
         Repository  \(location)
-        Id          \(repository.config.id)
+        Id          \(sheet.repositoryID)
         Host        \(System.hostName)
-        Made        \(date), key slot \(slot)
+        Made        \(sheet.date), key slot \(sheet.slot.short)
 
         Key (64 digits, only 0-9 and a-f):
 
       \(lines.joined(separator: "\n"))
 
-        Check       \(check)
+        Check       \(sheet.check)
 
       How to use it
 
       1. Write the 64 digits without spaces on one line of a file named recovery.key.
-      2. Check them; the output must begin with \(check):
+      2. Check them; the output must begin with \(sheet.check):
            tr -d '\\n' < recovery.key | sha256sum
       3. Restore everything into a new directory:
            yester restore latest --to DIRECTORY \\

@@ -1,10 +1,11 @@
-internal import RepositoryFormat
-internal import Platform
 internal import ArgumentParser
-internal import MountNamespace
+internal import Documents
+internal import Platform
 internal import Reporting
 internal import RepositoryCore
+internal import RepositoryFormat
 internal import SnapshotTree
+internal import Workflows
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -37,15 +38,10 @@ struct ListCommand: ParsableCommand {
       try repository.index.refresh()
       let tree = TreeStore(reader: repository.reader)
       try ResultStream.run { stream in
-        try MetadataCatalog.write(
-          snapshots, files: true, open: { SnapshotReader($0, tree: tree) }, to: { try stream.bytes($0) })
+        try CatalogDocument(snapshots, files: { SnapshotReader($0, tree: tree) }).write { try stream.bytes($0) }
       }
     } else if output.json {
-      Output.json { json in
-        json.beginArray()
-        for snapshot in snapshots { SnapshotJSON.object(snapshot, &json) }
-        json.endArray()
-      }
+      Output.json(snapshots.lazy.map(SnapshotDocument.init))
     } else {
       Self.printTable(snapshots)
     }

@@ -1,8 +1,10 @@
-internal import Platform
 internal import ArgumentParser
+internal import Documents
 internal import Exploring
+internal import Platform
 internal import RepositoryFormat
 internal import SnapshotTree
+internal import Workflows
 
 struct ListFilesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -46,11 +48,7 @@ struct ListFilesCommand: ParsableCommand {
       try forEach(place) { entry, relative in
         let path = place.path(of: relative)
         if output.json {
-          try stream.json {
-            $0.beginObject()
-            EntryJSON.fields(entry, path: path, &$0)
-            $0.endObject()
-          }
+          try stream.json { $0.value(EntryDocument(entry, path: path)) }
         } else if endsWithNull {
           try stream.bytes(name(relative, path) + [0])
         } else {

@@ -48,26 +48,4 @@ enum LossView {
     default: "more than 2 seconds"
     }
   }
-
-  static func json(_ outcome: Restore.Outcome, _ json: inout JSONWriter) {
-    json.key("not_made")
-    json.beginArray()
-    for one in outcome.unmade { write(one.kind.rawValue, one.count, one.reason, one.example, &json) }
-    json.endArray()
-    json.key("not_kept")
-    json.beginArray()
-    for one in outcome.losses { write(one.kind.rawValue, one.count, one.reason, one.example, &json) }
-    json.endArray()
-  }
-
-  private static func write(
-    _ kind: String, _ count: UInt64, _ reason: Errno?, _ example: [UInt8], _ json: inout JSONWriter
-  ) {
-    json.beginObject()
-    json.field("kind", kind)
-    json.field("count", count)
-    json.field("reason", optional: reason?.description)
-    json.field("example", printable(example))
-    json.endObject()
-  }
 }

@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import Glibc
 internal import Platform
+internal import Reporting
 internal import Workflows
 
 struct MountCommand: ParsableCommand {
@@ -34,11 +36,19 @@ struct MountCommand: ParsableCommand {
   }
 
   func run() throws {
-    var launcher = DriverLauncher(access: access.access, options: options, isForeground: foreground)
+    var launcher = DriverLauncher(access.access)
+    launcher.options = options
+    launcher.isForeground = foreground
     if let host { launcher.options.append("host=\(MountOptionList.escaped(host))") }
     if allHosts { launcher.options.append("all-hosts") }
     if let cacheSize { launcher.options.append("cache_size=\(cacheSize)B") }
-    try launcher.execute(mountPoint: mountPoint)
+    try become(launcher.command(mountPoint: mountPoint))
+  }
+
+  /// Replaces this program by the driver.
+  private func become(_ command: DriverLauncher.Command) throws -> Never {
+    let error = ChildProcess.become(command.arguments, inheriting: command.inherited)
+    throw command.notStarted(error)
   }
 }
 

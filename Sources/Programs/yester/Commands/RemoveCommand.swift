@@ -1,8 +1,10 @@
-internal import RepositoryFormat
-internal import Platform
 internal import ArgumentParser
 internal import Maintenance
+internal import Platform
 internal import RepositoryCore
+internal import RepositoryFormat
+internal import ResultDocuments
+internal import Workflows
 
 struct RemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -35,32 +37,26 @@ struct RemoveCommand: ParsableCommand {
   }
 
   func run() throws {
-    let repository = try access.open()
-    try repository.requireFullKey("remove snapshots")
-    let catalog = try SnapshotCatalog(repository)
-    let chosen = try Removal.find(snapshots, host: host, in: catalog)
-    let candidates = Removal.candidates(chosen, in: catalog)
+    var workflow = RemovalWorkflow(snapshots)
+    workflow.host = host
+    workflow.isForced = force
+    workflow.isDryRun = dryRun
+    workflow.prune = prune ? PruneWorkflow(unusedMax: maxUnused / 100) : nil
     let isShown = !output.json && !output.quiet
-    if isShown { list(candidates) { Output.line($0) } }
-    if !force { try Removal.requireUnprotected(candidates) }
-    if !dryRun {
-      if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { list(candidates, $0) } }
-      try Removal.run(chosen, repository, force: force)
+    var interaction = output.interaction()
+    interaction.present = { intention in
+      if case .removal(let candidates) = intention, isShown { list(candidates) { Output.line($0) } }
     }
-    let reclaimed = prune ? try reclaim(repository, chosen) : nil
+    interaction.confirm = { intention in
+      guard case .removal(let candidates) = intention, !yes && Question.isPossible else { return true }
+      return try Question.goOn(isShown: isShown) { list(candidates, $0) }
+    }
+    let result = try workflow.run(access.open(), interaction)
     if output.json {
-      json(candidates, reclaimed)
+      Output.json(RemovalDocument(result, isDryRun: dryRun))
     } else if !output.quiet {
-      result(chosen.count, reclaimed)
+      show(result)
     }
-  }
-
-  private func reclaim(_ repository: Repository, _ chosen: [CatalogedSnapshot]) throws -> Reclaim.Result {
-    var options = Reclaim.Options()
-    options.unusedMax = maxUnused / 100
-    options.isDryRun = dryRun
-    options.without = Set(chosen.map(\.id))
-    return try PruneCommand.reclaim(repository, options, output)
   }
 
   /// What is to be removed, a line at a time.
@@ -83,46 +79,14 @@ struct RemoveCommand: ParsableCommand {
     for text in Output.tableLines(rows, right: [5]) { line(text) }
   }
 
-  private func result(_ count: Int, _ reclaimed: Reclaim.Result?) {
+  private func show(_ result: RemovalWorkflow.Result) {
+    let count = result.removed.count
     let what = count == 1 ? "1 snapshot" : "\(count) snapshots"
     Output.line(dryRun ? "\(what) would be removed." : "\(what) removed.")
-    if let reclaimed {
-      var options = Reclaim.Options()
-      options.isDryRun = dryRun
-      PruneCommand.show(reclaimed, options)
+    if let pruned = result.pruned {
+      PruneCommand.show(pruned, isDryRun: dryRun)
     } else if !dryRun {
       Output.line("The space comes back with \"yester prune\".")
-    }
-  }
-
-  private func json(_ candidates: [Removal.Candidate], _ reclaimed: Reclaim.Result?) {
-    Output.json { json in
-      json.beginObject()
-      json.field("dry_run", dryRun)
-      json.key("snapshots")
-      json.beginArray()
-      for candidate in candidates {
-        let r = candidate.snapshot.record
-        json.beginObject()
-        json.field("name", r.name)
-        json.field("id", candidate.snapshot.id.hex)
-        json.field("host", r.host)
-        json.field("plan", r.plan)
-        json.field("created", r.start.iso8601(offset: r.utcOffset))
-        json.field("bytes", r.counts.bytes)
-        json.field("description", r.summary)
-        json.key("protected_by")
-        json.beginArray()
-        for reason in candidate.protections { json.value(reason) }
-        json.endArray()
-        json.endObject()
-      }
-      json.endArray()
-      if let reclaimed {
-        json.key("space")
-        PruneCommand.json(reclaimed, &json)
-      }
-      json.endObject()
     }
   }
 }

@@ -1,14 +1,11 @@
-internal import ObjectStores
-internal import RepositoryFormat
 internal import ArgumentParser
-internal import FileBackup
-internal import LocalFiles
 internal import Platform
 internal import Reporting
-internal import RepositoryCore
+internal import ResultDocuments
 internal import Restoring
-internal import SnapshotTree
 internal import Workflows
+internal import FileBackup
+internal import RepositoryFormat
 
 struct RestoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,61 +38,21 @@ struct RestoreCommand: ParsableCommand {
 
   func run() throws {
     let list = listing.list(output, prefix: [])
-    let repository = try access.open()
-    try repository.requireFullKey("restore files")
-    let lease = try Lease.take(repository, .read, isRequired: false)
-    defer { lease?.release() }
-    let selector = SnapshotSelector(what)
-    let catalog = try repository.readCatalog()
-    let snapshot = try selector.find(in: catalog, host: host)
-    HostNotice.tell(selector, snapshot, catalog, host: host)
-    let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
-    var options = Restore.Options()
-    options.deletes = delete
-    options.protected = ProtectedPlaces(repository.protectedPaths)
-    let progress = RunProgress(stop: Termination.stop)
-    let display = ProgressDisplay(progress, output, verb: "Restoring", list: list)
-    defer { display.finish() }
-    let start = System.bootClock
-    let missing = Self.missingDirectories(of: to)
-    let prepared = try Restore.prepare(
-      reader, path: selector.path, into: to, options, progress: progress, listing: list?.listing)
-    if dryRun {
-      display.finish()
-      for path in missing { try? FileSystem.removeDirectory(path.pathBytes, at: nil) }
-      return PlanView.show(prepared.plan, output)
+    var workflow = RestoreWorkflow(source: what, destination: to)
+    workflow.host = host
+    workflow.deletes = delete
+    workflow.isDryRun = dryRun
+    let result = try workflow.run(access.open(), output.interaction(list: list))
+    guard let outcome = result.outcome else {
+      return output.json ? Output.json(RestoreDocument(result)) : PlanView.show(result.plan)
     }
-    var isDamaged = false
-    let outcome = try Restore.carryOut(prepared, progress: progress, listing: list?.listing) { problem in
-      list?.flush()
-      if problem.kind == .damaged { isDamaged = true }
-      Output.note("yester: \(printable(problem.path)): \(problem.message).")
-    }
-    display.finish()
     LossView.show(outcome)
-    PlanView.result(prepared.plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output)
-    if outcome.failures > 0 {
-      throw YesterError(
-        isDamaged ? .damaged : .failed,
-        Output.count(UInt64(outcome.failures), "path") + " could not be restored (named above)",
-        advice: isDamaged
-          ? "Everything else was restored. Run \"yester verify\" to see what is damaged."
-          : "Everything else was restored.")
+    if output.json {
+      Output.json(RestoreDocument(result))
+    } else if !output.quiet {
+      PlanView.sayDone(result.plan, seconds: result.seconds)
     }
-  }
-}
-
-extension RestoreCommand {
-  /// The directories on the way to `path` that are not there yet, the deepest first.
-  fileprivate static func missingDirectories(of path: String) -> [String] {
-    var out: [String] = []
-    var rest = path
-    while !rest.isEmpty, rest != "/", (try? FileStatus(of: rest, following: false)) == nil {
-      out.append(rest)
-      guard let slash = rest.lastIndex(of: "/") else { break }
-      rest = String(rest[..<slash])
-    }
-    return out
+    if let failure = result.failure { throw failure }
   }
 }
 
@@ -121,55 +78,33 @@ struct RollbackCommand: ParsableCommand {
   }
 
   func run() throws {
-    let repository = try access.open()
-    try repository.requireFullKey("roll back")
-    let lease = try Lease.take(repository, .read, isRequired: !dryRun)
-    defer { lease?.release() }
-    let selector = SnapshotSelector(snapshot)
-    let catalog = try repository.readCatalog()
-    // Where it cannot be resolved, `prepare` says why.
-    let snapshot = try selector.find(in: catalog, holding: try? Rollback.absolutePath(path))
-    HostNotice.tell(selector, snapshot, catalog, host: nil)
-    let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
-    let progress = RunProgress(stop: Termination.stop)
-    let display = ProgressDisplay(progress, output, verb: "Comparing")
-    defer { display.finish() }
-    let start = System.bootClock
-    let prepared = try Rollback.prepare(
-      reader, path: path, protecting: ProtectedPlaces(repository.protectedPaths),
-      progress: progress)
-    let plan = prepared.restore.plan
-    if dryRun || plan.isEmpty {
-      display.finish()
-      if dryRun || output.json || !output.quiet { PlanView.show(plan, output) }
-      return
+    var workflow = RollbackWorkflow(snapshot: snapshot, path: path)
+    workflow.isDryRun = dryRun
+    let result = try workflow.run(access.open(), interaction)
+    if let outcome = result.outcome { LossView.show(outcome) }
+    if output.json {
+      Output.json(RestoreDocument(result))
+    } else if result.outcome != nil && !output.quiet {
+      PlanView.sayDone(result.plan, seconds: result.seconds)
     }
-    try Restore.prove(prepared.restore, progress: progress)
-    display.finish()
+    if let failure = result.failure { throw failure }
+  }
+
+  private var interaction: Interaction {
     let isShown = !output.quiet && !output.json
-    if isShown { PlanView.show(plan, output) }
-    if !yes && Question.isPossible { try Question.goOn(isShown: isShown) { PlanView.list(plan, $0) } }
-    if Termination.stop.isRaised { throw YesterError(.interrupted, "Nothing was changed") }
-    let note: (PathProblem) -> Void = { Output.note("yester: \(printable($0.path)): \($0.message).") }
-    let pointProgress = RunProgress(stop: Termination.stop)
-    let pointDisplay = ProgressDisplay(pointProgress, output, verb: "Making a restore point")
-    defer { pointDisplay.finish() }
-    let point = try Rollback.takeRestorePoint(
-      repository, prepared, of: snapshot.record.name, program: Version.text, progress: pointProgress
-    ) { if $0.kind != .skipped { note($0) } }
-    pointDisplay.finish()
-    if let point, !output.quiet && !output.json { PlanView.say("Made the restore point \(point.record.name).") }
-    let restoring = ProgressDisplay(progress, output, verb: "Rolling back")
-    defer { restoring.finish() }
-    let outcome = try Restore.carryOut(prepared.restore, progress: progress, report: note)
-    restoring.finish()
-    LossView.show(outcome)
-    PlanView.result(plan, outcome, seconds: Double(System.bootClock - start) / 1e9, output, point: point)
-    if outcome.failures > 0 {
-      throw YesterError(
-        .failed, Output.count(UInt64(outcome.failures), "path") + " could not be rolled back (named above)",
-        advice: point.map { "To undo: yester rollback \($0.record.name) \(path)" } ?? "")
+    var interaction = output.interaction()
+    interaction.present = { intention in
+      // A dry run is there for the list alone.
+      if case .rollback(let plan) = intention, isShown || (dryRun && !output.json) { PlanView.show(plan) }
     }
+    interaction.confirm = { intention in
+      guard case .rollback(let plan) = intention, !yes && Question.isPossible else { return true }
+      return try Question.goOn(isShown: isShown) { PlanView.list(plan, $0) }
+    }
+    interaction.restorePointMade = { point in
+      if isShown { PlanView.say("Made the restore point \(point.record.name).") }
+    }
+    return interaction
   }
 }
 
@@ -177,10 +112,7 @@ struct RollbackCommand: ParsableCommand {
 enum PlanView {
   private static let rowsMax = 1000
 
-  static func show(_ plan: RestorePlan, _ output: OutputOptions) {
-    if output.json { return Output.json { json(plan, nil, nil, &$0) } }
-    list(plan) { Output.line($0) }
-  }
+  static func show(_ plan: RestorePlan) { list(plan) { Output.line($0) } }
 
   /// The steps, and what they come to, a line at a time.
   static func list(_ plan: RestorePlan, _ line: (String) -> Void) {
@@ -197,12 +129,8 @@ enum PlanView {
     if StandardOutput.isReaderGone && Question.isPossible { Output.note(text) } else { Output.line(text) }
   }
 
-  static func result(
-    _ plan: RestorePlan, _ outcome: Restore.Outcome, seconds: Double, _ output: OutputOptions,
-    point: Backup.Result? = nil
-  ) {
-    if output.json { return Output.json { json(plan, outcome, point, &$0) } }
-    if !output.quiet { say(summary("Done in \(Output.duration(seconds))", plan)) }
+  static func sayDone(_ plan: RestorePlan, seconds: Double) {
+    say(summary("Done in \(Output.duration(seconds))", plan))
   }
 
   private static func summary(_ head: String, _ plan: RestorePlan) -> String {
@@ -220,46 +148,6 @@ enum PlanView {
     case .setMetadata: return "metadata \(path)"
     case .delete: return "delete   \(path)"
     case .finishDirectory: return nil
-    }
-  }
-
-  private static func json(
-    _ plan: RestorePlan, _ outcome: Restore.Outcome?, _ point: Backup.Result?, _ json: inout JSONWriter
-  ) {
-    json.beginObject()
-    json.field("dry_run", outcome == nil)
-    json.field("created", plan.creates)
-    json.field("replaced", plan.replaces)
-    json.field("metadata", plan.metadata)
-    json.field("deleted", plan.deletes)
-    json.field("unchanged", plan.unchanged)
-    json.field("bytes", plan.bytes)
-    if let outcome {
-      json.field("failed", outcome.failures)
-      LossView.json(outcome, &json)
-    }
-    json.field("restore_point", optional: point?.record.name)
-    json.key("steps")
-    json.beginArray()
-    for action in plan.actions {
-      guard let (name, reason) = step(action.kind) else { continue }
-      json.beginObject()
-      json.field("step", name)
-      json.field("path", printable(action.path))
-      if let reason { json.field("reason", reason) }
-      json.endObject()
-    }
-    json.endArray()
-    json.endObject()
-  }
-
-  private static func step(_ kind: RestoreAction.Kind) -> (String, String?)? {
-    switch kind {
-    case .create: ("create", nil)
-    case .replace(let reason): ("replace", reason.rawValue)
-    case .setMetadata: ("metadata", nil)
-    case .delete: ("delete", nil)
-    case .finishDirectory: nil
     }
   }
 }

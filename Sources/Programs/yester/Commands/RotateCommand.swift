@@ -1,9 +1,10 @@
-internal import RepositoryFormat
 internal import ArgumentParser
 package import Maintenance
 internal import Platform
-internal import Reporting
 internal import RepositoryCore
+internal import RepositoryFormat
+internal import ResultDocuments
+internal import Workflows
 
 extension RetentionDuration: ExpressibleByArgument {
   package init?(argument: String) {
@@ -49,22 +50,21 @@ struct RotateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let repository = try access.open()
-    try repository.requireFullKey("remove snapshots")
-    let catalog = try SnapshotCatalog(repository)
-    let decisions = try Rotation.decide(catalog, host: host, plan: plan, rules: rules, force: force)
-    if !output.json && !output.quiet { table(decisions) }
-    tellUselessTags(decisions)
-    if !dryRun { try Rotation.remove(decisions, repository) }
-    var options = Reclaim.Options()
-    options.unusedMax = maxUnused / 100
-    options.isDryRun = dryRun
-    options.without = Set(decisions.filter { !$0.isKept }.map(\.snapshot.id))
-    let reclaimed = noPrune ? nil : try PruneCommand.reclaim(repository, options, output)
+    var workflow = RotationWorkflow(rules)
+    workflow.host = host
+    workflow.plan = plan
+    workflow.isForced = force
+    workflow.isDryRun = dryRun
+    workflow.prune = noPrune ? nil : PruneWorkflow(unusedMax: maxUnused / 100)
+    var interaction = output.interaction()
+    interaction.present = { intention in
+      if case .rotation(let decisions) = intention, !output.json && !output.quiet { table(decisions) }
+    }
+    let result = try workflow.run(access.open(), interaction)
     if output.json {
-      json(decisions, reclaimed)
-    } else if let reclaimed, !output.quiet {
-      PruneCommand.show(reclaimed, options)
+      Output.json(RotationDocument(result, isDryRun: dryRun))
+    } else if let pruned = result.pruned, !output.quiet {
+      PruneCommand.show(pruned, isDryRun: dryRun)
     }
   }
 
@@ -73,16 +73,6 @@ struct RotateCommand: ParsableCommand {
       keepLast: keepLast, keepHourly: keepHourly, keepDaily: keepDaily, keepWeekly: keepWeekly,
       keepMonthly: keepMonthly, keepYearly: keepYearly, keepWithin: keepWithin, keepTags: keepTags)
     return given == RetentionRules() ? .standard : given
-  }
-
-  /// A tag with a mistake in it keeps nothing. Where there are no tags at all, some may come yet.
-  private func tellUselessTags(_ decisions: [Rotation.Decision]) {
-    let known = Set(decisions.flatMap(\.snapshot.record.tags)).sorted()
-    for tag in keepTags where !known.isEmpty && !known.contains(tag) {
-      Output.note(
-        "yester: --keep-tag \(tag) keeps nothing: no snapshot has that tag. There are the tags: "
-          + known.joined(separator: ", ") + ".")
-    }
   }
 
   private func table(_ decisions: [Rotation.Decision]) {
@@ -98,34 +88,6 @@ struct RotateCommand: ParsableCommand {
     Output.table(rows)
     let kept = decisions.count { $0.isKept }
     Output.line("\(kept) kept, \(decisions.count - kept) \(dryRun ? "would be " : "")removed.")
-  }
-
-  private func json(_ decisions: [Rotation.Decision], _ reclaimed: Reclaim.Result?) {
-    Output.json { json in
-      json.beginObject()
-      json.field("dry_run", dryRun)
-      json.key("snapshots")
-      json.beginArray()
-      for decision in decisions {
-        json.beginObject()
-        json.field("name", decision.snapshot.record.name)
-        json.field("id", decision.snapshot.id.hex)
-        json.field("host", decision.snapshot.record.host)
-        json.field("plan", decision.snapshot.record.plan)
-        json.field("kept", decision.isKept)
-        json.key("rules")
-        json.beginArray()
-        for reason in decision.reasons { json.value(reason) }
-        json.endArray()
-        json.endObject()
-      }
-      json.endArray()
-      if let reclaimed {
-        json.key("space")
-        PruneCommand.json(reclaimed, &json)
-      }
-      json.endObject()
-    }
   }
 }
 
@@ -148,25 +110,13 @@ struct PruneCommand: ParsableCommand {
   }
 
   func run() throws {
-    let repository = try access.open()
-    var options = Reclaim.Options()
-    options.unusedMax = maxUnused / 100
-    options.isDryRun = dryRun
-    let result = try Self.reclaim(repository, options, output)
-    if output.json { Output.json { Self.json(result, &$0) } } else if !output.quiet { Self.show(result, options) }
+    let workflow = PruneWorkflow(unusedMax: maxUnused / 100, isDryRun: dryRun)
+    let result = try workflow.run(access.open(), output.interaction())
+    if output.json { Output.json(PruneDocument(result)) } else if !output.quiet { Self.show(result, isDryRun: dryRun) }
   }
 
-  static func reclaim(
-    _ repository: Repository, _ options: Reclaim.Options, _ output: OutputOptions
-  ) throws -> Reclaim.Result {
-    let progress = RunProgress(stop: Termination.stop)
-    let display = ProgressDisplay(progress, output, verb: "Reclaiming space")
-    defer { display.finish() }
-    return try Reclaim.run(repository, options, progress: progress)
-  }
-
-  static func show(_ r: Reclaim.Result, _ options: Reclaim.Options) {
-    if options.isDryRun {
+  static func show(_ r: Reclaim.Result, isDryRun: Bool) {
+    if isDryRun {
       return Output.line(
         "Would delete \(packs(r.packsCondemned)) (\(Output.size(r.bytesFreed))) and rewrite \(r.packsRewritten) of "
           + "\(packs(r.packsBefore)).")
@@ -182,20 +132,4 @@ struct PruneCommand: ParsableCommand {
   }
 
   private static func packs(_ count: some BinaryInteger) -> String { Output.count(UInt64(count), "pack") }
-
-  static func json(_ r: Reclaim.Result, _ json: inout JSONWriter) {
-    json.beginObject()
-    json.field("packs_before", r.packsBefore)
-    json.field("bytes_before", r.bytesBefore)
-    json.field("packs_deleted", r.packsDeleted)
-    json.field("packs_rewritten", r.packsRewritten)
-    json.field("packs_condemned", r.packsCondemned)
-    json.field("packs_waiting", r.packsWaiting)
-    json.field("bytes_freed", r.bytesFreed)
-    json.key("waiting_for")
-    json.beginArray()
-    for other in r.waitingFor { json.value(other) }
-    json.endArray()
-    json.endObject()
-  }
 }

@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import Documents
 internal import Platform
 internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree
+internal import Workflows
 
 struct ShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,32 +25,15 @@ struct ShowCommand: ParsableCommand {
     let found = try selector.findWhole(in: catalog, host: host)
     HostNotice.tell(selector, found, catalog, host: host)
     let base = found.record.base.flatMap { id in catalog.snapshots.first { $0.id == id }?.record.name }
-    if output.json { Self.printJSON(found, base) } else { Self.printText(found, base) }
+    if output.json {
+      Output.json(SnapshotDetailDocument(found, baseName: base))
+    } else {
+      Self.printText(found, base)
+    }
   }
 
   /// Tells writers apart; it is the beginning of the writer's public key.
   private static func writer(_ snapshot: CatalogedSnapshot) -> String { Hex.encode(snapshot.envelope.writer.prefix(8)) }
-
-  private static func printJSON(_ snapshot: CatalogedSnapshot, _ base: String?) {
-    Output.json { json in
-      json.beginObject()
-      SnapshotJSON.members(snapshot, &json)
-      json.field("base_name", optional: base)
-      json.key("excludes")
-      json.beginArray()
-      for pattern in snapshot.record.excludes { json.value(pattern) }
-      json.endArray()
-      json.field("pinned_until", optional: snapshot.pinnedUntil?.iso8601(offset: snapshot.record.utcOffset))
-      json.field("confirmed", snapshot.isConfirmed)
-      json.key("recorded")
-      if snapshot.annotations.last == nil { json.null() } else { SnapshotJSON.description(snapshot.signed, &json) }
-      json.field("writer", writer(snapshot))
-      json.field("writer_role", snapshot.envelope.role.description)
-      json.field("sequence", snapshot.record.sequence)
-      json.field("key_set", snapshot.keySet.description)
-      json.endObject()
-    }
-  }
 
   private static func printText(_ snapshot: CatalogedSnapshot, _ base: String?) {
     let r = snapshot.record
@@ -122,21 +107,5 @@ struct ShowCommand: ParsableCommand {
   private static func verification(_ snapshot: CatalogedSnapshot) -> String {
     guard let verified = snapshot.verified else { return "no" }
     return "\(verified.level), \(verified.time.iso8601(offset: snapshot.record.utcOffset)), by \(verified.by)"
-  }
-}
-
-extension SnapshotJSON {
-  /// The fields of `object`, into an object that is open.
-  static func members(_ snapshot: CatalogedSnapshot, _ json: inout JSONWriter) {
-    json.field("id", snapshot.id.hex)
-    fields(snapshot.record, &json)
-    json.field("verified", snapshot.verified != nil)
-    json.field("verified_level", optional: snapshot.verified?.level)
-    json.field("verified_by", optional: snapshot.verified?.by)
-    json.field("verified_date", optional: snapshot.verified?.time.iso8601(offset: snapshot.record.utcOffset))
-    json.field("pinned", snapshot.isPinned || snapshot.pinnedUntil != nil)
-    let last = snapshot.annotations.last
-    json.field("annotated_by", optional: last?.by)
-    json.field("annotated_date", optional: last?.time.iso8601(offset: snapshot.record.utcOffset))
   }
 }

@@ -1,9 +1,11 @@
-internal import ObjectStores
 internal import ArgumentParser
 internal import Maintenance
+internal import ObjectStores
 internal import Platform
 internal import RepositoryCore
 internal import RepositoryFormat
+internal import ResultDocuments
+internal import Workflows
 
 struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,56 +14,21 @@ struct StatusCommand: ParsableCommand {
     discussion: "It warns when the last snapshot of a plan of this host is older than two days."
   )
 
-  private static let lateSeconds: Int64 = 2 * 86400
-
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let status = try RepositoryStatus(access.open())
-    let now = Timestamp.now()
-    let warnings = Self.warnings(status, now)
+    let result = try StatusWorkflow().run(access.open())
     if output.json {
-      Self.printJSON(status, warnings, now)
+      Output.json(StatusDocument(result))
     } else {
-      if !output.quiet { Self.printText(status, now) }
-      for warning in warnings { Output.note("yester: \(warning)") }
+      if !output.quiet { Self.printText(result) }
+      for warning in result.warnings { Output.note("yester: \(warning)") }
     }
   }
 
-  private static func age(_ snapshot: CatalogedSnapshot, _ now: Timestamp) -> Int64 {
-    let (age, overflow) = now.seconds.subtractingReportingOverflow(snapshot.record.start.seconds)
-    return overflow ? .max : max(0, age)
-  }
-
-  /// A machine without snapshots of its own looks after all hosts.
-  private static func warnings(_ status: RepositoryStatus, _ now: Timestamp) -> [String] {
-    var out: [String] = []
-    let own = status.plans.filter { $0.host == System.hostName }
-    for plan in own.isEmpty ? status.plans : own where age(plan.last, now) > lateSeconds {
-      out.append(
-        "The last snapshot of the host \(plan.host), plan \(plan.plan), is \(words(age(plan.last, now))) old (\(plan.last.record.name))."
-      )
-    }
-    if status.catalog.snapshots.isEmpty && status.catalog.foreignCount == 0 {
-      out.append("There are no snapshots yet.")
-    }
-    if !status.catalog.damaged.isEmpty {
-      out.append("\(status.catalog.damaged.count) snapshot records or notes are unusable; run \"yester verify\".")
-    }
-    if let problem = status.leaseProblem { out.append(problem) }
-    return out
-  }
-
-  /// `3 days`, `2 hours`
-  private static func words(_ seconds: Int64) -> String {
-    for (size, unit) in [(86400, "day"), (3600, "hour"), (60, "minute")] as [(Int64, String)] where seconds >= size {
-      return "\(seconds / size) \(unit)\(seconds / size == 1 ? "" : "s")"
-    }
-    return seconds == 1 ? "1 second" : "\(seconds) seconds"
-  }
-
-  private static func printText(_ status: RepositoryStatus, _ now: Timestamp) {
+  private static func printText(_ result: StatusWorkflow.Result) {
+    let status = result.status
     let catalog = status.catalog
     var rows = [
       ["Repository", status.repository.store.location], ["Id", status.repository.config.id.description],
@@ -97,7 +64,7 @@ struct StatusCommand: ParsableCommand {
         [["HOST", "PLAN", "LAST SNAPSHOT", "AGE", "SNAPSHOTS", "VERIFIED"]]
           + status.plans.map {
             [
-              $0.host, $0.plan, $0.last.record.name, words(age($0.last, now)), "\($0.snapshots)",
+              $0.host, $0.plan, $0.last.record.name, StatusWorkflow.words(result.age(of: $0)), "\($0.snapshots)",
               $0.last.verified?.level ?? "-",
             ]
           },
@@ -119,89 +86,4 @@ struct StatusCommand: ParsableCommand {
   }
 
   private static func time(_ time: Timestamp) -> String { time.iso8601(offset: time.localOffset) }
-
-  private static func printJSON(_ status: RepositoryStatus, _ warnings: [String], _ now: Timestamp) {
-    Output.json { json in
-      json.beginObject()
-      json.field("repository", status.repository.store.location)
-      json.field("id", status.repository.config.id.description)
-      json.field("format", 1)
-      json.field("snapshots", status.catalog.snapshots.count)
-      json.field("foreign_snapshots", status.catalog.foreignCount)
-      json.field("damaged_records", status.catalog.damaged.count)
-      json.field("hosts", status.hosts)
-      json.field("packs", status.packs)
-      json.field("pack_bytes", status.packBytes)
-      json.field("condemned_packs", status.condemnedPacks)
-      json.field("index_segments", status.segments)
-      json.field("chunks", status.chunks)
-      number("space_total", status.space?.total, &json)
-      number("space_available", status.space?.available, &json)
-      json.key("plans")
-      json.beginArray()
-      for plan in status.plans {
-        json.beginObject()
-        json.field("host", plan.host)
-        json.field("plan", plan.plan)
-        json.field("snapshots", plan.snapshots)
-        json.field("last", plan.last.record.name)
-        json.field("last_id", plan.last.id.hex)
-        json.field("last_created", plan.last.record.start.iso8601(offset: plan.last.record.utcOffset))
-        json.field("age_seconds", age(plan.last, now))
-        json.field("verified", plan.last.verified != nil)
-        json.endObject()
-      }
-      json.endArray()
-      leases(status.leases, &json)
-      json.key("last_verification")
-      if let last = status.lastVerification {
-        json.beginObject()
-        json.field("date", last.time.iso8601(offset: 0))
-        json.field("level", last.level)
-        json.field("by", last.by)
-        json.field("snapshots", last.snapshots)
-        json.endObject()
-      } else {
-        json.null()
-      }
-      json.key("warnings")
-      json.beginArray()
-      for warning in warnings { json.value(warning) }
-      json.endArray()
-      json.endObject()
-    }
-  }
-
-  private static func leases(_ leases: [Leases.Found], _ json: inout JSONWriter) {
-    json.key("leases")
-    json.beginArray()
-    for lease in leases {
-      json.beginObject()
-      json.field("purpose", lease.record.purpose.word)
-      json.field("host", lease.record.host)
-      json.field("process", lease.record.process)
-      json.field("since", lease.record.since.iso8601(offset: 0))
-      json.field("renewed", lease.record.renewed.iso8601(offset: 0))
-      json.field("alive", !lease.isDead)
-      json.endObject()
-    }
-    json.endArray()
-  }
-
-  private static func number(_ name: String, _ value: UInt64?, _ json: inout JSONWriter) {
-    json.key(name)
-    if let value { json.value(value) } else { json.null() }
-  }
-}
-
-extension LeaseRecord.Purpose {
-  /// One word for programs.
-  var word: String {
-    switch self {
-    case .backup: "backup"
-    case .mount: "mount"
-    case .reclaim: "reclaim"
-    case .read: "read"
-    }
-  }
 }

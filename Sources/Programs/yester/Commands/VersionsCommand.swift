@@ -1,9 +1,11 @@
-internal import RepositoryCore
-internal import Platform
 internal import ArgumentParser
+internal import Documents
 internal import Exploring
+internal import Platform
 internal import Reporting
+internal import RepositoryCore
 internal import RepositoryFormat
+internal import ResultDocuments
 internal import SnapshotTree
 
 struct VersionsCommand: ParsableCommand {
@@ -41,7 +43,11 @@ struct VersionsCommand: ParsableCommand {
         advice: "Look for it with \"yester find\", or at another host's snapshots with --host."
       )
     }
-    if output.json { printJSON(path, host, history, readers) } else { printText(path, history, readers) }
+    if output.json {
+      Output.json(VersionHistoryDocument(history, of: path, host: host, in: readers))
+    } else {
+      printText(path, history, readers)
+    }
   }
 
   /// Where symbolic links lead today may not be where they led then: when nothing is there, the path as it was given
@@ -80,29 +86,6 @@ struct VersionsCommand: ParsableCommand {
     case .directory(let below, _): "directory with \(Output.count(below, "entry", "entries"))"
     case .symbolicLink(let target): "-> " + EntryText.text(target)
     default: entry.type.word
-    }
-  }
-
-  private func printJSON(_ path: [UInt8], _ host: String, _ history: VersionHistory, _ readers: [SnapshotReader]) {
-    Output.json { json in
-      json.beginObject()
-      EntryJSON.path(path, &json)
-      json.field("host", host)
-      json.key("versions")
-      json.beginArray()
-      for run in history.runs {
-        json.beginObject()
-        json.field("present", run.node != nil)
-        json.field("first", name(run.readers.first, readers))
-        json.field("first_id", optional: run.readers.first.map { readers[$0].snapshot.id.hex })
-        json.field("last", name(run.readers.last, readers))
-        json.field("last_id", optional: run.readers.last.map { readers[$0].snapshot.id.hex })
-        json.field("snapshots", run.readers.count)
-        if let entry = run.node?.entry { EntryJSON.properties(entry, &json) }
-        json.endObject()
-      }
-      json.endArray()
-      json.endObject()
     }
   }
 }

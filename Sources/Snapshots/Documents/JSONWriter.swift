@@ -1,3 +1,5 @@
+internal import Platform
+
 /// Writes JSON as it goes, without a tree in memory. Byte strings that are not UTF-8 come out with each bad
 /// sequence as U+FFFD; where the bytes matter, callers add a hexadecimal field beside.
 package struct JSONWriter: Sendable {

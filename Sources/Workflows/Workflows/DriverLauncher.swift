@@ -1,25 +1,37 @@
 internal import ChunkCodec
-internal import Platform
-internal import Reporting
-internal import RepositoryOpening
-internal import Workflows
+package import Platform
+package import Reporting
+package import RepositoryOpening
 
-/// How this program starts the driver `yesterfs`.
-struct DriverLauncher {
-  let access: RepositoryAccess
+/// How the driver `yesterfs` is started.
+package struct DriverLauncher {
+  private let access: RepositoryAccess
   /// Further options, as for mount(8), each already escaped.
-  var options: [String] = []
-  var isForeground = false
+  package var options: [String] = []
+  package var isForeground = false
 
-  /// The driver's words, and the descriptors that it inherits.
-  private struct Command {
-    var arguments: [String]
-    var inherited: [Descriptor] = []
+  /// A command line, and the descriptors that go with it.
+  package struct Command {
+    /// The first is the program: its path, or its name where it is to be looked for.
+    package fileprivate(set) var arguments: [String]
+    package fileprivate(set) var inherited: [Descriptor] = []
+
+    /// Why it could not be started.
+    package func notStarted(_ error: Errno) -> YesterError {
+      let driver = arguments[0]
+      let looked =
+        driver.contains("/") ? "" : "It was looked for \(DriverLauncher.folder.map { "in \($0) and " } ?? "")on the PATH. "
+      return YesterError(
+        .failed, "The driver \(driver) could not be started: \(error)",
+        advice: looked + "Install the program yesterfs in the same directory as yester.", cause: error)
+    }
   }
+
+  package init(_ access: RepositoryAccess) { self.access = access }
 
   /// A password goes through a pipe, which the driver inherits: it has no terminal any more when it needs it, and
   /// arguments can be read by everybody.
-  private func command(mountPoint: String) throws -> Command {
+  package func command(mountPoint: String) throws -> Command {
     var command = Command(arguments: [Self.path, try access.location(), mountPoint])
     var options = options
     if let keyFile = access.keyFile {
@@ -53,7 +65,7 @@ struct DriverLauncher {
   }
 
   /// Where this program lies.
-  private static var folder: String? {
+  fileprivate static var folder: String? {
     guard let own = System.executablePath, let slash = own.lastIndex(of: "/") else { return nil }
     return slash == own.startIndex ? "/" : String(own[..<slash])
   }
@@ -64,22 +76,8 @@ struct DriverLauncher {
     return "yesterfs"
   }
 
-  private static func notStarted(_ driver: String, _ error: Errno) -> YesterError {
-    let looked = driver.contains("/") ? "" : "It was looked for \(folder.map { "in \($0) and " } ?? "")on the PATH. "
-    return YesterError(
-      .failed, "The driver \(driver) could not be started: \(error)",
-      advice: looked + "Install the program yesterfs in the same directory as yester.", cause: error)
-  }
-
-  /// Becomes the driver.
-  func execute(mountPoint: String) throws -> Never {
-    let command = try command(mountPoint: mountPoint)
-    let error = ChildProcess.become(command.arguments, inheriting: command.inherited)
-    throw Self.notStarted(command.arguments[0], error)
-  }
-
   /// Mounts, runs `body` with the mount point, and unmounts.
-  func whileMounted<Value>(_ body: (_ mountPoint: String) throws -> Value) throws -> Value {
+  package func whileMounted<Value>(_ body: (_ mountPoint: String) throws -> Value) throws -> Value {
     let mountPoint = "/tmp/yester-verify-" + Hex.encode(System.random(8))
     do { try Directory.makeAll(mountPoint) } catch {
       throw YesterError.system("Making the directory", mountPoint, error)
@@ -90,7 +88,7 @@ struct DriverLauncher {
     do throws(Errno) {
       ending = try ChildProcess.run(command.arguments, inheriting: command.inherited)
     } catch {
-      throw Self.notStarted(command.arguments[0], error)
+      throw command.notStarted(error)
     }
     guard ending.isSuccess else {
       throw YesterError(.failed, "The snapshot could not be mounted for verification (the driver says why above)")

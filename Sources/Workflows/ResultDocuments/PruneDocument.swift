@@ -1,0 +1,20 @@
+package import Documents
+package import Maintenance
+
+/// What was given back of a repository's space.
+package struct PruneDocument: Document {
+  package let result: Reclaim.Result
+
+  package init(_ result: Reclaim.Result) { self.result = result }
+
+  package func writeMembers(to json: inout JSONWriter) {
+    json.field("packs_before", result.packsBefore)
+    json.field("bytes_before", result.bytesBefore)
+    json.field("packs_deleted", result.packsDeleted)
+    json.field("packs_rewritten", result.packsRewritten)
+    json.field("packs_condemned", result.packsCondemned)
+    json.field("packs_waiting", result.packsWaiting)
+    json.field("bytes_freed", result.bytesFreed)
+    json.field("waiting_for", strings: result.waitingFor)
+  }
+}

@@ -1,0 +1,86 @@
+package import Documents
+internal import Maintenance
+internal import ObjectStores
+internal import Platform
+internal import RepositoryCore
+internal import RepositoryFormat
+package import Workflows
+
+/// How a repository is.
+package struct StatusDocument: Document {
+  package let result: StatusWorkflow.Result
+
+  package init(_ result: StatusWorkflow.Result) { self.result = result }
+
+  package func writeMembers(to json: inout JSONWriter) {
+    let status = result.status
+    json.field("repository", status.repository.store.location)
+    json.field("id", status.repository.config.id.description)
+    json.field("format", 1)
+    json.field("snapshots", status.catalog.snapshots.count)
+    json.field("foreign_snapshots", status.catalog.foreignCount)
+    json.field("damaged_records", status.catalog.damaged.count)
+    json.field("hosts", status.hosts)
+    json.field("packs", status.packs)
+    json.field("pack_bytes", status.packBytes)
+    json.field("condemned_packs", status.condemnedPacks)
+    json.field("index_segments", status.segments)
+    json.field("chunks", status.chunks)
+    json.field("space_total", optionalNumber: status.space?.total)
+    json.field("space_available", optionalNumber: status.space?.available)
+    json.field("plans", array: status.plans.lazy.map { PlanDocument(plan: $0, ageSeconds: result.age(of: $0)) })
+    json.field("leases", array: status.leases.lazy.map(LeaseDocument.init))
+    json.field("last_verification", optional: status.lastVerification.map { LastVerificationDocument(last: $0) })
+    json.field("warnings", strings: result.warnings)
+  }
+}
+
+private struct PlanDocument: Document {
+  let plan: RepositoryStatus.Plan
+  let ageSeconds: Int64
+
+  func writeMembers(to json: inout JSONWriter) {
+    let record = plan.last.record
+    json.field("host", plan.host)
+    json.field("plan", plan.plan)
+    json.field("snapshots", plan.snapshots)
+    json.field("last", record.name)
+    json.field("last_id", plan.last.id.hex)
+    json.field("last_created", record.start.iso8601(offset: record.utcOffset))
+    json.field("age_seconds", ageSeconds)
+    json.field("verified", plan.last.verified != nil)
+  }
+}
+
+private struct LeaseDocument: Document {
+  let lease: Leases.Found
+
+  func writeMembers(to json: inout JSONWriter) {
+    json.field("purpose", Self.word(lease.record.purpose))
+    json.field("host", lease.record.host)
+    json.field("process", lease.record.process)
+    json.field("since", lease.record.since.iso8601(offset: 0))
+    json.field("renewed", lease.record.renewed.iso8601(offset: 0))
+    json.field("alive", !lease.isDead)
+  }
+
+  private static func word(_ purpose: LeaseRecord.Purpose) -> String {
+    switch purpose {
+    case .backup: "backup"
+    case .mount: "mount"
+    case .reclaim: "reclaim"
+    case .read: "read"
+    }
+  }
+}
+
+private struct LastVerificationDocument: Document {
+  let last: (time: Timestamp, level: String, by: String, snapshots: Int)
+
+  func writeMembers(to json: inout JSONWriter) {
+    json.field("date", last.time.iso8601(offset: 0))
+    json.field("level", last.level)
+    json.field("by", last.by)
+    json.field("snapshots", last.snapshots)
+  }
+}

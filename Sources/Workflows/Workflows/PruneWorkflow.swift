@@ -1,0 +1,26 @@
+package import Maintenance
+package import RepositoryCore
+internal import RepositoryFormat
+
+/// Gives back the space of what no snapshot needs.
+package struct PruneWorkflow {
+  /// How much of the stored data may be unneeded before packs are rewritten, 0 to 1.
+  package var unusedMax: Double
+  package var isDryRun: Bool
+
+  package init(unusedMax: Double = Reclaim.Options().unusedMax, isDryRun: Bool = false) {
+    self.unusedMax = unusedMax
+    self.isDryRun = isDryRun
+  }
+
+  /// `removed` are the snapshots that a workflow before it has removed or, in a dry run, would have.
+  package func run(
+    _ repository: Repository, removed: [CatalogedSnapshot] = [], _ interaction: Interaction
+  ) throws -> Reclaim.Result {
+    var options = Reclaim.Options()
+    options.unusedMax = unusedMax
+    options.isDryRun = isDryRun
+    options.without = Set(removed.map(\.id))
+    return try interaction.stage(.prune) { try Reclaim.run(repository, options, progress: $0) }
+  }
+}

@@ -1,0 +1,89 @@
+internal import ChunkCodec
+package import Maintenance
+package import ObjectStores
+internal import Platform
+package import Reporting
+package import RepositoryCore
+internal import RepositoryFormat
+internal import SnapshotTree
+
+/// Proves that what is stored is what was stored.
+package struct VerificationWorkflow {
+  package struct Result: Sendable {
+    /// The level that was carried out.
+    package let level: Verify.Level
+    package let counts: Verify.Result
+    /// Of what is damaged in many places not each is named.
+    package let findings: [Verify.Finding]
+    package let seconds: Double
+    /// What the run ends with when something is damaged.
+    package let failure: YesterError?
+  }
+
+  /// Nil for all that the key allows.
+  package var level: Verify.Level?
+  /// Only this snapshot; nil for all.
+  package var snapshot: String?
+
+  package init(level: Verify.Level? = nil, snapshot: String? = nil) {
+    self.level = level
+    self.snapshot = snapshot
+  }
+
+  /// Whether the repository has to be opened for it.
+  package var needsKey: Bool { level != .packs }
+
+  /// `repository` is that of `store`, opened; nil where no key is needed. `found` is told of what is damaged at once.
+  /// Throws `YesterError`, and `Stopped` when it was interrupted.
+  package func run(
+    on store: any ObjectStore, _ repository: Repository?, _ interaction: Interaction,
+    found: @escaping (Verify.Finding) -> Void = { _ in }
+  ) throws -> Result {
+    try interaction.stage(.verify) { progress in
+      let start = System.bootClock
+      var findings: [Verify.Finding] = []
+      let report: (Verify.Finding) -> Void = { finding in
+        findings.append(finding)
+        found(finding)
+      }
+      let done: Verify.Level
+      let counts: Verify.Result
+      if let repository, repository.keyring.role != .writeOnly {
+        done = level ?? .data
+        counts = try verify(repository, done, progress, report)
+      } else {
+        guard level == nil || level == .packs else {
+          throw YesterError(
+            .wrongKey, "A write-only key can verify the level packs only", advice: "Use --level packs or a full key.")
+        }
+        done = .packs
+        counts = try Verify.packs(store, progress: progress, report: report)
+      }
+      return Result(
+        level: done, counts: counts, findings: findings, seconds: Double(System.bootClock - start) / 1e9,
+        failure: Self.failure(counts))
+    }
+  }
+
+  private func verify(
+    _ repository: Repository, _ level: Verify.Level, _ progress: RunProgress,
+    _ report: @escaping (Verify.Finding) -> Void
+  ) throws -> Verify.Result {
+    let lease = try Lease.take(repository, .read, isRequired: false)
+    defer { lease?.release() }
+    let catalog = try repository.readCatalog(trustingCache: false)
+    let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
+    let (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
+    if level == .data { try Verify.note(repository, sound, level: level.rawValue) }
+    return result
+  }
+
+  private static func failure(_ counts: Verify.Result) -> YesterError? {
+    guard counts.findings > 0 else { return nil }
+    return YesterError(
+      .damaged, "\(counts.findings) \(counts.findings == 1 ? "thing is" : "things are") damaged (named above)",
+      advice:
+        "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise move "
+        + "damaged packs out of the repository and run a new backup: what still exists at the source is stored again.")
+  }
+}
