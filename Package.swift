@@ -96,7 +96,7 @@ let package = Package(
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
       ]),
     tests("Snapshots", "SnapshotTree", ["Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
-    tests("Snapshots", "Documents", ["Documents"]),
+    tests("Snapshots", "Documents", ["Platform", "Reporting", "RepositoryFormat", "SnapshotTree", "Documents"]),
 
     // MARK: Engine
     module(
@@ -153,6 +153,8 @@ let package = Package(
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore",
         "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "TestSupport",
         "RepositoryOpening", "SnapshotTree", "FileBackup", "Exploring", "Maintenance", "Workflows", "TestSupport",
+        "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
+        "TestSupport",
       ]),
 
     // MARK: Mount
