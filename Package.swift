@@ -144,7 +144,7 @@ let package = Package(
     module(
       "Workflows", "ResultDocuments",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
         "Documents", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
       ]),
     tests(

@@ -1,5 +1,5 @@
-internal import RepositoryFormat
 internal import RepositoryCore
+internal import RepositoryFormat
 internal import ObjectStores
 internal import ChunkCodec
 internal import Documents

@@ -2,7 +2,6 @@ internal import RepositoryFormat
 internal import ArgumentParser
 internal import Documents
 internal import Glibc
-internal import Platform
 internal import SnapshotTree
 internal import Synchronization
 

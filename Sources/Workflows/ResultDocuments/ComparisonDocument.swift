@@ -1,7 +1,5 @@
 package import Documents
 package import Exploring
-internal import Platform
-internal import RepositoryFormat
 
 /// Two states that are compared. With millions of differences it is written in parts: what stands before them, each of
 /// them, and what stands behind.

@@ -1,4 +1,3 @@
-internal import ChunkCodec
 package import Documents
 package import Maintenance
 internal import Platform

@@ -1,6 +1,5 @@
 package import Maintenance
 package import RepositoryCore
-internal import RepositoryFormat
 
 /// Gives back the space of what no snapshot needs.
 package struct PruneWorkflow {

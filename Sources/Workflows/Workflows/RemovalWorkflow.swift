@@ -1,5 +1,4 @@
 package import Maintenance
-internal import Reporting
 package import RepositoryCore
 
 /// Removes snapshots by their names, and perhaps gives back their space.

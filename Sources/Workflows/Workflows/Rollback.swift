@@ -1,4 +1,3 @@
-internal import ObjectStores
 internal import RepositoryFormat
 package import FileBackup
 internal import Glibc
@@ -63,7 +62,7 @@ package enum Rollback {
 
   /// Takes a restore point of what is there now; nil when nothing is.
   package static func takeRestorePoint(
-    _ repository: Repository, _ prepared: Prepared, of snapshot: String, program: String, progress: RunProgress,
+    _ repository: Repository, _ prepared: Prepared, of snapshot: String, progress: RunProgress,
     report: @escaping (PathProblem) -> Void
   ) throws -> Backup.Result? {
     guard prepared.isThere, prepared.restore.plan.isDestructive else { return nil }
@@ -73,7 +72,7 @@ package enum Rollback {
     options.summary = "before-rollback"
     options.purpose = "State of \(printable(prepared.path)) before it was rolled back to \(snapshot)"
     options.creator = System.userName
-    options.program = program
+    options.program = ProgramVersion.text
     let result = try Backup.run(repository, options, progress: progress, report: report)
     guard result.problems == 0 else {
       throw YesterError(

@@ -62,7 +62,7 @@ package struct RollbackWorkflow {
     try interaction.requireConsent(to: .rollback(plan))
     let point = try interaction.stage(.makeRestorePoint) { progress in
       try Rollback.takeRestorePoint(
-        repository, prepared, of: reader.snapshot.record.name, program: ProgramVersion.text, progress: progress,
+        repository, prepared, of: reader.snapshot.record.name, progress: progress,
         report: interaction.report)
     }
     if let point { interaction.restorePointMade(point) }

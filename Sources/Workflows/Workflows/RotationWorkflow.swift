@@ -1,5 +1,4 @@
 package import Maintenance
-internal import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 

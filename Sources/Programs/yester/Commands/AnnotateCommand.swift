@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Exploring
-internal import Platform
 internal import RepositoryCore
 internal import RepositoryFormat
 internal import ResultDocuments

@@ -7,7 +7,6 @@ internal import Platform
 internal import Reporting
 internal import RepositoryFormat
 internal import ResultDocuments
-internal import SnapshotTree
 internal import Workflows
 
 struct BackupCommand: ParsableCommand {

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Documents
 internal import Exploring
-internal import Platform
 internal import Reporting
 internal import RepositoryCore
 internal import RepositoryFormat

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Documents
 internal import Exploring
-internal import Platform
 internal import RepositoryFormat
 internal import SnapshotTree
 internal import Workflows
