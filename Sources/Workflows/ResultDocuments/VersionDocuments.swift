@@ -10,7 +10,7 @@ package struct VersionHistoryDocument: Document {
   package let path: [UInt8]
   /// Whose snapshots were looked at.
   package let host: String
-  package let versions: [VersionDocument]
+  private let versions: [VersionDocument]
 
   /// `readers` are those of the snapshots that the history was made from.
   package init(_ history: VersionHistory, of path: [UInt8], host: String, in readers: [SnapshotReader]) {
@@ -18,58 +18,77 @@ package struct VersionHistoryDocument: Document {
     self.host = host
     versions = history.runs.map { run in
       VersionDocument(
-        entry: run.node?.entry, saysPresence: true, first: run.readers.first.map { readers[$0].snapshot },
-        last: run.readers.last.map { readers[$0].snapshot }, snapshots: run.readers.count)
+        entry: run.node?.entry, first: run.readers.first.map { SnapshotName(readers[$0]) },
+        last: run.readers.last.map { SnapshotName(readers[$0]) }, snapshots: run.readers.count)
     }
   }
 
   package func writeMembers(to json: inout JSONWriter) {
     PathDocument(path).writeMembers(to: &json)
     json.field("host", host)
-    json.field("versions", array: versions)
+    json.key("versions")
+    json.beginArray()
+    for version in versions {
+      json.beginObject()
+      json.field("present", version.entry != nil)
+      version.writeMembers(to: &json)
+      json.endObject()
+    }
+    json.endArray()
   }
 }
 
 /// A path that a search has found, with its distinct versions.
 package struct MatchDocument: Document {
-  /// Without a slash in front.
-  package let path: [UInt8]
-  package let versions: [VersionDocument]
+  package let match: SnapshotSearch.Match
+  /// Those that were searched.
+  package let places: [SnapshotPlace]
 
-  /// `places` are those that were searched.
   package init(_ match: SnapshotSearch.Match, in places: [SnapshotPlace]) {
-    path = match.path
-    versions = match.versions.compactMap { version in
-      guard let bounds = version.snapshots.bounds else { return nil }
-      return VersionDocument(
-        entry: version.entry, saysPresence: false, first: places[bounds.lowerBound].reader.snapshot,
-        last: places[bounds.upperBound].reader.snapshot, snapshots: version.snapshots.count)
-    }
+    self.match = match
+    self.places = places
   }
 
   package func writeMembers(to json: inout JSONWriter) {
-    PathDocument(path).writeMembers(to: &json)
-    json.field("versions", array: versions)
+    PathDocument(match.path).writeMembers(to: &json)
+    json.key("versions")
+    json.beginArray()
+    for version in match.versions {
+      guard let bounds = version.snapshots.bounds else { continue }
+      json.value(
+        VersionDocument(
+          entry: version.entry, first: SnapshotName(places[bounds.lowerBound].reader),
+          last: SnapshotName(places[bounds.upperBound].reader), snapshots: version.snapshots.count))
+    }
+    json.endArray()
   }
 }
 
 /// What a path was in one or several snapshots.
-package struct VersionDocument: Document {
+private struct VersionDocument: Document {
   /// Nil where the path was not there.
   let entry: Entry?
-  /// Whether that is said, too.
-  let saysPresence: Bool
-  let first: CatalogedSnapshot?
-  let last: CatalogedSnapshot?
+  let first: SnapshotName?
+  let last: SnapshotName?
   let snapshots: Int
 
-  package func writeMembers(to json: inout JSONWriter) {
-    if saysPresence { json.field("present", entry != nil) }
-    json.field("first", first?.record.name ?? "")
+  func writeMembers(to json: inout JSONWriter) {
+    json.field("first", first?.name ?? "")
     json.field("first_id", optional: first?.id.hex)
-    json.field("last", last?.record.name ?? "")
+    json.field("last", last?.name ?? "")
     json.field("last_id", optional: last?.id.hex)
     json.field("snapshots", snapshots)
     if let entry { EntryDocument(entry).writeMembers(to: &json) }
+  }
+}
+
+/// Of a search there are millions, which would take long to copy whole snapshots.
+private struct SnapshotName: Sendable {
+  let name: String
+  let id: ObjectID
+
+  init(_ reader: SnapshotReader) {
+    name = reader.snapshot.record.name
+    id = reader.snapshot.id
   }
 }
