@@ -138,23 +138,21 @@ let package = Package(
     module(
       "Workflows", "Workflows",
       [
-        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "LocalFiles", "FileBackup", "Restoring", "Maintenance",
+        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore",
+        "RepositoryOpening", "SnapshotTree", "LocalFiles", "FileBackup", "Restoring", "Maintenance",
       ]),
     module(
       "Workflows", "ResultDocuments",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
-        "Documents", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "Documents",
+        "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
       ]),
     tests(
       "Workflows", "Workflows",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "DirectoryStores", "RepositoryCore",
-        "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "TestSupport",
-        "RepositoryOpening", "SnapshotTree", "FileBackup", "Exploring", "Maintenance", "Workflows", "TestSupport",
-        "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
-        "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
+        "RepositoryCore", "RepositoryOpening", "SnapshotTree", "FileBackup", "Restoring", "Exploring", "Maintenance",
+        "Workflows", "TestSupport",
       ]),
 
     // MARK: Mount
@@ -178,7 +176,7 @@ let package = Package(
     program(
       "yester",
       [
-        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores",
+        "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
         "RepositoryCore", "RepositoryOpening", "SnapshotTree", "Documents", "LocalFiles", "FileBackup", "Restoring",
         "Exploring", "Maintenance", "Workflows", "ResultDocuments", argumentParser,
       ]),

@@ -23,7 +23,8 @@ enum Question {
       let answer = try terminal.ask("Go on? [y/N] ", isHidden: false) ?? []
       return ["y", "yes"].contains(String(decoding: answer, as: UTF8.self).lowercased())
     } catch {
-      if error != .interrupted { throw YesterError.asking(error) }
+      guard error == .interrupted else { throw YesterError.asking(error) }
+      return false
     }
   }
 

@@ -20,7 +20,8 @@ package struct DriverLauncher {
     package func notStarted(_ error: Errno) -> YesterError {
       let driver = arguments[0]
       let looked =
-        driver.contains("/") ? "" : "It was looked for \(DriverLauncher.folder.map { "in \($0) and " } ?? "")on the PATH. "
+        driver.contains("/")
+        ? "" : "It was looked for \(DriverLauncher.folder.map { "in \($0) and " } ?? "")on the PATH. "
       return YesterError(
         .failed, "The driver \(driver) could not be started: \(error)",
         advice: looked + "Install the program yesterfs in the same directory as yester.", cause: error)

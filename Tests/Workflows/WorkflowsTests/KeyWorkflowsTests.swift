@@ -1,4 +1,5 @@
 // Keys are never left without what they open, nor what they open without them.
+import ObjectStores
 import ChunkCodec
 import DirectoryStores
 import Maintenance
@@ -17,7 +18,8 @@ import Workflows
   @Test func aNewKeyFileOpensTheNewRepository() throws {
     try withTemporaryDirectory { folder in
       let key = folder + "/key"
-      let workflow = InitializationWorkflow(location: folder + "/repository", keyFile: key, label: "first")
+      let workflow = InitializationWorkflow(
+        location: folder + "/repository", stores: StoreRegistry([.directory]), keyFile: key, label: "first")
       let result = try workflow.run { try RepositoryAccess.readKeyFile(key) }
       #expect(result.madeKeyFile == key)
       let secret = try RepositoryAccess.readKeyFile(key)
@@ -31,7 +33,8 @@ import Workflows
     try withTemporaryDirectory { folder in
       try writeFile(folder + "/something", [])
       let key = folder + "/key"
-      let workflow = InitializationWorkflow(location: folder, keyFile: key, label: "first")
+      let workflow = InitializationWorkflow(
+        location: folder, stores: StoreRegistry([.directory]), keyFile: key, label: "first")
       #expect(throws: YesterError.self) { try workflow.run { try RepositoryAccess.readKeyFile(key) } }
       #expect(!isThere(key))
     }
@@ -40,7 +43,8 @@ import Workflows
   @Test func aKeyFileThatWasMadeIsRemovedWhenNobodyGivesTheSecret() throws {
     try withTemporaryDirectory { folder in
       let key = folder + "/key"
-      let workflow = InitializationWorkflow(location: folder + "/repository", keyFile: key, label: "first")
+      let workflow = InitializationWorkflow(
+        location: folder + "/repository", stores: StoreRegistry([.directory]), keyFile: key, label: "first")
       #expect(errorCode { _ = try workflow.run { throw YesterError(.usage, "no secret") } } == .usage)
       #expect(!isThere(key) && !isThere(folder + "/repository"))
     }
@@ -50,7 +54,8 @@ import Workflows
     try withTemporaryDirectory { folder in
       let key = folder + "/key"
       try writeFile(key, Secret.newKeyFileContent())
-      let workflow = InitializationWorkflow(location: folder, keyFile: key, label: "first")
+      let workflow = InitializationWorkflow(
+        location: folder, stores: StoreRegistry([.directory]), keyFile: key, label: "first")
       #expect(throws: YesterError.self) { try workflow.run { try RepositoryAccess.readKeyFile(key) } }
       #expect(isThere(key))
     }
