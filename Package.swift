@@ -95,6 +95,9 @@ let package = Package(
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
       ]),
+    module(
+      "Snapshots", "SnapshotWriting",
+      ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree"]),
     tests("Snapshots", "SnapshotTree", ["Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
     tests("Snapshots", "Documents", ["Platform", "Reporting", "RepositoryFormat", "SnapshotTree", "Documents"]),
 
@@ -107,8 +110,7 @@ let package = Package(
     module(
       "Engine", "FileBackup",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
-        "LocalFiles",
+        "Platform", "Reporting", "RepositoryFormat", "RepositoryCore", "SnapshotTree", "SnapshotWriting", "LocalFiles",
       ]),
     module(
       "Engine", "Restoring",

@@ -1,30 +1,19 @@
 package import LocalFiles
-internal import Platform
-package import RepositoryFormat
+package import SnapshotWriting
 
-/// What `Backup` is to do.
+/// What `Backup` is to do. What there is to say of any snapshot is in `snapshot`, and can be said here as well.
+@dynamicMemberLookup
 package struct BackupOptions: Sendable {
+  package var snapshot = SnapshotOptions()
+
   package var sources: [String] = []
   /// More of them.
   package var sourceList: PathStream?
-  /// In place of all sources: a file whose content comes through a stream.
-  package var streamedFile: StreamedFile?
-  package var host = System.hostName
-  package var plan = "default"
-  package var kind = SnapshotKind.daily
-  package var type = SnapshotType.incremental
-  package var summary = ""
-  package var creator = ""
-  package var purpose = ""
-  package var notes = ""
-  package var changeTicket = ""
-  package var tags: [String] = []
-  package var program = ""
+  /// In place of all sources: files whose content comes through streams.
+  package var streamedFiles: [StreamedFile] = []
 
   package var excludes = ExcludeRules()
-  /// The patterns as given, for the record.
-  package var excludePatterns: [[UInt8]] = []
-  /// Those of them that somebody wrote for this backup: that one of them can match nothing is worth a remark.
+  /// Those of the patterns that somebody wrote for this backup: that one of them can match nothing is worth a remark.
   package var ownExcludePatterns: [[UInt8]] = []
   /// Leave out the content of directories that a CACHEDIR.TAG marks (bford.info/cachedir).
   package var excludeCaches = false
@@ -36,17 +25,16 @@ package struct BackupOptions: Sendable {
   package var comparesChangeTime = true
   package var comparesInode = true
 
-  /// zstd's, from 1 to 19; nil for the best bargain.
-  package var compressionLevel: Int?
-  /// Files read and blocks sealed at the same time; nil for as many as there are processors.
-  package var readConcurrency: Int?
   package static let readConcurrencyMax = 64
   /// Somebody watches the progress: it is worth a second look at the sources to know how much there is.
   package var showsProgress = false
   /// No snapshot unless all of it could be read.
   package var isStrict = false
-  /// Only say what would be done.
-  package var isDryRun = false
 
   package init() {}
+
+  package subscript<Value>(dynamicMember member: WritableKeyPath<SnapshotOptions, Value>) -> Value {
+    get { snapshot[keyPath: member] }
+    set { snapshot[keyPath: member] = newValue }
+  }
 }

@@ -1,5 +1,6 @@
 package import Platform
 internal import Reporting
+internal import SnapshotWriting
 
 /// A list of paths to back up, in a file or coming through a pipe: separated by zero bytes where there is one near its
 /// beginning, and by newlines otherwise. Paths are bytes; nothing in them has a meaning, but for slashes. Empty ones

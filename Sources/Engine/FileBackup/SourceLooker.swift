@@ -5,6 +5,7 @@ internal import Platform
 internal import Reporting
 internal import RepositoryFormat
 internal import SnapshotTree
+internal import SnapshotWriting
 
 /// What one look at a name has shown.
 struct EntryLook: Sendable {

@@ -3,6 +3,7 @@ internal import LocalFiles
 internal import Platform
 internal import Reporting
 internal import RepositoryFormat
+internal import SnapshotWriting
 
 /// A file that is to be read.
 struct FileRequest: Sendable {
@@ -12,19 +13,6 @@ struct FileRequest: Sendable {
   let path: [UInt8]
   /// Which entry of the walk it is.
   let position: UInt64
-}
-
-/// What reading a file has given.
-struct FileResult: Sendable {
-  enum Outcome: Sendable {
-    case entry(Entry)
-    /// The file has several names; the link table has what is known of it, or soon will.
-    case linked(LinkReference)
-    /// It is not there, or cannot be stored; the problems say why.
-    case none
-  }
-  var outcome = Outcome.none
-  var problems: [PathProblem] = []
 }
 
 /// Reads files and all that belongs to them. One thread at a time.

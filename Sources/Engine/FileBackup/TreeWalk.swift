@@ -4,6 +4,7 @@ internal import Platform
 internal import Reporting
 internal import RepositoryFormat
 internal import SnapshotTree
+internal import SnapshotWriting
 
 /// Walks the sources, in step with the base, and tells the builder of the new tree what it meets. Others look ahead of
 /// it, and others still read the files that may have changed. One thread; the depth of the tree is on a stack of its
@@ -29,14 +30,13 @@ final class TreeWalk {
   private let looker: SourceLooker
   private let ahead: LookAhead
   private let lookers: Int
+  private let writer: SnapshotWriter
   private let builder: TreeBuilder
+  /// Nil in a dry run, in which files are only looked at.
   private let reads: FileReads?
   private let base: BaseTree?
-  private let recorder: LocalListings.Recorder?
   private let links: LinkTable
   private let progress: RunProgress
-  /// Somebody wants to know what is left out as well.
-  private let listsAll: Bool
   private var maker = EntryMaker()
   /// For a dry run, in which nothing is read but metadata.
   private lazy var reader = SourceReader(nil, links)
@@ -50,25 +50,20 @@ final class TreeWalk {
   private var path: [UInt8] = []
   private var visited: UInt64 = 0
 
-  /// Without `reads` files are only looked at.
-  init(
-    _ options: BackupOptions, looker: SourceLooker, builder: TreeBuilder, reads: FileReads?, base: BaseTree?,
-    recorder: LocalListings.Recorder?, links: LinkTable, progress: RunProgress, listsAll: Bool
-  ) {
+  init(_ options: BackupOptions, looker: SourceLooker, writer: SnapshotWriter) {
     self.looker = looker
     ahead = LookAhead(looker)
     lookers = min(options.readConcurrency ?? System.processorCount, Self.lookersMax)
-    self.builder = builder
-    self.reads = reads
-    self.base = base
-    self.recorder = recorder
-    self.links = links
-    self.progress = progress
-    self.listsAll = listsAll
+    self.writer = writer
+    builder = writer.builder
+    reads = writer.isDryRun ? nil : FileReads(writer)
+    base = writer.base
+    links = writer.links
+    progress = writer.progress
   }
 
-  /// Walks everything; the entry of the root.
-  func run(_ plan: SourcePlan) throws -> Entry {
+  /// Walks everything, and waits until all of it was read. Once.
+  func run(_ plan: SourcePlan) throws {
     ahead.start(threads: lookers)
     defer { ahead.close() }
     let planBelow = plan.isSource ? nil : plan
@@ -83,7 +78,7 @@ final class TreeWalk {
         try leave()
       }
     }
-    return try builder.finish()
+    try reads?.flush()
   }
 
   // MARK: Directories
@@ -202,7 +197,7 @@ final class TreeWalk {
     case .directory: return try visit(directory: seen, directory, planBelow)
     case .excluded:
       stack[stack.count - 1].look.isIncomplete = true
-      if listsAll { try builder.take(.excluded(path: path)) }
+      if writer.listsAll { try builder.take(.excluded(path: path)) }
     case .failed(let error): try problem(error, doing: "looking at it", nil)
     case _ where planBelow != nil: try problem(.notDirectory, doing: "looking for sources in it", seen.base)
     case .unread: try read(seen, directory)
@@ -210,7 +205,7 @@ final class TreeWalk {
       guard var entry = seen.base?.entry else { preconditionFailure("what is unchanged is in the base") }
       if status.isRegular { progress.add(skippedBytes: entry.size) }
       entry.linkGroup = nil
-      keepLists(of: entry)
+      writer.keepLists(of: entry)
       try take(entry, status, seen.base)
     case .seen(let status): if status.isRegular { try read(seen, directory) }
     case .special(let special):
@@ -272,13 +267,6 @@ final class TreeWalk {
     try builder.take(.enter(entry, base: seen.base))
     try builder.take(.leave(isIncomplete: true))
     return false
-  }
-
-  /// The local copy of listings has the lists of files that are taken over as well: without them the next run would
-  /// read those files again, as it does when this fails.
-  private func keepLists(of entry: Entry) {
-    guard let recorder, case .file(_, let content) = entry.body else { return }
-    try? base?.forEachList(of: content) { recorder.add($0, $1) }
   }
 
   /// An entry of which all is known.

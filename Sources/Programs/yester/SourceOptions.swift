@@ -5,6 +5,7 @@ internal import FileBackup
 internal import Glibc
 internal import Platform
 internal import Reporting
+internal import SnapshotWriting
 
 /// Where the content of a backup comes from, beside the paths that are named.
 struct SourceOptions: ParsableArguments {
@@ -66,7 +67,7 @@ struct SourceOptions: ParsableArguments {
     options.isStrict = strict
     if let stdinName {
       let file = try StreamedFile(name: stdinName, stream(paths, stop))
-      options.streamedFile = file
+      options.streamedFiles = [file]
       options.plan = Self.plan(file)
       return
     }

@@ -7,6 +7,7 @@ package import Reporting
 package import RepositoryCore
 package import Restoring
 package import SnapshotTree
+internal import SnapshotWriting
 
 /// Returns one live path to what it was in a snapshot: planned first, with a restore point before anything is touched.
 package enum Rollback {

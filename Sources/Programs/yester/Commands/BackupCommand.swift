@@ -7,6 +7,7 @@ internal import Platform
 internal import Reporting
 internal import RepositoryFormat
 internal import ResultDocuments
+internal import SnapshotWriting
 internal import Workflows
 
 struct BackupCommand: ParsableCommand {

@@ -1,19 +1,20 @@
-internal import Reporting
+package import Reporting
 
 /// Counts what a run could not do, and ends it at the first such thing where that is asked for. One thread.
-final class ProblemCounter {
+package final class ProblemCounter {
   private let isStrict: Bool
   private let report: (PathProblem) -> Void
   /// All of them, with those of missing sources.
-  private(set) var count = 0
-  private(set) var missing = 0
+  package private(set) var count = 0
+  package private(set) var missing = 0
 
-  init(isStrict: Bool, _ report: @escaping (PathProblem) -> Void) {
+  package init(isStrict: Bool, _ report: @escaping (PathProblem) -> Void) {
     self.isStrict = isStrict
     self.report = report
   }
 
-  func take(_ problem: PathProblem) throws {
+  /// Throws when the run is strict, and the problem a failure.
+  package func take(_ problem: PathProblem) throws {
     if problem.kind.isFailure { count += 1 }
     if problem.kind == .missing { missing += 1 }
     report(problem)
@@ -24,7 +25,7 @@ final class ProblemCounter {
   }
 
   /// The error of a run that has nothing to store.
-  func nothing(isExcluded: Bool) -> YesterError {
+  package func nothing(isExcluded: Bool) -> YesterError {
     isExcluded
       ? YesterError(
         .failed, "All that was to be backed up is excluded", advice: "No snapshot was made. Check the exclude patterns."

@@ -1,11 +1,12 @@
-internal import ChunkCodec
-internal import Platform
+package import ChunkCodec
+package import Platform
 internal import Reporting
-internal import RepositoryCore
-internal import RepositoryFormat
+package import RepositoryCore
+package import RepositoryFormat
 
-/// Reads files, cuts them and stores their chunks. One thread at a time; its buffers are used again for each file.
-final class FileIngest {
+/// Reads files and streams, cuts them and stores their chunks. One thread at a time; its buffers are used again for
+/// each file.
+package final class FileIngest {
   /// Holes beyond this make the SHA-256 of the whole too expensive: it would take longer than the backup.
   static let hashedHolesMax: UInt64 = 1 << 30
   /// What is read at once of a large file: what a processor's second cache holds beside all else.
@@ -24,7 +25,7 @@ final class FileIngest {
   private let didSkip: @Sendable (UInt64) -> Void
 
   /// `didRead` is told of the bytes that were read, `didSkip` of holes.
-  init(
+  package init(
     _ keySet: KeySet, isStopped: @escaping @Sendable () -> Bool, didRead: @escaping @Sendable (Int) -> Void,
     didSkip: @escaping @Sendable (UInt64) -> Void
   ) {
@@ -43,37 +44,53 @@ final class FileIngest {
   }
 
   /// A file that is stored already, under another of its names.
-  func pass(size: UInt64) { didSkip(size) }
+  package func pass(size: UInt64) { didSkip(size) }
 
-  struct Result {
-    let size: UInt64
-    let content: FileContent
+  package struct Result: Sendable {
+    package let size: UInt64
+    package let content: FileContent
     /// One call has read all of it, as far as its size was known before.
-    let isOneRead: Bool
+    package let isOneRead: Bool
   }
 
   /// Where a file's chunks go: data to the lane, content lists to the sink.
-  struct Target {
-    let lane: ChunkLane
-    let sink: any ChunkSink
+  package struct Target {
+    package let lane: ChunkLane
+    package let sink: any ChunkSink
+
+    package init(lane: ChunkLane, sink: any ChunkSink) {
+      self.lane = lane
+      self.sink = sink
+    }
   }
 
-  /// Stores what the file holds now, up to `size` bytes. `blocks` (of 512 bytes) tells whether it may have holes.
-  func store(_ file: Descriptor, size: UInt64, blocks: UInt64, to target: Target) throws -> Result {
+  /// Stores what the file holds now, up to `size` bytes. `blocks` (of 512 bytes) tells whether it may have holes. Throws
+  /// `Errno` when reading fails, `YesterError` when storing does, and `Stopped`.
+  package func store(_ file: Descriptor, size: UInt64, blocks: UInt64, to target: Target) throws -> Result {
     if size == 0 { return Result(size: 0, content: .empty, isOneRead: true) }
     let mayHaveHoles = blocks < (size + 511) / 512
     if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size), target.lane) }
     return try storePieces(file, size, mayHaveHoles: mayHaveHoles, target)
   }
 
-  /// Stores what comes, to its end.
-  func store(_ stream: any ByteStream, to target: Target) throws -> Result {
+  /// Stores what comes, to its end, which `finish` of the stream has still to confirm.
+  package func store(_ stream: any ByteStream, to target: Target) throws -> Result {
     var list = PieceList(TreeWriter(namer, target.sink))
+    var holes = HoleCount()
+    var size: UInt64 = 0
     fileHash.start()
-    let size = try storeData(0, Limits.fileSizeMax, isHashed: true, target.lane, &list) { piece, _ in
-      try stream.read(into: piece)
-    }
-    let content = size == 0 ? .empty : try list.finish(fileHash.finish())
+    var hole = try stream.nextHole()
+    repeat {
+      guard hole <= Limits.fileSizeMax - size else {
+        throw YesterError(.failed, "What comes through a stream is larger than files can be")
+      }
+      if hole > 0 { try store(hole: hole, &holes, &list) }
+      size = try storeData(size + hole, Limits.fileSizeMax, isHashed: holes.isHashed, target.lane, &list) { piece, _ in
+        try stream.read(into: piece)
+      }
+      hole = try stream.nextHole()
+    } while hole > 0
+    let content = size == 0 ? .empty : try list.finish(holes.isHashed ? fileHash.finish() : nil)
     return Result(size: size, content: content, isOneRead: false)
   }
 
@@ -92,8 +109,7 @@ final class FileIngest {
   ) throws -> Result {
     var list = PieceList(TreeWriter(namer, target.sink))
     var offset: UInt64 = 0
-    var holes: UInt64 = 0
-    var isHashed = true
+    var holes = HoleCount()
     fileHash.start()
     file.adviseSequential()
     let isDropped = !pages.isSupported && !file.isCached(size: size)
@@ -101,23 +117,33 @@ final class FileIngest {
     while offset < size {
       let start = mayHaveHoles ? min(size, try file.nextData(from: Int64(offset)).map { UInt64($0) } ?? size) : offset
       if start > offset {
-        holes += start - offset
-        didSkip(start - offset)
-        if holes > Self.hashedHolesMax { isHashed = false }
-        if isHashed { hashZeros(start - offset) }
-        try list.append(ContentPiece(length: start - offset, chunk: nil))
+        try store(hole: start - offset, &holes, &list)
         offset = start
         if offset == size { break }
       }
       let end = mayHaveHoles ? min(size, UInt64(try file.nextHole(from: Int64(offset)))) : size
-      let reached = try storeData(offset, end, isHashed: isHashed, target.lane, &list) { piece, at in
+      let reached = try storeData(offset, end, isHashed: holes.isHashed, target.lane, &list) { piece, at in
         try pages.read(file, into: piece, at: Int64(at))
       }
       offset = reached
       if reached < end { break }  // The file is shorter than it was.
     }
-    let content = offset == 0 ? .empty : try list.finish(isHashed ? fileHash.finish() : nil)
+    let content = offset == 0 ? .empty : try list.finish(holes.isHashed ? fileHash.finish() : nil)
     return Result(size: offset, content: content, isOneRead: false)
+  }
+
+  /// Holes of one file so far.
+  private struct HoleCount {
+    var sum: UInt64 = 0
+    /// Whether the file gets a SHA-256 of the whole.
+    var isHashed: Bool { sum <= FileIngest.hashedHolesMax }
+  }
+
+  private func store(hole length: UInt64, _ holes: inout HoleCount, _ list: inout PieceList) throws {
+    holes.sum.addClamped(length)
+    didSkip(length)
+    if holes.isHashed { hashZeros(length) }
+    try list.append(ContentPiece(length: length, chunk: nil))
   }
 
   private func hashZeros(_ count: UInt64) {

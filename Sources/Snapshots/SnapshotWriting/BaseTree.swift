@@ -1,15 +1,15 @@
 internal import Platform
 internal import ChunkCodec
-internal import RepositoryCore
-internal import RepositoryFormat
-internal import SnapshotTree
+package import RepositoryCore
+package import RepositoryFormat
+package import SnapshotTree
 
 /// The snapshot that a new one is compared with.
-final class BaseTree: Sendable {
-  let snapshot: CatalogedSnapshot
-  let reader: SnapshotReader
+package final class BaseTree: Sendable {
+  package let snapshot: CatalogedSnapshot
+  package let reader: SnapshotReader
   /// Unchanged files are taken over without reading them.
-  let reusesContent: Bool
+  package let reusesContent: Bool
   private let content: FileContentReader
   private let source: any ChunkSource
   private let index: ChunkIndex
@@ -27,8 +27,8 @@ final class BaseTree: Sendable {
   }
 
   /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
-  static func choose(
-    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: BackupOptions, sources: [[UInt8]]
+  package static func choose(
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: SnapshotOptions, sources: [[UInt8]]
   ) -> BaseTree? {
     let candidates = catalog.snapshots.filter {
       $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
@@ -52,14 +52,14 @@ final class BaseTree: Sendable {
   }
 
   /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it.
-  func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
+  package func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
     guard let directory else { return nil }
     return try? name.withUnsafeBytes { try reader.child($0, of: directory, isRemembered: false) }
   }
 
   /// Whether a change after the file was read for the base must show in its times: not when that could have been in
   /// the very tick of the clock that they are of.
-  func showsChanges(_ entry: Entry) -> Bool {
+  package func showsChanges(_ entry: Entry) -> Bool {
     // File systems that keep whole seconds, or two of them, have coarser ticks.
     let tick: UInt32 = entry.changed.nanoseconds == 0 ? 2_000_000_000 : 10_000_000
     let record = snapshot.record
@@ -67,7 +67,7 @@ final class BaseTree: Sendable {
   }
 
   /// Whether all that a file needs is still stored: a lost chunk comes back by reading the file again.
-  func isStored(_ entry: Entry) -> Bool {
+  package func isStored(_ entry: Entry) -> Bool {
     guard case .file(let size, let file) = entry.body else { return true }
     // Taking a file over is building on its chunks: they must be where new snapshots may build on.
     func isThere(_ id: ObjectID) throws -> Bool { try index.findReusable(id) != nil }
@@ -86,7 +86,7 @@ final class BaseTree: Sendable {
   }
 
   /// Calls `body` with each content list of a file.
-  func forEachList(of file: FileContent, _ body: (ObjectID, UnsafeRawBufferPointer) throws -> Void) throws {
+  package func forEachList(of file: FileContent, _ body: (ObjectID, UnsafeRawBufferPointer) throws -> Void) throws {
     guard case .lists(_, var open) = file else { return }
     var seen: Set<ObjectID> = []
     while let reference = open.popLast() {

@@ -1,15 +1,14 @@
-internal import LocalFiles
-internal import Platform
-internal import RepositoryFormat
+package import Platform
+package import RepositoryFormat
 
 /// Names a file in a `LinkTable`: inode numbers are used again, while a run goes on too.
-struct LinkReference: Hashable, Sendable {
+package struct LinkReference: Hashable, Sendable {
   fileprivate let file: FileIdentity
   fileprivate let serial: UInt64
 }
 
 /// Files with several links, until all of them were met: each is read once, by whoever comes first. For any thread.
-final class LinkTable: Sendable {
+package final class LinkTable: Sendable {
   fileprivate enum Content {
     /// Somebody is at it.
     case beingRead
@@ -51,18 +50,24 @@ final class LinkTable: Sendable {
   }
   private let state: Monitor<State>
 
-  init(nextGroup: UInt64) { state = Monitor(State(nextGroup: max(1, nextGroup))) }
+  package init(nextGroup: UInt64) { state = Monitor(State(nextGroup: max(1, nextGroup))) }
 
-  var nextGroup: UInt64 { state.withLock { $0.nextGroup } }
+  package var nextGroup: UInt64 { state.withLock { $0.nextGroup } }
+
+  /// The group of a file whose source tells its names apart by itself: that of `base`, which has the same path, when it
+  /// is the same file still. Called once for each file.
+  package func group(of entry: Entry, base: Entry?) -> UInt64 {
+    state.withLock { $0.group(ofInode: entry.sourceInode, base) }
+  }
 
   /// For one name of a file. `isMine`: the caller is to read the file, and then to say so with `finish`. Each reference
   /// is to be met once.
-  func claim(_ status: FileStatus) -> (reference: LinkReference, isMine: Bool) {
+  package func claim(_ status: FileStatus) -> (reference: LinkReference, isMine: Bool) {
     promise(status, .beingRead)
   }
 
   /// As `claim`, with what is known of the file without reading it, unless somebody knows it already.
-  func offer(_ status: FileStatus, _ entry: Entry) -> LinkReference { promise(status, .known(entry)).reference }
+  package func offer(_ status: FileStatus, _ entry: Entry) -> LinkReference { promise(status, .known(entry)).reference }
 
   private func promise(_ status: FileStatus, _ content: Content) -> (reference: LinkReference, isMine: Bool) {
     let file = status.identity
@@ -86,14 +91,14 @@ final class LinkTable: Sendable {
   }
 
   /// What reading gave; nil when it failed.
-  func finish(_ reference: LinkReference, _ entry: Entry?) {
+  package func finish(_ reference: LinkReference, _ entry: Entry?) {
     state.update { $0.slots[reference.serial]?.content = entry.map { .known($0) } ?? .unreadable }
   }
 
   /// The entry for a name whose file was claimed or offered; nil when it could not be read. Names are met in the order
   /// of the walk, by one thread, so that their groups do not depend on who reads faster. A group is that of the base
   /// when it is the same file still.
-  func meet(_ reference: LinkReference, name: [UInt8], base: Entry?) -> Entry? {
+  package func meet(_ reference: LinkReference, name: [UInt8], base: Entry?) -> Entry? {
     state.wait { state -> Entry?? in
       guard var slot = state.slots[reference.serial] else { return .some(nil) }
       var found: Entry?
@@ -104,7 +109,7 @@ final class LinkTable: Sendable {
         if let missing = slot.missing {
           slot.missing = missing > 0 ? missing - 1 : 0
         } else {
-          slot.group = state.group(of: reference.file, base)
+          slot.group = state.group(ofInode: reference.file.inode, base)
           slot.missing = entry.linkCount > 0 ? entry.linkCount - 1 : 0
         }
         entry.name = name
@@ -119,8 +124,8 @@ final class LinkTable: Sendable {
 }
 
 extension LinkTable.State {
-  fileprivate mutating func group(of file: FileIdentity, _ base: Entry?) -> UInt64 {
-    if let base, let known = base.linkGroup, base.sourceInode == file.inode, inherited.insert(known).inserted {
+  fileprivate mutating func group(ofInode inode: UInt64, _ base: Entry?) -> UInt64 {
+    if let base, let known = base.linkGroup, base.sourceInode == inode, inherited.insert(known).inserted {
       return known
     }
     defer { nextGroup += 1 }

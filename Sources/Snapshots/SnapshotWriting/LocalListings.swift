@@ -1,9 +1,9 @@
 internal import ChunkCodec
 internal import Glibc
-internal import Platform
+package import Platform
 internal import Reporting
-internal import RepositoryCore
-internal import RepositoryFormat
+package import RepositoryCore
+package import RepositoryFormat
 internal import SnapshotTree
 internal import Synchronization
 
@@ -12,12 +12,12 @@ internal import Synchronization
 ///
 /// The file: 8 bytes of magic, a random salt of 32, then for each tree object its id, the length of the sealed bytes
 /// (u32), and these, sealed with a key that only this writer can derive. Lost or damaged, it costs a full reading.
-enum LocalListings {
+package enum LocalListings {
   private static let magic = Array("YSTRLIST".utf8)
   private static let headerSize = 40
   private static let recordHeadSize = 36
 
-  static func path(_ repository: Repository, host: String, plan: String) -> String {
+  package static func path(_ repository: Repository, host: String, plan: String) -> String {
     let name = SHA256.hash(Array("\(host)\u{0}\(plan)".utf8)).hex.prefix(32)
     let writer = Hex.encode(repository.keyring.writer.publicKey.prefix(8))
     return "\(repository.cacheDirectory)/listings/\(writer)-\(name)"
@@ -28,7 +28,7 @@ enum LocalListings {
   }
 
   /// Writes a new copy; it takes the place of the old one when it is whole. For any thread.
-  final class Recorder: Sendable {
+  package final class Recorder: Sendable {
     private struct State: ~Copyable {
       let cipher = AESGCM()
       var buffered = ByteWriter(capacity: 1 << 20)
@@ -41,7 +41,7 @@ enum LocalListings {
     private let key: [UInt8]
     private let state: Mutex<State>
 
-    init(_ repository: Repository, path: String) throws(Errno) {
+    package init(_ repository: Repository, path: String) throws(Errno) {
       self.path = path
       temporary = path + "." + Hex.encode(System.random(4))
       try Directory.makeAll(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
@@ -55,7 +55,7 @@ enum LocalListings {
     }
 
     /// Without room for the copy there is none, and the next run reads all: no reason for this one to fail.
-    func add(_ id: ObjectID, _ bytes: UnsafeRawBufferPointer) {
+    package func add(_ id: ObjectID, _ bytes: UnsafeRawBufferPointer) {
       state.withLock { state in
         guard !state.isBroken, state.seen.insert(id).inserted else { return }
         let nonce = Nonce(4, UInt64(state.seen.count))
@@ -72,7 +72,7 @@ enum LocalListings {
       state.buffered.removeAll()
     }
 
-    func commit() throws(Errno) {
+    package func commit() throws(Errno) {
       let isWhole = state.withLock { state in
         flush(&state)
         return !state.isBroken
@@ -86,7 +86,7 @@ enum LocalListings {
   }
 
   /// Tree objects from the local copy.
-  final class Source: ChunkSource {
+  package final class Source: ChunkSource {
     private struct Place {
       let offset: Int64
       let length: Int
@@ -98,7 +98,7 @@ enum LocalListings {
     private let identifiers: [KeySetID: Pool<KeyedHash>]
 
     /// Nil when there is no usable copy.
-    init?(_ repository: Repository, path: String) {
+    package init?(_ repository: Repository, path: String) {
       guard let file = try? Descriptor.open(path), let size = try? file.status().size else { return nil }
       var header = [UInt8](repeating: 0, count: headerSize)
       guard (try? header.withUnsafeMutableBytes({ try file.read(into: $0, at: 0) })) == headerSize,
@@ -127,7 +127,7 @@ enum LocalListings {
         })
     }
 
-    func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+    package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
       guard let place = places[id] else { throw YesterError(.failed, "The local copy of listings is incomplete") }
       var sealed = [UInt8](repeating: 0, count: place.length)
       let got = try sealed.withUnsafeMutableBytes { try file.read(into: $0, at: place.offset) }
@@ -138,7 +138,7 @@ enum LocalListings {
       return BytesSlice(Bytes(plain), offset: 0, count: plain.count)
     }
 
-    func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {
+    package func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {
       identifiers[keySet]?.use { $0.chunkID(digest, kind: .data) }
     }
   }

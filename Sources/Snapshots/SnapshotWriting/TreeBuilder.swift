@@ -1,12 +1,12 @@
 internal import Platform
-internal import Reporting
-internal import RepositoryFormat
-internal import SnapshotTree
+package import Reporting
+package import RepositoryFormat
+package import SnapshotTree
 
-/// Builds the new tree, from the bottom up, from what a walk meets. The walk goes on while files are read by others:
+/// Builds the new tree, from the bottom up, from what a source meets. The source goes on while files are read by others:
 /// its steps wait here, and are taken in their order. One thread.
-final class TreeBuilder {
-  enum Step {
+package final class TreeBuilder {
+  package enum Step {
     /// A directory, without its listing. What follows is in it, until it is left.
     case enter(Entry, base: SnapshotNode?)
     /// `isIncomplete`: something was left out.
@@ -16,7 +16,7 @@ final class TreeBuilder {
     /// One more name of a file that the link table has.
     case link(LinkReference, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// A file that somebody reads.
-    case file(FileReads.PendingBatch, place: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
+    case file(PendingBatch, place: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// The same when it has been read already.
     case result(FileResult, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// Something of the base that was met again and could not be stored.
@@ -48,7 +48,6 @@ final class TreeBuilder {
   private static let pathBytesMax = 8 << 20
 
   private let writer: TreeWriter
-  private let reads: FileReads?
   private let links: LinkTable
   private let progress: RunProgress
   private let listing: EntryListing?
@@ -59,45 +58,45 @@ final class TreeBuilder {
   private var pathBytes = 0
   private var stack: [Frame] = []
   private var root: Entry?
-  private(set) var counts = SnapshotCounts()
+  package private(set) var counts = SnapshotCounts()
   /// Something of a source is in the tree, though perhaps nothing but a directory that could not be read.
-  private(set) var hasEntries = false
+  package private(set) var hasEntries = false
   /// Something is in the tree that could be read.
-  private(set) var hasContent = false
+  package private(set) var hasContent = false
 
-  init(
-    _ writer: TreeWriter, _ reads: FileReads?, _ links: LinkTable, progress: RunProgress, listing: EntryListing?,
+  /// `report` is told of problems, in the order of the tree; what it throws ends the run.
+  package init(
+    _ writer: TreeWriter, _ links: LinkTable, progress: RunProgress, listing: EntryListing?,
     report: @escaping (PathProblem) throws -> Void
   ) {
     self.writer = writer
-    self.reads = reads
     self.links = links
     self.progress = progress
     self.listing = listing
     self.report = report
   }
 
-  func take(_ step: Step) throws {
+  /// Entries of a directory come in the order of their names: nobody looks at that here. Throws what ended the reading of
+  /// a file, `YesterError` when storing fails, and what `report` throws.
+  package func take(_ step: Step) throws {
     steps.append(step)
     pathBytes += step.pathBytes
     try advance(leaving: Self.stepsMax)
   }
 
-  /// The root's entry, when the walk has left it.
-  func finish() throws -> Entry {
-    try reads?.flush()
+  /// The root's entry, when the source has left it. Waits for all files.
+  package func finish() throws -> Entry {
     try advance(leaving: 0)
-    guard let root else { preconditionFailure("the walk has left the root") }
+    guard let root else { preconditionFailure("the source has left the root") }
     return root
   }
 
   /// Takes the steps that wait for nothing, and waits for others while more than `leaving` are there.
   private func advance(leaving: Int) throws {
     while next < steps.count {
-      if case .file(let pending, _, _, _, _) = steps[next], !(pending.batch?.isDone ?? false) {
-        if steps.count - next <= leaving && pathBytes <= Self.pathBytesMax { break }
-        if pending.batch == nil { try reads?.flush() }
-      }
+      if case .file(let pending, _, _, _, _) = steps[next], !(pending.batch?.isDone ?? false),
+        steps.count - next <= leaving, pathBytes <= Self.pathBytesMax
+      { break }
       let step = steps[next]
       // Its place stays until many can be removed at once.
       steps[next] = .leave(isIncomplete: false)
@@ -125,8 +124,7 @@ final class TreeBuilder {
       try storeLink(file, name, path, base)
     case .file(let pending, let place, let name, let path, let base):
       match(base)
-      guard let batch = pending.batch else { preconditionFailure("the batch was handed over before") }
-      try finish(try batch.result(place), name, path, base)
+      try finish(try pending.requireBatch().result(place), name, path, base)
     case .result(let result, let name, let path, let base):
       match(base)
       try finish(result, name, path, base)
@@ -160,7 +158,7 @@ final class TreeBuilder {
   }
 
   /// Reports a problem; where something is missing now, the directory says so.
-  func note(_ problem: PathProblem) throws {
+  private func note(_ problem: PathProblem) throws {
     switch problem.kind {
     case .unreadable, .missing:
       if !stack.isEmpty { stack[stack.count - 1].entry.isIncomplete = true }

@@ -6,12 +6,19 @@ internal import Reporting
 package protocol ByteStream: Sendable {
   /// Begins it.
   func start() throws
-  /// Fills `buffer`, less only at the end; 0 when nothing follows. Throws `Stopped`.
+  /// Length of the hole that comes next, in bytes: zeros that take no room. 0 where data or the end comes next. Asked at
+  /// the beginning, and wherever `read` has filled less than its buffer.
+  func nextHole() throws -> UInt64
+  /// Fills `buffer`, less only at the end or before a hole; 0 when no data follows. Throws `Stopped`.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
   /// After the end: throws when what came is not all that should have come, and `Stopped`.
   func finish() throws
   /// Gives it up, if it has begun and not finished.
   func cancel()
+}
+
+extension ByteStream {
+  package func nextHole() -> UInt64 { 0 }
 }
 
 /// What a descriptor gives: a pipe, above all. Nobody can tell there whether the other end has ended well.

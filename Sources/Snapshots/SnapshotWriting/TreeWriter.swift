@@ -40,7 +40,7 @@ package struct TreeWriter {
     self.sink = sink
   }
 
-  func move(to position: UInt64) throws { try sink.move(to: position) }
+  package func move(to position: UInt64) throws { try sink.move(to: position) }
 
   package func store(tree bytes: [UInt8]) throws -> ObjectID {
     try bytes.withUnsafeBytes { raw in
@@ -66,6 +66,7 @@ package struct ListingBuilder {
 
   package init() {}
 
+  /// `entry` comes behind all that came before: nobody looks at that here.
   package mutating func append(_ entry: Entry, _ writer: TreeWriter) throws {
     leaf.append(entry)
     below += 1 + entry.below
