@@ -4,10 +4,12 @@ package struct FileIdentity: Hashable, Sendable {
   package let device: UInt64
   package let inode: UInt64
 
-  package init(_ status: FileStatus) {
-    device = status.device
-    inode = status.inode
+  package init(device: UInt64, inode: UInt64) {
+    self.device = device
+    self.inode = inode
   }
+
+  package init(_ status: FileStatus) { self.init(device: status.device, inode: status.inode) }
 }
 
 extension FileStatus {

@@ -54,7 +54,7 @@ final class SourceReader {
         result.outcome = .entry(try read(file, status, request, target, &result.problems))
         return result
       }
-      let (reference, isMine) = links.claim(status)
+      let (reference, isMine) = links.claim(LinkedFile(status))
       result.outcome = .linked(reference)
       if isMine {
         var entry: Entry?

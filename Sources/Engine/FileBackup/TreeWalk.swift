@@ -272,7 +272,7 @@ final class TreeWalk {
   /// An entry of which all is known.
   private func take(_ entry: Entry, _ status: FileStatus, _ base: SnapshotNode?) throws {
     guard status.linkCount > 1 else { return try builder.take(.entry(entry, base: base)) }
-    try builder.take(.link(links.offer(status, entry), name: entry.name, path: path, base: base))
+    try builder.take(.link(links.offer(LinkedFile(status), entry), name: entry.name, path: path, base: base))
   }
 
   /// Has a file read.

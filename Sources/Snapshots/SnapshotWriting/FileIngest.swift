@@ -81,17 +81,24 @@ package final class FileIngest {
     fileHash.start()
     var hole = try stream.nextHole()
     repeat {
-      guard hole <= Limits.fileSizeMax - size else {
-        throw YesterError(.failed, "What comes through a stream is larger than files can be")
+      if hole > 0 {
+        guard hole < Limits.fileSizeMax - size else { throw Self.tooLarge }
+        try store(hole: hole, &holes, &list)
+        size += hole
       }
-      if hole > 0 { try store(hole: hole, &holes, &list) }
-      size = try storeData(size + hole, Limits.fileSizeMax, isHashed: holes.isHashed, target.lane, &list) { piece, _ in
+      size = try storeData(size, Limits.fileSizeMax, isHashed: holes.isHashed, target.lane, &list) { piece, _ in
         try stream.read(into: piece)
       }
+      // Nobody has looked then whether more follows.
+      guard size < Limits.fileSizeMax else { throw Self.tooLarge }
       hole = try stream.nextHole()
     } while hole > 0
     let content = size == 0 ? .empty : try list.finish(holes.isHashed ? fileHash.finish() : nil)
     return Result(size: size, content: content, isOneRead: false)
+  }
+
+  private static var tooLarge: YesterError {
+    YesterError(.failed, "What comes through a stream is larger than files can be", advice: "No snapshot was made.")
   }
 
   private func storeWhole(_ file: Descriptor, _ size: Int, _ lane: ChunkLane) throws -> Result {

@@ -1,6 +1,32 @@
 package import Platform
 package import RepositoryFormat
 
+/// What a file system says of a file that has several names, beside them: what tells it from others.
+package struct LinkedFile: Sendable {
+  fileprivate let identity: FileIdentity
+  private let born: Timestamp?
+  private let size: UInt64
+  private let modified: Timestamp
+
+  package init(_ status: FileStatus) {
+    self.init(status.identity, born: status.born, size: status.size, modified: status.modified)
+  }
+
+  init(_ identity: FileIdentity, born: Timestamp?, size: UInt64, modified: Timestamp) {
+    self.identity = identity
+    self.born = born
+    self.size = size
+    self.modified = modified
+  }
+
+  /// Whether this, of the same device and inode, is still the same file. What a new link or name changes says nothing;
+  /// where the file system knows when a file was made, that tells all.
+  fileprivate func isSame(as other: LinkedFile) -> Bool {
+    if let born, let otherBorn = other.born { return born == otherBorn }
+    return size == other.size && modified == other.modified
+  }
+}
+
 /// Names a file in a `LinkTable`: inode numbers are used again, while a run goes on too.
 package struct LinkReference: Hashable, Sendable {
   fileprivate let file: FileIdentity
@@ -17,27 +43,16 @@ package final class LinkTable: Sendable {
   }
   fileprivate struct Slot {
     var content: Content
-    let born: Timestamp?
-    let size: UInt64
-    let modified: Timestamp
+    let file: LinkedFile
     /// References that were given out and not met yet.
     var promised = 1
     /// Names beyond those that were met; nil until the first is.
     var missing: UInt64?
     var group: UInt64 = 0
 
-    init(_ content: Content, _ status: FileStatus) {
+    init(_ content: Content, _ file: LinkedFile) {
       self.content = content
-      born = status.born
-      size = status.size
-      modified = status.modified
-    }
-
-    /// Whether this is still the same file. What a new link or name changes says nothing; where the file system knows
-    /// when a file was made, that tells all.
-    func isOf(_ status: FileStatus) -> Bool {
-      if let born, let other = status.born { return born == other }
-      return size == status.size && modified == status.modified
+      self.file = file
     }
   }
   fileprivate struct State {
@@ -62,17 +77,17 @@ package final class LinkTable: Sendable {
 
   /// For one name of a file. `isMine`: the caller is to read the file, and then to say so with `finish`. Each reference
   /// is to be met once.
-  package func claim(_ status: FileStatus) -> (reference: LinkReference, isMine: Bool) {
-    promise(status, .beingRead)
+  package func claim(_ file: LinkedFile) -> (reference: LinkReference, isMine: Bool) {
+    promise(file, .beingRead)
   }
 
   /// As `claim`, with what is known of the file without reading it, unless somebody knows it already.
-  package func offer(_ status: FileStatus, _ entry: Entry) -> LinkReference { promise(status, .known(entry)).reference }
+  package func offer(_ file: LinkedFile, _ entry: Entry) -> LinkReference { promise(file, .known(entry)).reference }
 
-  private func promise(_ status: FileStatus, _ content: Content) -> (reference: LinkReference, isMine: Bool) {
-    let file = status.identity
+  private func promise(_ linked: LinkedFile, _ content: Content) -> (reference: LinkReference, isMine: Bool) {
+    let file = linked.identity
     return state.withLock { state in
-      if let serial = state.current[file], let slot = state.slots[serial], slot.isOf(status) {
+      if let serial = state.current[file], let slot = state.slots[serial], slot.file.isSame(as: linked) {
         var isUsable = true
         if case .unreadable = slot.content { isUsable = false }
         if isUsable {
@@ -85,7 +100,7 @@ package final class LinkTable: Sendable {
       if let old = state.current.updateValue(state.nextSerial, forKey: file), state.slots[old]?.promised == 0 {
         state.slots[old] = nil
       }
-      state.slots[state.nextSerial] = Slot(content, status)
+      state.slots[state.nextSerial] = Slot(content, linked)
       return (LinkReference(file: file, serial: state.nextSerial), true)
     }
   }

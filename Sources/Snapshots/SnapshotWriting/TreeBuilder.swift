@@ -96,7 +96,9 @@ package final class TreeBuilder {
     while next < steps.count {
       if case .file(let pending, _, _, _, _) = steps[next], !(pending.batch?.isDone ?? false),
         steps.count - next <= leaving, pathBytes <= Self.pathBytesMax
-      { break }
+      {
+        break
+      }
       let step = steps[next]
       // Its place stays until many can be removed at once.
       steps[next] = .leave(isIncomplete: false)

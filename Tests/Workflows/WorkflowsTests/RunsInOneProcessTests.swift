@@ -8,6 +8,7 @@ import Maintenance
 import Platform
 import Reporting
 import RepositoryCore
+import SnapshotWriting
 import TestSupport
 import Testing
 
