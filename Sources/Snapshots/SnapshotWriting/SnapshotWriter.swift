@@ -99,15 +99,18 @@ package final class SnapshotWriter {
   // MARK: Entries
 
   /// Begins a directory, which has the content and the counts that come until it is left. The first is the root, whose
-  /// name is empty. Throws `YesterError` where an entry of its directory has a name that comes behind.
+  /// name is empty. Throws `YesterError` where its name does not come behind all that came in its directory, or where
+  /// something about it could not be read again.
   package func enter(_ directory: Entry) throws {
     precondition(directory.isDirectory, "only a directory is entered")
     let length = path.count
     guard !stack.isEmpty else {
+      try requireReadable(directory)
       stack.append(Frame(base: base?.reader.root, pathLength: 0))
       return try builder.take(.enter(directory, base: base?.reader.root))
     }
     let base = try meet(directory.name)
+    try requireReadable(directory)
     guard stack.count < Limits.treeDepthMax - 1 else {
       throw YesterError(
         .failed, "The directory \(printable(path)) is nested too deeply",
@@ -131,6 +134,7 @@ package final class SnapshotWriter {
     precondition(!entry.isDirectory, "a directory is entered")
     let length = path.count
     let base = try meet(entry.name)
+    try requireReadable(entry)
     path.removeLast(path.count - length)
     var entry = entry
     entry.linkGroup = entry.linkCount > 1 ? links.group(of: entry, base: base?.entry) : nil
@@ -184,6 +188,20 @@ package final class SnapshotWriter {
     position += 1
     if position.isMultiple(of: Self.pathInterval) { progress.setPath(path) }
     return base?.child(name, of: stack[top].base)
+  }
+
+  /// What a source says of an entry may be anything; nothing is stored that nobody could read. `entry` is that at hand.
+  private func requireReadable(_ entry: Entry) throws {
+    var leaf = LeafBuilder()
+    leaf.append(entry)
+    let bytes = Bytes(leaf.finish())
+    do {
+      _ = try Leaf(BytesSlice(bytes, offset: 0, count: bytes.count), isRoot: stack.isEmpty)
+    } catch {
+      throw YesterError(
+        .failed, "\(printable(path)) cannot be stored: \(error.message)",
+        advice: "No snapshot was made. What its source says of it is no good.")
+    }
   }
 
   // MARK: Content

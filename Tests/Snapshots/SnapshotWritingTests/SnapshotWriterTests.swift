@@ -182,6 +182,32 @@ import Testing
     #expect(try maker.snapshots().isEmpty)
   }
 
+  /// An archive may say anything of its members.
+  @Test(
+    arguments: [
+      { $0.permissions = 0o10000 },
+      { $0.modified = Timestamp(seconds: 1, nanoseconds: 1_000_000_000) },
+      { $0.owner = Owner(user: 1, group: 1, userName: [UInt8](repeating: 0x61, count: 1025)) },
+      { $0.attributes = [ExtendedAttribute(name: [], value: [])] },
+      { $0.attributes = (0..<2).map { ExtendedAttribute(name: [0x61], value: [$0]) } },
+      { $0.attributes = [ExtendedAttribute(name: [0x61], value: [UInt8](repeating: 0, count: 65_537))] },
+      { $0.body = .symbolicLink(target: [0x61, 0]) },
+      { $0.body = .symbolicLink(target: [UInt8](repeating: 0x61, count: Limits.targetSizeMax + 1)) },
+      { $0.body = .file(size: 5, content: .empty) },
+    ] as [@Sendable (inout Entry) -> Void])
+  func whatCouldNotBeReadAgainIsNotStored(spoil: @escaping @Sendable (inout Entry) -> Void) throws {
+    let maker = try Maker()
+    let source = PushedSource { writer in
+      try writer.enter(directory(""))
+      var spoilt = entry("spoilt", .fifo)
+      spoil(&spoilt)
+      try writer.add(spoilt)
+      try writer.leave()
+    }
+    #expect(errorMessage { try maker.make(source) }.contains("/spoilt cannot be stored"))
+    #expect(try maker.snapshots().isEmpty)
+  }
+
   /// Each directory has names of its own.
   @Test func whatComesBehindADirectoryIsComparedWithItsName() throws {
     let maker = try Maker()
