@@ -1,3 +1,4 @@
+internal import SnapshotWriting
 package import Documents
 internal import FileBackup
 internal import RepositoryFormat

@@ -1,3 +1,4 @@
+internal import SnapshotWriting
 package import Documents
 package import FileBackup
 internal import Platform

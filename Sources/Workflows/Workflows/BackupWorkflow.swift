@@ -1,3 +1,4 @@
+internal import SnapshotWriting
 package import FileBackup
 package import Maintenance
 internal import Platform

@@ -1,3 +1,4 @@
+internal import SnapshotWriting
 package import FileBackup
 internal import LocalFiles
 internal import Platform

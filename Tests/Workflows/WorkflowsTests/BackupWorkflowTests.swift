@@ -1,4 +1,5 @@
 // A snapshot that is verified through a mount is marked only when everything came out right, and stays in any case.
+import SnapshotWriting
 import FileBackup
 import Maintenance
 import Platform

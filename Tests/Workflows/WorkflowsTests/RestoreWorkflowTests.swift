@@ -1,3 +1,4 @@
+import SnapshotWriting
 import FileBackup
 import Maintenance
 import Platform

@@ -1,4 +1,5 @@
 // The order of safety of a rollback: compare, prove, ask, make a restore point, and only then change anything.
+import SnapshotWriting
 import FileBackup
 import Platform
 import Reporting

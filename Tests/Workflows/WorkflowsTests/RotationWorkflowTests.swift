@@ -1,4 +1,5 @@
 // What goes is decided and shown first, then removed all or not at all, and only then is space given back.
+import SnapshotWriting
 import ChunkCodec
 import FileBackup
 import Maintenance

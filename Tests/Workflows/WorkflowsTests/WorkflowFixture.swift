@@ -1,3 +1,4 @@
+import SnapshotWriting
 import ChunkCodec
 import DirectoryStores
 import FileBackup

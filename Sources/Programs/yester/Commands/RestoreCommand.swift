@@ -1,3 +1,4 @@
+internal import SnapshotWriting
 internal import ArgumentParser
 internal import Platform
 internal import Reporting
