@@ -17,49 +17,50 @@ extension Document {
   }
 }
 
+/// Inlinable, so that streams of millions of documents need no generic calls.
 extension JSONWriter {
-  package mutating func value(_ document: some Document) {
+  @inlinable package mutating func value(_ document: some Document) {
     beginObject()
     document.writeMembers(to: &self)
     endObject()
   }
 
-  package mutating func field(_ name: String, _ document: some Document) {
+  @inlinable package mutating func field(_ name: String, _ document: some Document) {
     key(name)
     value(document)
   }
 
   /// Null for nil.
-  package mutating func field(_ name: String, optional document: (some Document)?) {
+  @inlinable package mutating func field(_ name: String, optional document: (some Document)?) {
     key(name)
     if let document { value(document) } else { null() }
   }
 
   /// Null for nil.
-  package mutating func field(_ name: String, optionalNumber number: (some BinaryInteger)?) {
+  @inlinable package mutating func field(_ name: String, optionalNumber number: (some BinaryInteger)?) {
     key(name)
     if let number { value(number) } else { null() }
   }
 
-  package mutating func array(_ documents: some Sequence<some Document>) {
+  @inlinable package mutating func array(_ documents: some Sequence<some Document>) {
     beginArray()
     for document in documents { value(document) }
     endArray()
   }
 
-  package mutating func field(_ name: String, array documents: some Sequence<some Document>) {
+  @inlinable package mutating func field(_ name: String, array documents: some Sequence<some Document>) {
     key(name)
     array(documents)
   }
 
-  package mutating func field(_ name: String, strings: some Sequence<String>) {
+  @inlinable package mutating func field(_ name: String, strings: some Sequence<String>) {
     key(name)
     beginArray()
     for string in strings { value(string) }
     endArray()
   }
 
-  package mutating func field(_ name: String, strings: some Sequence<[UInt8]>) {
+  @inlinable package mutating func field(_ name: String, strings: some Sequence<[UInt8]>) {
     key(name)
     beginArray()
     for string in strings { value(string) }

@@ -27,7 +27,7 @@ package struct JSONWriter: Sendable {
   package mutating func value(_ value: String) { item { $0.quote(Array(value.utf8)) } }
   package mutating func value(_ value: [UInt8]) { item { $0.quote(value) } }
   package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-  package mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
+  @inlinable package mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
   package mutating func value(_ value: Double) { literal(value.isFinite ? String(value) : "null") }
   package mutating func null() { literal("null") }
 
@@ -43,7 +43,7 @@ package struct JSONWriter: Sendable {
     key(name)
     self.value(value)
   }
-  package mutating func field(_ name: String, _ value: some BinaryInteger) {
+  @inlinable package mutating func field(_ name: String, _ value: some BinaryInteger) {
     key(name)
     self.value(value)
   }
@@ -63,7 +63,7 @@ package struct JSONWriter: Sendable {
     return text
   }
 
-  private mutating func literal(_ value: String) { item { $0.text.append(contentsOf: value.utf8) } }
+  @usableFromInline mutating func literal(_ value: String) { item { $0.text.append(contentsOf: value.utf8) } }
 
   private mutating func item(_ body: (inout JSONWriter) -> Void) {
     separate()

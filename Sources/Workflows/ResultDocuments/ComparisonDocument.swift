@@ -62,9 +62,12 @@ package struct DifferenceDocument: Document {
   package func writeMembers(to json: inout JSONWriter) {
     json.field("change", difference.kind.rawValue)
     PathDocument(path).writeMembers(to: &json)
-    json.field("differs", strings: difference.aspects.lazy.map(\.rawValue))
-    json.field("old", optional: difference.old.map(EntryFactsDocument.init))
-    json.field("new", optional: difference.new.map(EntryFactsDocument.init))
+    json.key("differs")
+    json.beginArray()
+    for aspect in difference.aspects { json.value(aspect.rawValue) }
+    json.endArray()
+    json.field("old", optional: difference.old.map { EntryFactsDocument(facts: $0) })
+    json.field("new", optional: difference.new.map { EntryFactsDocument(facts: $0) })
   }
 }
 
