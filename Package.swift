@@ -187,7 +187,7 @@ let package = Package(
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
         "MountNamespace", "TestSupport",
       ]),
-    tests("Mount", "FuseMount", ["CLinux", "Platform", "SnapshotTree", "FuseMount", "TestSupport"]),
+    tests("Mount", "FuseMount", ["CLinux", "Platform", "Reporting", "SnapshotTree", "FuseMount", "TestSupport"]),
 
     // MARK: Programs
     program(

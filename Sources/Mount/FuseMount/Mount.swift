@@ -1,7 +1,7 @@
-internal import Reporting
 internal import CFuse
 internal import Glibc
 internal import Platform
+package import Reporting
 package import SnapshotTree
 
 /// A mounted file system, from the mounting to the end.
@@ -33,7 +33,7 @@ package final class Mount: Sendable {
   private let number: UInt64?
 
   /// Says early, before a password is asked for, why mounting could not work.
-  package static func check(_ options: DriverOptions) throws(DriverError) {
+  package static func check(_ options: DriverOptions) throws(YesterError) {
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     _ = try MountPoint.prepare(
       options.mountPoint,
@@ -48,7 +48,7 @@ package final class Mount: Sendable {
     _ model: any FileSystemModel,
     _ options: DriverOptions,
     counts: RequestCounts = RequestCounts(names: RequestKind.names)
-  ) throws(DriverError) {
+  ) throws(YesterError) {
     DriverLog.captureFuse()
     if options.allowsOthers == true { try MountPoint.requireAllowOther() }
     let path = try MountPoint.prepare(
@@ -83,20 +83,21 @@ package final class Mount: Sendable {
     guard result == 0 else {
       MountPoint.detach(path, force: false)
       fuse_session_destroy(session.raw)
-      throw DriverError("the FUSE device cannot be used: \(Errno(rawValue: -result))")
+      let error = Errno(rawValue: -result)
+      throw YesterError(.failed, "the FUSE device cannot be used: \(error)", cause: error)
     }
   }
 
   /// Begins to answer requests, on threads of its own. When it returns, the mount has answered its first. Throws when
   /// there is no room for the threads: then nobody may have answered yet, and `requestStop` and `waitForEnd` take the
   /// mount away as ever.
-  package func start() throws(DriverError) {
+  package func start() throws(YesterError) {
     DriverLog.beginToLogFuse()
     do throws(Errno) {
       try notifier.start(session)
       try pool.start()
     } catch {
-      throw DriverError(YesterError.noThread(error).description)
+      throw YesterError.noThread(error)
     }
     // Waits until kernel and driver have agreed on the terms, among them the read-ahead that is raised below.
     var totals = statvfs()
@@ -144,7 +145,7 @@ package final class Mount: Sendable {
 
   // MARK: Mounting
 
-  private static func makeSession(_ adapter: Adapter, _ options: String) throws(DriverError) -> SessionHandle {
+  private static func makeSession(_ adapter: Adapter, _ options: String) throws(YesterError) -> SessionHandle {
     var operations = Operations.table()
     // Released when the session has been destroyed; until then a callback may come.
     let userData = Unmanaged.passRetained(adapter).toOpaque()
@@ -155,19 +156,21 @@ package final class Mount: Sendable {
         flag.withCStringPointer { flag in yf_session_new(3, [program, flag, list], &operations, userData) }
       }
     }
-    guard let raw else { throw DriverError("libfuse refused to begin: \(DriverLog.takeLastFuseLine())") }
+    guard let raw else { throw YesterError(.failed, "libfuse refused to begin: \(DriverLog.takeLastFuseLine())") }
     return SessionHandle(raw: raw)
   }
 
-  private static func mountingFailed(on path: String, _ why: String) -> DriverError {
+  private static func mountingFailed(on path: String, _ why: String) -> YesterError {
     if access("/dev/fuse", F_OK) != 0 {
-      return DriverError("mounting on \(path) failed: there is no /dev/fuse; load the module with: modprobe fuse")
+      return YesterError(
+        .failed, "mounting on \(path) failed: there is no /dev/fuse", advice: "Load the module with: modprobe fuse")
     }
     if access("/dev/fuse", R_OK | W_OK) != 0 {
-      return DriverError("mounting on \(path) failed: you may not use /dev/fuse; it should have the mode 0666")
+      return YesterError(
+        .failed, "mounting on \(path) failed: you may not use /dev/fuse; it should have the mode 0666")
     }
     // fusermount3 has told its reason on stderr itself.
-    return DriverError("mounting on \(path) failed\(why.isEmpty ? "" : ": \(why)")")
+    return YesterError(.failed, "mounting on \(path) failed\(why.isEmpty ? "" : ": \(why)")")
   }
 
   private static func fuseOptions(_ options: DriverOptions) -> String {

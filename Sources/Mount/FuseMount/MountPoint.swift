@@ -1,6 +1,7 @@
 internal import CFuse
 internal import Glibc
 internal import Platform
+internal import Reporting
 
 /// The directory that is mounted on.
 enum MountPoint {
@@ -8,46 +9,53 @@ enum MountPoint {
 
   /// Checks that one can mount at `path` and gives its absolute form. A mount whose driver has died is taken away
   /// first. `repository` is the directory of the repository, if it is one of this machine.
-  static func prepare(_ path: String, repository: String?, allowingContent: Bool) throws(DriverError) -> String {
+  static func prepare(_ path: String, repository: String?, allowingContent: Bool) throws(YesterError) -> String {
     removeStale(path)
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(of: path) } catch {
       switch error {
-      case .notFound: throw DriverError("the mount point \(path) does not exist; create the directory first")
+      case .notFound:
+        throw YesterError(.failed, "the mount point \(path) does not exist", advice: "Create the directory first.")
       case .notConnected:
-        throw DriverError("a dead mount lies on \(path) and cannot be taken away; try: fusermount3 -u -z \(path)")
-      default: throw DriverError("the mount point \(path) cannot be looked at: \(error)")
+        throw YesterError(
+          .failed, "a dead mount lies on \(path) and cannot be taken away",
+          advice: "Try: fusermount3 -u -z \(path)", cause: error)
+      default: throw YesterError(.failed, "the mount point \(path) cannot be looked at: \(error)", cause: error)
       }
     }
-    guard status.isDirectory else { throw DriverError("the mount point \(path) is not a directory") }
+    guard status.isDirectory else { throw YesterError(.failed, "the mount point \(path) is not a directory") }
     guard let absolute = System.realPath(path) else {
-      throw DriverError("the mount point \(path) cannot be resolved: \(Errno.current)")
+      let error = Errno.current
+      throw YesterError(.failed, "the mount point \(path) cannot be resolved: \(error)", cause: error)
     }
     if let present = MountInfo.at(absolute.pathBytes), present.type.elementsEqual(fileSystemType.utf8) {
-      throw DriverError("\(absolute) is mounted already, with snapshots of \(String(path: present.source))", .busy)
+      throw YesterError(.busy, "\(absolute) is mounted already, with snapshots of \(String(path: present.source))")
     }
     if let repository {
       if isInside(absolute, repository) {
-        throw DriverError("the mount point \(absolute) lies inside the repository \(repository); choose another")
+        throw YesterError(
+          .failed, "the mount point \(absolute) lies inside the repository \(repository)", advice: "Choose another.")
       }
       if isInside(repository, absolute) {
-        throw DriverError("the repository \(repository) lies inside the mount point \(absolute); choose another")
+        throw YesterError(
+          .failed, "the repository \(repository) lies inside the mount point \(absolute)", advice: "Choose another.")
       }
     }
     if !allowingContent { try requireEmpty(absolute) }
     return absolute
   }
 
-  private static func requireEmpty(_ path: String) throws(DriverError) {
+  private static func requireEmpty(_ path: String) throws(YesterError) {
     var isEmpty = true
     do throws(Errno) {
       let directory = try Descriptor.open(path, Descriptor.directoryFlags)
       try Directory.forEachName(directory) { _, _ in isEmpty = false }
     } catch {
-      throw DriverError("the mount point \(path) cannot be read: \(error)")
+      throw YesterError(.failed, "the mount point \(path) cannot be read: \(error)", cause: error)
     }
     if !isEmpty {
-      throw DriverError("the mount point \(path) is not empty; its content would be hidden (-o nonempty allows it)")
+      throw YesterError(
+        .failed, "the mount point \(path) is not empty; its content would be hidden (-o nonempty allows it)")
     }
   }
 
@@ -78,17 +86,16 @@ enum MountPoint {
   }
 
   /// An ordinary user may let others in only where the administrator allows it.
-  static func requireAllowOther() throws(DriverError) {
+  static func requireAllowOther() throws(YesterError) {
     guard !System.isRoot else { return }
     let file = try? Descriptor.open("/etc/fuse.conf")
     let text = String(decoding: (try? file?.readAll(limit: 1 << 20)) ?? [], as: UTF8.self)
     let isAllowed = text.split(separator: "\n").contains { $0.split(separator: " ") == ["user_allow_other"] }
     if !isAllowed {
-      throw DriverError(
+      throw YesterError(
+        .usage,
         "allow_other needs the line user_allow_other in /etc/fuse.conf, which only root can add; "
-          + "without allow_other the mount is visible to you alone",
-        .usage
-      )
+          + "without allow_other the mount is visible to you alone")
     }
   }
 }

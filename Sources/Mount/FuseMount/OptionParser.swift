@@ -1,4 +1,5 @@
 internal import Platform
+package import Reporting
 
 /// Reads the command line: `yesterfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION...]]... [-f]`.
 package enum CommandLineRequest: Sendable, Equatable {
@@ -27,7 +28,7 @@ package enum OptionParser {
   private static let ignoredPrefixes = ["comment=", "x-", "X-", "user=", "fsname=", "subtype="]
 
   /// `arguments` without the program's name.
-  package static func parse(_ arguments: [String]) throws(DriverError) -> CommandLineRequest {
+  package static func parse(_ arguments: [String]) throws(YesterError) -> CommandLineRequest {
     var operands: [String] = []
     var lists: [String] = []
     var options = DriverOptions(source: "", mountPoint: "")
@@ -60,7 +61,7 @@ package enum OptionParser {
     return .mount(options)
   }
 
-  private static func apply(_ option: String, _ options: inout DriverOptions) throws(DriverError) {
+  private static func apply(_ option: String, _ options: inout DriverOptions) throws(YesterError) {
     if ignored.contains(option) || ignoredPrefixes.contains(where: { option.hasPrefix($0) }) { return }
     if option == "remount" { throw usage("a mount cannot be changed: end it with umount, and mount again") }
     guard let equals = option.firstIndex(of: "=") else {
@@ -89,7 +90,7 @@ package enum OptionParser {
     }
   }
 
-  private static func set(_ name: String, _ value: String, _ options: inout DriverOptions) throws(DriverError) {
+  private static func set(_ name: String, _ value: String, _ options: inout DriverOptions) throws(YesterError) {
     switch name {
     case "cache_size": options.cacheSize = try size(name, value)
     case "gid": options.group = UInt32(try number(name, value, 0...Int(UInt32.max) - 1))
@@ -115,14 +116,14 @@ package enum OptionParser {
     }
   }
 
-  private static func setSecret(_ secret: DriverOptions.Secret, _ options: inout DriverOptions) throws(DriverError) {
+  private static func setSecret(_ secret: DriverOptions.Secret, _ options: inout DriverOptions) throws(YesterError) {
     guard options.secret == nil else {
       throw usage("only one of key_file=, password_file=, password_command= and password_fd= can be given")
     }
     options.secret = secret
   }
 
-  private static func number(_ name: String, _ value: String, _ range: ClosedRange<Int>) throws(DriverError) -> Int {
+  private static func number(_ name: String, _ value: String, _ range: ClosedRange<Int>) throws(YesterError) -> Int {
     guard let number = Int(value), range.contains(number) else {
       throw usage("\(name)=\(value) is not a number from \(range.lowerBound) to \(range.upperBound)")
     }
@@ -130,7 +131,7 @@ package enum OptionParser {
   }
 
   /// In bytes; without a unit in MiB.
-  private static func size(_ name: String, _ value: String) throws(DriverError) -> Int {
+  private static func size(_ name: String, _ value: String) throws(YesterError) -> Int {
     do throws(ByteSize.Failure) {
       return Int(try ByteSize.parse(value, unit: 1 << 20, in: 1 << 20...1 << 40))
     } catch {
@@ -138,15 +139,13 @@ package enum OptionParser {
     }
   }
 
-  private static func usage(_ message: String) -> DriverError {
-    DriverError("\(message); see yesterfs --help", .usage)
+  private static func usage(_ message: String) -> YesterError {
+    YesterError(.usage, "\(message); see yesterfs --help")
   }
 
-  private static func unknown(_ option: String) -> DriverError {
+  private static func unknown(_ option: String) -> YesterError {
     let known = withValue.map { "\($0)=" } + withoutValue
-    return DriverError(
-      "\(option) is not an option here; there are: \(known.sorted().joined(separator: ", "))",
-      .usage
-    )
+    return YesterError(
+      .usage, "\(option) is not an option here; there are: \(known.sorted().joined(separator: ", "))")
   }
 }

@@ -2,6 +2,7 @@ internal import CFuse
 internal import FuseMount
 internal import Glibc
 internal import Platform
+internal import Reporting
 internal import Synchronization
 
 /// The background process before its mount is ready. The process that the user started waits meanwhile, so that a
@@ -15,26 +16,27 @@ struct Background {
 
     /// Returns when the mount is ready. Signals that end the program go on to the background process, which may have
     /// changed the terminal to ask for a password: it is to end first.
-    func wait() throws(DriverError) {
+    func wait() throws(YesterError) {
       Self.backgroundProcess.store(child, ordering: .sequentiallyConsistent)
       ProcessSettings.onTermination { number in
         let saved = errno
         kill(Waiting.backgroundProcess.load(ordering: .sequentiallyConsistent), number)
         errno = saved
       }
-      // One byte of exit status and a message; nothing when the process was killed.
+      // One byte of exit status, a message, a zero byte and advice; nothing when the process was killed.
       let report = (try? pipe.readAll(limit: 1 << 20)) ?? []
       guard let status = report.first else {
         var status: CInt = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-        if ProcessSettings.isTerminated { throw DriverError("interrupted; nothing is mounted", .interrupted) }
-        throw DriverError("the background process ended before the mount was ready (wait status \(status))")
+        if ProcessSettings.isTerminated { throw YesterError(.interrupted, "interrupted; nothing is mounted") }
+        throw YesterError(.failed, "the background process ended before the mount was ready (wait status \(status))")
       }
       guard status != 0 else { return }
-      throw DriverError(
-        String(decoding: report.dropFirst(), as: UTF8.self),
-        DriverError.Status(rawValue: Int32(status)) ?? .failed
-      )
+      let texts = report.dropFirst().split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
+      throw YesterError(
+        YesterError.Code(rawValue: Int32(status)) ?? .failed,
+        texts.first.map { String(decoding: $0, as: UTF8.self) } ?? "",
+        advice: texts.dropFirst().first.map { String(decoding: $0, as: UTF8.self) } ?? "")
     }
   }
 
@@ -46,20 +48,27 @@ struct Background {
   private let pipe: Descriptor
 
   /// Splits the process in two. There must be no other thread.
-  static func begin() throws(DriverError) -> Side {
+  static func begin() throws(YesterError) -> Side {
     var ends: [CInt] = [-1, -1]
-    guard Glibc.pipe(&ends) == 0 else { throw DriverError("no pipe can be made: \(Errno.current)") }
+    guard Glibc.pipe(&ends) == 0 else {
+      let error = Errno.current
+      throw YesterError(.failed, "no pipe can be made: \(error)", cause: error)
+    }
     let reading = Descriptor(owning: ends[0])
     let writing = Descriptor(owning: ends[1])
     // Programs we start (fusermount3, a password command) must not keep the pipe open.
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     let child = yf_fork()
-    guard child >= 0 else { throw DriverError("no background process can be started: \(Errno.current)") }
+    guard child >= 0 else {
+      let error = Errno.current
+      throw YesterError(.failed, "no background process can be started: \(error)", cause: error)
+    }
     return child == 0 ? .child(Background(pipe: writing)) : .parent(Waiting(pipe: reading, child: child))
   }
 
-  func report(_ error: DriverError) {
-    try? pipe.write([UInt8(clamping: error.status.rawValue)] + Array(error.message.utf8))
+  func report(_ error: YesterError) {
+    try? pipe.write(
+      [UInt8(clamping: error.code.rawValue)] + Array(error.message.utf8) + [0] + Array(error.advice.utf8))
   }
 
   /// Lets go of terminal, session and directory, and lets the first process end with success. Only now: until here

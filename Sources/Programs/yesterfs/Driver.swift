@@ -3,9 +3,7 @@ internal import Glibc
 internal import Platform
 
 internal import ObjectStores
-
 internal import Reporting
-
 internal import SnapshotTree
 
 /// The life of the driver: options, checks, into the background, open, mount, serve, close.
@@ -18,7 +16,7 @@ enum Driver {
   /// Gives the exit status of the process.
   static func run(_ arguments: [String]) -> Int32 {
     ProcessSettings.apply()
-    do throws(DriverError) {
+    do throws(YesterError) {
       switch try OptionParser.parse(arguments) {
       case .help:
         return try show(DriverHelp.text)
@@ -31,17 +29,18 @@ enum Driver {
     }
   }
 
-  private static func show(_ text: String) throws(DriverError) -> Int32 {
+  private static func show(_ text: String) throws(YesterError) -> Int32 {
     do throws(Errno) {
       try Descriptor(owning: 1).write(Array(text.utf8))
     } catch {
       // That nobody reads it any more is no error.
-      if error.rawValue != EPIPE { throw DriverError("standard output cannot be written to: \(error)") }
+      guard error.rawValue != EPIPE else { return 0 }
+      throw YesterError(.failed, "standard output cannot be written to: \(error)", cause: error)
     }
     return 0
   }
 
-  private static func mount(_ given: DriverOptions) throws(DriverError) -> Int32 {
+  private static func mount(_ given: DriverOptions) throws(YesterError) -> Int32 {
     var options = given
     // The background process leaves this directory.
     let location = try resolve(options.source)
@@ -55,23 +54,23 @@ enum Driver {
       try waiting.wait()
       return 0
     case .child(let background):
-      do throws(DriverError) { return try serve(options, background: background) } catch {
+      do throws(YesterError) { return try serve(options, background: background) } catch {
         background.report(error)
-        return error.status.rawValue
+        return error.code.rawValue
       }
     }
   }
 
-  private static func serve(_ options: DriverOptions, background: Background?) throws(DriverError) -> Int32 {
+  private static func serve(_ options: DriverOptions, background: Background?) throws(YesterError) -> Int32 {
     let counts = RequestCounts(names: RequestKind.names)
     let model = try open(options, counts)
     let mount: Mount
-    do throws(DriverError) { mount = try Mount(model, options, counts: counts) } catch {
+    do throws(YesterError) { mount = try Mount(model, options, counts: counts) } catch {
       model.close()
       throw error
     }
     Termination.lead(to: mount.exitDescriptor)
-    do throws(DriverError) { try mount.start() } catch {
+    do throws(YesterError) { try mount.start() } catch {
       mount.requestStop()
       if mount.waitForEnd() == .clean { model.close() }
       throw error
@@ -85,7 +84,7 @@ enum Driver {
     guard ending == .clean else {
       DriverLog.write(.error, "\(mount.path) was unmounted while a request hung; the repository was not closed")
       // A thread is inside the model: nothing may be torn down under it.
-      _exit(DriverError.Status.failed.rawValue)
+      _exit(YesterError.Code.failed.rawValue)
     }
     // A store that is out of reach must not keep the process from ending.
     let isClosed = Monitor(false)
@@ -97,27 +96,27 @@ enum Driver {
     if Worker(ifThereIsRoom: "yfs-close", close) == nil { close() }
     guard isClosed.wait(milliseconds: closeMilliseconds, { $0 ? true : nil }) ?? false else {
       DriverLog.write(.error, "\(mount.path) was unmounted, but the repository could not be closed in time")
-      _exit(DriverError.Status.failed.rawValue)
+      _exit(YesterError.Code.failed.rawValue)
     }
     return 0
   }
 
-  private static func resolve(_ location: String) throws(DriverError) -> StoreLocation {
+  private static func resolve(_ location: String) throws(YesterError) -> StoreLocation {
     do { return try LinkedStores.registry.resolve(location) } catch {
-      throw DriverError("\(error)", .usage)
+      throw error as? YesterError ?? YesterError(.usage, "\(error)")
     }
   }
 
   private static func open(
     _ options: DriverOptions, _ counts: RequestCounts
-  ) throws(DriverError) -> any FileSystemModel {
-    do { return try openModel(options, counts) } catch let error as DriverError { throw error } catch {
-      throw DriverError("\(options.source) cannot be opened: \(error)")
+  ) throws(YesterError) -> any FileSystemModel {
+    do { return try openModel(options, counts) } catch let error as YesterError { throw error } catch {
+      throw YesterError(.failed, "\(options.source) cannot be opened: \(error)")
     }
   }
 
-  private static func fail(_ error: DriverError) -> Int32 {
-    DriverLog.write(.error, error.message)
-    return error.status.rawValue
+  private static func fail(_ error: YesterError) -> Int32 {
+    DriverLog.write(.error, error.description)
+    return error.code.rawValue
   }
 }

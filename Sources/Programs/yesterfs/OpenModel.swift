@@ -24,22 +24,18 @@ func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any 
   case .passwordDescriptor(let number): access.passwordDescriptor = number
   case nil: break
   }
-  do {
-    let repository = try access.open(cacheSize: options.cacheSize ?? 64 << 20)
-    var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
-    shown.requests = counts
-    shown.listsAllNames = options.listsAllNames
-    let model = try Namespace(repository, shown) { DriverLog.write(.error, $0) }
-    if let absence = model.absence {
-      guard options.host == nil else {
-        model.close()
-        throw absence
-      }
-      // A machine may mount before its first backup, at its start say: its snapshots appear when there are some.
-      DriverLog.write(.warning, "\(absence.message), so that the mount is empty. \(absence.advice)")
+  let repository = try access.open(cacheSize: options.cacheSize ?? 64 << 20)
+  var shown = Namespace.Options(host: options.showsAllHosts ? nil : options.host ?? System.hostName)
+  shown.requests = counts
+  shown.listsAllNames = options.listsAllNames
+  let model = try Namespace(repository, shown) { DriverLog.write(.error, $0) }
+  if let absence = model.absence {
+    guard options.host == nil else {
+      model.close()
+      throw absence
     }
-    return model
-  } catch let error as YesterError {
-    throw DriverError(error.description, DriverError.Status(rawValue: error.code.rawValue) ?? .failed)
+    // A machine may mount before its first backup, at its start say: its snapshots appear when there are some.
+    DriverLog.write(.warning, "\(absence.message), so that the mount is empty. \(absence.advice)")
   }
+  return model
 }

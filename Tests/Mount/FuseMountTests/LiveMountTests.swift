@@ -2,6 +2,7 @@ import SnapshotTree
 internal import FuseMount
 internal import Glibc
 internal import Platform
+internal import Reporting
 internal import Synchronization
 internal import Testing
 
@@ -148,13 +149,13 @@ internal import Testing
   @Test func refusesPlacesThatDoNotWork() throws {
     let mount = try MountFixture(MemoryModel())
     defer { mount.takeDown() }
-    func message(_ source: String, _ path: String) -> DriverError? {
+    func message(_ source: String, _ path: String) -> YesterError? {
       var options = DriverOptions(source: source, mountPoint: path)
       options.sourceDirectory = source
-      do throws(DriverError) { try Mount.check(options) } catch { return error }
+      do throws(YesterError) { try Mount.check(options) } catch { return error }
       return nil
     }
-    #expect(message("/nowhere", mount.path)?.status == .busy)
+    #expect(message("/nowhere", mount.path)?.code == .busy)
     #expect(message("/nowhere", mount.path + "/x")?.message.contains("does not exist") == true)
     #expect(message("/nowhere", "/dev/null")?.message.contains("not a directory") == true)
     #expect(message("/nowhere", "/etc")?.message.contains("not empty") == true)

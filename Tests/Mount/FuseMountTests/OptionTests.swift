@@ -1,10 +1,11 @@
 @testable import FuseMount
+internal import Reporting
 internal import Testing
 
 @Suite struct OptionTests {
   private func options(_ list: String...) throws -> DriverOptions {
     guard case .mount(let options) = try OptionParser.parse(["/repository", "/mnt"] + list.flatMap { ["-o", $0] })
-    else { throw DriverError("not a mount") }
+    else { throw YesterError(.failed, "not a mount") }
     return options
   }
 
@@ -35,12 +36,12 @@ internal import Testing
       "allow_other=1", "threads=65",
     ])
   func refuses(_ list: String) {
-    #expect { try options(list) } throws: { ($0 as? DriverError)?.status == .usage }
+    #expect { try options(list) } throws: { ($0 as? YesterError)?.code == .usage }
   }
 
   @Test func refusesWrongOperands() {
     for arguments in [[], ["a"], ["a", "b", "c"], ["", "b"], ["a", "b", "-x"], ["a", "b", "-o"]] {
-      #expect(throws: DriverError.self) { try OptionParser.parse(arguments) }
+      #expect(throws: YesterError.self) { try OptionParser.parse(arguments) }
     }
   }
 
