@@ -14,17 +14,17 @@ struct Scenario {
   static let idMark: UInt8 = 0x5A
   static let digestMark: UInt8 = 0x5B
 
-  static func id(_ place: Int) -> ObjectID { marked(place, idMark) }
-  static func digest(_ place: Int) -> Digest { marked(place, digestMark) }
+  static func id(_ place: Int) -> ObjectID { marked(place, idMark).withUnsafeBytes { ObjectID($0) } }
+  static func digest(_ place: Int) -> Digest { marked(place, digestMark).withUnsafeBytes { Digest($0) } }
 
-  private static func marked(_ place: Int, _ mark: UInt8) -> ObjectID {
-    ([UInt8(truncatingIfNeeded: place)] + [UInt8](repeating: mark, count: 31)).withUnsafeBytes { ObjectID($0) }
+  private static func marked(_ place: Int, _ mark: UInt8) -> [UInt8] {
+    [UInt8(truncatingIfNeeded: place)] + [UInt8](repeating: mark, count: 31)
   }
 
   /// The chunk that an id stands for; nil when it is no mark, or there is no such chunk.
   func place(_ id: ObjectID) -> Int? {
     let place = Int(id.w0 >> 56)
-    return place < chunks.count && (id == Self.id(place) || id == Self.digest(place)) ? place : nil
+    return place < chunks.count && (id == Self.id(place) || id == ObjectID(nameOf: Self.digest(place))) ? place : nil
   }
 
   init(_ input: [UInt8]) {

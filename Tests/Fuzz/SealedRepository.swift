@@ -14,7 +14,7 @@ struct SealedRepository {
   init(_ scenario: Scenario) throws {
     let config = RepositoryConfig(id: testKeyring.repository).encode { SHA256.hash($0).bytes }
     try store.put(.config, config)
-    try store.put(.slot(SHA256.hash(testSlot)), testSlot)
+    try store.put(.slot(ObjectID(nameOf: SHA256.hash(testSlot))), testSlot)
     try storeChunks(scenario.chunks)
     var sequence: UInt64 = 0
     for var record in scenario.records {
@@ -25,7 +25,7 @@ struct SealedRepository {
         record.root.body = .directory(below: below, listing: ids[place])
       }
       let bytes = try RecordSealing.seal(record, testKeyring)
-      try store.put(.snapshot(SHA256.hash(bytes)), bytes)
+      try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
     }
     let snapshots = try store.ids(.snapshots)
     for note in scenario.notes {
@@ -39,7 +39,7 @@ struct SealedRepository {
         note.annotation?.snapshot = snapshots[Int(place) % snapshots.count]
       }
       let bytes = RecordSealing.seal(note, testKeyring)
-      try store.put(.snapshot(SHA256.hash(bytes)), bytes)
+      try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
     }
   }
 
@@ -73,7 +73,7 @@ struct SealedRepository {
       if place < ids.count, mark == Scenario.idMark || mark == Scenario.digestMark,
         out[(at + 1)..<(at + 32)].allSatisfy({ $0 == mark })
       {
-        let real = (mark == Scenario.idMark ? ids : digests)[place].bytes
+        let real = mark == Scenario.idMark ? ids[place].bytes : digests[place].bytes
         out.replaceSubrange(at..<(at + 32), with: real)
         at += 32
       } else {
@@ -100,7 +100,7 @@ struct SealedRepository {
       header + sealed.withFilled { Array($0) } + end
       + PackLayout.trailer(
         directoryOffset: UInt64(header.count + sealed.count), directoryLength: UInt32(end.count))
-    let id = SHA256.hash(pack)
+    let id = ObjectID(nameOf: SHA256.hash(pack))
     try store.put(.pack(id), pack)
     return IndexedPack(id: id, size: UInt64(pack.count), kind: kind, directory: directory)
   }

@@ -50,7 +50,9 @@ private struct MarkedChunks: ChunkSource {
     let bytes = Bytes(scenario.chunks[place].bytes)
     return BytesSlice(bytes, offset: 0, count: bytes.count)
   }
-  func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? { digest }
+  func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {
+    ObjectID(nameOf: digest)
+  }
 }
 
 private func cataloged(_ record: SnapshotRecord) -> CatalogedSnapshot {

@@ -30,14 +30,16 @@ package final class SHA256 {
   }
 
   /// The hash of all that was given; the object begins anew.
-  package func finish() -> Digest {
-    let digest = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { out in
+  package func finish() -> Digest { finish { Digest($0) } }
+
+  fileprivate func finish<Hash>(_ make: (UnsafeRawBufferPointer) -> Hash) -> Hash {
+    let hash = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { out in
       require(
         EVP_DigestFinal_ex(context, out.baseAddress?.assumingMemoryBound(to: UInt8.self), nil))
-      return Digest(UnsafeRawBufferPointer(out))
+      return make(UnsafeRawBufferPointer(out))
     }
     start()
-    return digest
+    return hash
   }
 
   package func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
@@ -50,7 +52,7 @@ package final class SHA256 {
   package static func hash(_ bytes: [UInt8]) -> Digest { bytes.withUnsafeBytes { SHA256().hash($0) } }
 }
 
-/// HMAC-SHA-256 (RFC 2104) with the key's two blocks prepared, for one thread at a time.
+/// HMAC-SHA-256 (RFC 2104), which alone makes the id of a chunk out of its digest, with the key's two blocks prepared, for one thread at a time.
 package final class KeyedHash {
   private let inner: [UInt8]
   private let outer: [UInt8]
@@ -71,7 +73,7 @@ package final class KeyedHash {
     let first = sha.finish()
     outer.withUnsafeBytes { sha.update($0) }
     withDigestBytes(first) { sha.update($0) }
-    return sha.finish()
+    return sha.finish { ObjectID($0) }
   }
 
   /// The id of a chunk (docs/format.md, section 5).

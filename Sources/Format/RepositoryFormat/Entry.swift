@@ -1,8 +1,5 @@
 package import Platform
 
-/// A SHA-256 of content; the same 32 bytes as an id, but unkeyed.
-package typealias Digest = ObjectID
-
 package enum EntryType: UInt8, Sendable {
   case file = 1
   case directory = 2

@@ -65,14 +65,14 @@ package enum EntryCoding {
     case .empty: out.u8(0)
     case .single(let digest):
       out.u8(1)
-      out.id(digest)
+      out.digest(digest)
     case .pieces(let digest, let pieces):
       out.u8(2)
-      if let digest { out.id(digest) }
+      if let digest { out.digest(digest) }
       ContentList.encode(pieces, to: &out)
     case .lists(let digest, let lists):
       out.u8(3)
-      if let digest { out.id(digest) }
+      if let digest { out.digest(digest) }
       ContentList.encode(lists, to: &out)
     }
   }
@@ -165,12 +165,12 @@ package enum EntryCoding {
       return .empty
     case 1:
       guard size > 0, size <= Limits.chunkSizeMax else { throw FormatError("a file's size does not fit one chunk") }
-      return .single(try reader.id())
+      return .single(try reader.digest())
     case 2:
-      let digest = hasDigest ? try reader.id() : nil
+      let digest = hasDigest ? try reader.digest() : nil
       return .pieces(digest, try ContentList.decodePieces(&reader, covering: size))
     case 3:
-      let digest = hasDigest ? try reader.id() : nil
+      let digest = hasDigest ? try reader.digest() : nil
       return .lists(digest, try ContentList.decodeReferences(&reader, covering: size))
     default: throw FormatError("a file has content in an unknown form")
     }

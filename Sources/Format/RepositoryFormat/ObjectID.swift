@@ -1,19 +1,21 @@
 package import Platform
 
-/// 32 bytes: a SHA-256, or the keyed hash of a chunk. Held as four words, so that comparing and hashing are cheap.
-package struct ObjectID: Hashable, Sendable, Comparable, CustomStringConvertible {
-  package static let size = 32
-  /// The bytes in big-endian words: comparing words compares bytes.
+/// The name of an object of the repository, or of a chunk. Of an object it is the SHA-256 of its bytes, of a chunk a
+/// keyed hash, which only `KeyedHash` makes (docs/format.md, section 5).
+package struct ObjectID: Hash256, Comparable {
   package let w0, w1, w2, w3: UInt64
 
   /// From 32 bytes.
   @inline(__always)
   package init(_ bytes: UnsafeRawBufferPointer) {
-    precondition(bytes.count == 32, "an id has 32 bytes")
-    w0 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
-    w1 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    w2 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
-    w3 = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
+    (w0, w1, w2, w3) = words(bytes)
+  }
+
+  /// The name of the object whose bytes have this SHA-256: of a key slot, a record or note of snapshots, an index
+  /// segment, a pack (docs/format.md, section 2). Never of a chunk.
+  @inline(__always)
+  package init(nameOf digest: Digest) {
+    (w0, w1, w2, w3) = (digest.w0, digest.w1, digest.w2, digest.w3)
   }
 
   /// All zeros: stands where an id is not known yet; no object has it.
@@ -32,17 +34,8 @@ package struct ObjectID: Hashable, Sendable, Comparable, CustomStringConvertible
     self.init(bytes)
   }
 
-  package var bytes: [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(32)
-    for word in [w0, w1, w2, w3] { withUnsafeBytes(of: word.bigEndian) { out.append(contentsOf: $0) } }
-    return out
-  }
-
-  package var hex: String { Hex.encode(bytes) }
   /// The first eight characters: enough to tell a person which one is meant.
   package var short: String { String(hex.prefix(8)) }
-  package var description: String { hex }
 
   package static func < (a: ObjectID, b: ObjectID) -> Bool {
     (a.w0, a.w1, a.w2, a.w3) < (b.w0, b.w1, b.w2, b.w3)
@@ -56,9 +49,5 @@ extension ByteReader {
   package mutating func id() throws(FormatError) -> ObjectID { ObjectID(try take(32)) }
 }
 extension ByteWriter {
-  package mutating func id(_ id: ObjectID) {
-    for word in [id.w0, id.w1, id.w2, id.w3] {
-      withUnsafeBytes(of: word.bigEndian) { raw($0) }
-    }
-  }
+  package mutating func id(_ id: ObjectID) { hash(id) }
 }

@@ -6,7 +6,8 @@ internal import SnapshotTree
 /// The snapshots that make up a day together, when several plans ran. Another set is another union: what one shows
 /// never changes.
 final class DayUnion: Sendable {
-  let id: ObjectID
+  /// Of its members' ids.
+  let id: Digest
   let host: String
   let day: String
   /// Newest first.
@@ -14,7 +15,7 @@ final class DayUnion: Sendable {
   /// For each of the members the view whose entries stand for directories that it and others after it have.
   let views: [UInt64]
 
-  init(id: ObjectID, host: String, day: String, members: [CatalogedSnapshot], views: [UInt64]) {
+  init(id: Digest, host: String, day: String, members: [CatalogedSnapshot], views: [UInt64]) {
     self.id = id
     self.host = host
     self.day = day

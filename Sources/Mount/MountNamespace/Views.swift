@@ -31,13 +31,13 @@ final class SnapshotView: Sendable {
     self.above = above
     self.union = union
     content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
-    generation = Self.generation(union?.id ?? reader.snapshot.id)
+    generation = union.map { Self.generation($0.id) } ?? Self.generation(reader.snapshot.id)
   }
 
   var snapshot: CatalogedSnapshot { reader.snapshot }
 
   /// 31 bits, and not 0: the kernel holds it in a signed number of 32.
-  static func generation(_ id: ObjectID) -> UInt64 { id.w2 & 0x7FFF_FFFF | 1 }
+  static func generation(_ id: some Hash256) -> UInt64 { id.w2 & 0x7FFF_FFFF | 1 }
 }
 
 /// Which views there are. Whoever knows a number may ask at any time, so all of them follow from the catalog, whether
@@ -46,7 +46,7 @@ struct ViewTable: Sendable {
   private(set) var snapshots: [UInt64: CatalogedSnapshot] = [:]
   private(set) var unions: [UInt64: (union: DayUnion, member: Int)] = [:]
   private var origins: [ObjectID: (origin: UInt64, inodes: InodeRange)] = [:]
-  private var unionsByID: [ObjectID: DayUnion] = [:]
+  private var unionsByID: [Digest: DayUnion] = [:]
   private var placement = InodePlacement()
   /// Those that were used.
   var views: [UInt64: SnapshotView] = [:]

@@ -73,7 +73,7 @@ package struct IndexCache: Sendable {
       keyring, read: { (count: Int) throws(any Error) in try read(count) },
       emit: { (frame: [UInt8]) throws(any Error) in try out.write(frame) },
       damaged: { YesterError.damaged("The index segment \(id.short)", $0) })
-    guard hash.finish() == id else {
+    guard ObjectID(nameOf: hash.finish()) == id else {
       throw YesterError.damaged("The index segment \(id.short)", FormatError("its bytes do not fit its name"))
     }
   }

@@ -111,7 +111,7 @@ package struct IndexSegmentBuilder {
       try emit(sealer.header)
       try writeBody { part in try part.withUnsafeBytes { try sealer.write($0, emit: emit) } }
       try emit(sealer.finish())
-      let id = hash.finish()
+      let id = ObjectID(nameOf: hash.finish())
       try upload.commit(as: .index(id))
       return id
     } catch {

@@ -108,7 +108,8 @@ final class PackAssembly: Sendable {
       try upload.append($0)
     }
     let pack = IndexedPack(
-      id: state.hash.value.finish(), size: UInt64(size + tail.count), kind: key.kind, directory: state.directory)
+      id: ObjectID(nameOf: state.hash.value.finish()), size: UInt64(size + tail.count), kind: key.kind,
+      directory: state.directory)
     return Finished(pack: pack, upload: upload, assembly: self)
   }
 }

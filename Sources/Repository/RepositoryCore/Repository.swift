@@ -44,7 +44,7 @@ package final class Repository: Sendable {
     let keyring = try Keyring.generate(repository: config.id)
     let slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)
     // The key first: a repository with a config is complete.
-    try store.put(.slot(SHA256.hash(slot)), slot)
+    try store.put(.slot(ObjectID(nameOf: SHA256.hash(slot))), slot)
     guard try store.put(.config, config.encode(digest: Self.digest)) else {
       throw YesterError(.failed, "\(store.location) already holds a repository")
     }
@@ -98,7 +98,7 @@ package final class Repository: Sendable {
     var damage: (ObjectID, FormatError)?
     for id in ids {
       guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
-      guard SHA256.hash(bytes) == id else {
+      guard ObjectID(nameOf: SHA256.hash(bytes)) == id else {
         damage = (id, FormatError("its bytes do not fit its name"))
         continue
       }

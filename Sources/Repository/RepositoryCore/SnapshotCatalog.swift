@@ -108,7 +108,7 @@ package struct SnapshotCatalog: Sendable {
   }
 
   private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ repository: Repository) throws(FormatError) {
-    guard SHA256.hash(bytes) == id else { throw FormatError("its bytes do not fit its name") }
+    guard ObjectID(nameOf: SHA256.hash(bytes)) == id else { throw FormatError("its bytes do not fit its name") }
     let keyring = repository.keyring
     if try SignedEnvelope(decoding: bytes, repository: keyring.repository).magic == .note {
       let opened = try RecordSealing.openNote(bytes, keyring)
@@ -198,7 +198,7 @@ extension Repository {
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     note.by = Self.whoWrites
     let bytes = RecordSealing.seal(note, keyring)
-    try store.put(.snapshot(SHA256.hash(bytes)), bytes)
+    try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
   }
 
   /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
@@ -208,7 +208,7 @@ extension Repository {
     do throws(FormatError) { bytes = try RecordSealing.seal(record, keyring) } catch {
       throw YesterError(.failed, "The snapshot \(record.name) cannot be recorded: \(error.message)")
     }
-    let id = SHA256.hash(bytes)
+    let id = ObjectID(nameOf: SHA256.hash(bytes))
     try store.put(.snapshot(id), bytes)
     return id
   }

@@ -123,7 +123,7 @@ final class ObjectPlacing: Sendable {
     let buffer = Bytes(capacity: 256 << 10)
     while true {
       let got = try file.readSome(into: buffer.whole)
-      if got == 0 { return hash.finish() == id }
+      if got == 0 { return ObjectID(nameOf: hash.finish()) == id }
       hash.update(UnsafeRawBufferPointer(rebasing: buffer.whole[..<got]))
     }
   }

@@ -1,6 +1,7 @@
 // Contents of files whose parts do not fit (docs/format.md, section 9.3).
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 @Suite struct HostileContentTests {

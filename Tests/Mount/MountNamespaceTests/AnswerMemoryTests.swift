@@ -12,7 +12,7 @@ private final class LargeBlocks: ChunkSource {
   private let chunks = Monitor<[ObjectID: [UInt8]]>([:])
 
   func add(_ bytes: [UInt8]) -> ContentPiece {
-    let id = SHA256.hash(bytes)
+    let id = ObjectID(nameOf: SHA256.hash(bytes))
     chunks.withLock { $0[id] = bytes }
     return ContentPiece(length: UInt64(bytes.count), chunk: id)
   }
@@ -22,7 +22,9 @@ private final class LargeBlocks: ChunkSource {
     let block = Bytes(before + found + [UInt8](repeating: 0xEE, count: Self.blockSize - 1000 - found.count))
     return BytesSlice(block, offset: 1000, count: found.count)
   }
-  func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? { digest }
+  func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {
+    ObjectID(nameOf: digest)
+  }
 }
 
 /// An answer is given from where its blocks lie, so that it keeps these in memory until it has been sent.

@@ -6,7 +6,9 @@ import TestSupport
 import Testing
 
 @Suite struct InodeNumberTests {
-  private func id(_ number: Int) -> ObjectID { SHA256.hash(Array("snapshot \(number)".utf8)) }
+  private func id(_ number: Int) -> ObjectID {
+    ObjectID(nameOf: SHA256.hash(Array("snapshot \(number)".utf8)))
+  }
 
   private func record(below: UInt64, groups: UInt64 = 100) -> SnapshotRecord {
     var record = SnapshotRecord(root: entry("", .directory(below: below, listing: .zero)))

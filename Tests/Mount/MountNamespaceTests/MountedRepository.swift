@@ -23,7 +23,7 @@ final class MountedRepository: Sendable {
 
   func add(_ record: SnapshotRecord) throws {
     let bytes = try RecordSealing.seal(record, repository.keyring)
-    _ = try store.put(.snapshot(SHA256.hash(bytes)), bytes)
+    _ = try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
   }
 
   /// Runs `body` with a mount of one host's snapshots, or of all.

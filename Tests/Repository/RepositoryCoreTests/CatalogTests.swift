@@ -93,13 +93,13 @@ extension Repository {
     for bytes in [
       try RecordSealing.seal(snapshotRecord(3), other.keyring), try RecordSealing.seal(snapshotRecord(3), stranger),
     ] {
-      let id = SHA256.hash(bytes)
+      let id = ObjectID(nameOf: SHA256.hash(bytes))
       store["snapshots/\(id)"] = bytes
       #expect(try refused() == [id])
       store["snapshots/\(id)"] = nil
     }
     for bytes in [[], [1, 2, 3], [UInt8](repeating: 0, count: 4000), first + [0], Array(first.dropLast())] {
-      let id = SHA256.hash(bytes)
+      let id = ObjectID(nameOf: SHA256.hash(bytes))
       store["snapshots/\(id)"] = bytes
       #expect(try refused() == [id])
       store["snapshots/\(id)"] = nil

@@ -95,7 +95,7 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     var found: Set<ObjectID> = []
     for id in try test.store.ids(.packs) {
       let bytes = try #require(try test.store.get(.pack(id), limit: Limits.packSizeMax))
-      #expect(SHA256.hash(bytes) == id)
+      #expect(ObjectID(nameOf: SHA256.hash(bytes)) == id)
       let pack = try PackFile(repository, id)
       for block in pack.blocks {
         for chunk in block.chunks {

@@ -35,7 +35,7 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
   try repository.index.refresh()
   for id in try test.store.ids(.packs) {
     let bytes = try #require(try test.store.get(.pack(id), limit: Limits.packSizeMax))
-    try #require(SHA256.hash(bytes) == id)
+    try #require(ObjectID(nameOf: SHA256.hash(bytes)) == id)
     _ = try PackFile(repository, id)
   }
   var known = 0

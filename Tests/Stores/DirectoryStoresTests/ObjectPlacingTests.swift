@@ -4,12 +4,13 @@ import ChunkCodec
 import Glibc
 import ObjectStores
 import Platform
+import RepositoryFormat
 import TestSupport
 import Testing
 
 @Suite struct ObjectPlacingTests {
   private static let content = [UInt8]("the whole object".utf8)
-  private static var contentKey: ObjectKey { .pack(SHA256.hash(content)) }
+  private static var contentKey: ObjectKey { .pack(ObjectID(nameOf: SHA256.hash(content))) }
   private static func lease(_ number: Int) -> ObjectKey {
     let digits = String(number, radix: 16)
     return .lease(String(repeating: "0a", count: 16) + "-" + String(repeating: "0", count: 16 - digits.count) + digits)

@@ -9,6 +9,7 @@ extension SeededGenerator {
   /// Of any magnitude.
   package mutating func number() -> UInt64 { next() >> (next() % 64) }
   package mutating func id() -> ObjectID { bytes(32).withUnsafeBytes { ObjectID($0) } }
+  package mutating func digest() -> Digest { bytes(32).withUnsafeBytes { Digest($0) } }
   package mutating func keySetID() -> KeySetID { KeySetID(bytes(8)) }
 
   package mutating func text() -> String {
@@ -62,13 +63,13 @@ extension SeededGenerator {
   package mutating func fileBody() -> EntryBody {
     switch below(4) {
     case 0: return .file(size: 0, content: .empty)
-    case 1: return .file(size: UInt64(1 + below(Limits.chunkSizeMax)), content: .single(id()))
+    case 1: return .file(size: UInt64(1 + below(Limits.chunkSizeMax)), content: .single(digest()))
     case 2:
       let pieces = pieces()
-      return .file(size: pieces.reduce(0) { $0 + $1.length }, content: .pieces(chance() ? id() : nil, pieces))
+      return .file(size: pieces.reduce(0) { $0 + $1.length }, content: .pieces(chance() ? digest() : nil, pieces))
     default:
       let lists = references()
-      return .file(size: lists.reduce(0) { $0 + $1.length }, content: .lists(chance() ? id() : nil, lists))
+      return .file(size: lists.reduce(0) { $0 + $1.length }, content: .lists(chance() ? digest() : nil, lists))
     }
   }
 
@@ -244,4 +245,9 @@ extension SeededGenerator {
     }
     return directory
   }
+}
+
+extension Digest {
+  /// For what is never compared with content.
+  package static let zero = [UInt8](repeating: 0, count: 32).withUnsafeBytes { Digest($0) }
 }

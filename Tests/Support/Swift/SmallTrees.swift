@@ -12,7 +12,7 @@ package final class Chunks: ChunkSource {
   package init() {}
 
   package func add(_ bytes: [UInt8]) -> ObjectID {
-    let id = SHA256.hash(bytes)
+    let id = ObjectID(nameOf: SHA256.hash(bytes))
     chunks.withLock { $0[id] = bytes }
     return id
   }
@@ -20,7 +20,9 @@ package final class Chunks: ChunkSource {
     guard let found = chunks.withLock({ $0[id] }) else { throw YesterError(.damaged, "There is no such chunk") }
     return BytesSlice(Bytes(found), offset: 0, count: found.count)
   }
-  package func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? { digest }
+  package func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {
+    ObjectID(nameOf: digest)
+  }
 }
 
 package func entry(_ name: String, _ body: EntryBody) -> Entry {

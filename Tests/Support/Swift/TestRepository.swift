@@ -32,7 +32,7 @@ package final class TestRepository: Sendable {
       throw YesterError(.failed, "this key cannot make another one")
     }
     let slot = try KeySlot.seal(keyring, with: secret, label: "more", created: .now())
-    try store.put(.slot(SHA256.hash(slot)), slot)
+    try store.put(.slot(ObjectID(nameOf: SHA256.hash(slot))), slot)
     return secret
   }
 

@@ -42,7 +42,7 @@ package enum KeySlots {
     _ repository: Repository
   ) -> Result<SlotHeader, FormatError> {
     Result { () throws(FormatError) in
-      guard SHA256.hash(bytes) == id else { throw FormatError("its bytes do not fit its name") }
+      guard ObjectID(nameOf: SHA256.hash(bytes)) == id else { throw FormatError("its bytes do not fit its name") }
       return try SlotHeader.decode(bytes, repository: repository.config.id).0
     }
   }
@@ -131,7 +131,7 @@ package enum KeySlots {
     guard case .opened(let opened, _) = try KeySlot.open(bytes, repository: repository.config.id, with: secret),
       opened.payload == keyring.payload
     else { throw YesterError(.failed, "The new key slot does not open, and was not stored") }
-    let id = SHA256.hash(bytes)
+    let id = ObjectID(nameOf: SHA256.hash(bytes))
     try repository.store.put(.slot(id), bytes)
     return id
   }

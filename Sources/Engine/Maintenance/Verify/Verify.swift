@@ -71,7 +71,7 @@ package enum Verify {
         result.objects += 1
         result.bytes += size
         progress.add(entries: 1)
-        if !isReadable || hash.finish() != id {
+        if !isReadable || ObjectID(nameOf: hash.finish()) != id {
           result.findings += 1
           report(
             Finding(message: "the object \(key) is damaged: its bytes do not fit its name", snapshot: nil, path: nil))
