@@ -4,13 +4,15 @@ internal import Synchronization
 
 /// A value under a lock, with a condition to wait for. `Mutex` has no condition variable to go with it.
 ///
-/// `@unchecked Sendable`: `value` is only touched while the pthread mutex is held.
+/// `@unchecked Sendable`, whatever the value is, as `Mutex` is: it is only touched while the pthread mutex is held, and
+/// `sending` keeps what may not be shared from being known outside. Nobody else has what is put in, nor what stays in
+/// when a closure ends.
 package final class Monitor<Value>: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
   private var value: Value
 
-  package init(_ value: Value) {
+  package init(_ value: sending Value) {
     self.value = value
     mutex = .allocate(capacity: 1)
     condition = .allocate(capacity: 1)
@@ -31,15 +33,15 @@ package final class Monitor<Value>: @unchecked Sendable {
   }
 
   package func withLock<Result, Failure: Error>(
-    _ body: (inout Value) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
+    _ body: (inout sending Value) throws(Failure) -> sending Result
+  ) throws(Failure) -> sending Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return try body(&value)
   }
 
   /// Waits until `attempt` gives something. It is tried with the lock held, at once and after each `notifyAll`.
-  package func wait<Result>(_ attempt: (inout Value) -> Result?) -> Result {
+  package func wait<Result>(_ attempt: (inout sending Value) -> sending Result?) -> sending Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {
@@ -49,7 +51,9 @@ package final class Monitor<Value>: @unchecked Sendable {
   }
 
   /// Like `wait`, for at most `milliseconds`; nil when they are over.
-  package func wait<Result>(milliseconds: Int, _ attempt: (inout Value) -> Result?) -> Result? {
+  package func wait<Result>(
+    milliseconds: Int, _ attempt: (inout sending Value) -> sending Result?
+  ) -> sending Result? {
     var deadline = timespec()
     clock_gettime(CLOCK_MONOTONIC, &deadline)
     let nanoseconds = deadline.tv_nsec + (milliseconds % 1000) * 1_000_000
@@ -66,7 +70,7 @@ package final class Monitor<Value>: @unchecked Sendable {
   package func notifyAll() { pthread_cond_broadcast(condition) }
 
   /// Changes the value and wakes everybody who waits.
-  package func update<Result>(_ body: (inout Value) -> Result) -> Result {
+  package func update<Result>(_ body: (inout sending Value) -> sending Result) -> sending Result {
     defer { notifyAll() }
     return withLock(body)
   }
@@ -77,6 +81,10 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
   private struct State {
     var items: [Element] = []
     var isClosed = false
+  }
+  private enum Next {
+    case element(Element)
+    case end
   }
   private let limit: Int
   private let monitor = Monitor(State())
@@ -98,12 +106,15 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
 
   /// Nil when the queue is closed and empty.
   package func take() -> Element? {
-    let element: Element?? = monitor.wait { state in
-      if !state.items.isEmpty { return .some(.some(state.items.removeFirst())) }
-      return state.isClosed ? .some(.none) : nil
+    let next: Next = monitor.wait { state in
+      if !state.items.isEmpty { return .element(state.items.removeFirst()) }
+      return state.isClosed ? .end : nil
     }
     monitor.notifyAll()
-    return element ?? nil
+    switch next {
+    case .element(let element): return element
+    case .end: return nil
+    }
   }
 
   /// No more elements come; those inside can still be taken.

@@ -173,15 +173,20 @@ extension UnsafeMutableRawBufferPointer {
 
 /// Objects that serve one thread at a time, kept for the next one who needs one.
 ///
-/// `@unchecked Sendable`: an object is in the list or with one user, never both.
+/// `@unchecked Sendable`, whatever the objects are: one is in the list or with one user, never both, and nobody else has
+/// what `make` sends.
 package final class Pool<Element>: @unchecked Sendable {
-  private let make: @Sendable () -> Element
+  private let make: @Sendable () -> sending Element
   private let lock = Monitor(())
   private var idle: [Element] = []
 
-  package init(_ make: @escaping @Sendable () -> Element) { self.make = make }
+  package init(_ make: @escaping @Sendable () -> sending Element) { self.make = make }
 
-  package func use<Result, Failure: Error>(_ body: (Element) throws(Failure) -> Result) throws(Failure) -> Result {
+  /// `body` must not keep the object, nor what belongs to it. With `inout sending` the compiler would see to that, but
+  /// then an object could be given no pointer either: it might keep that.
+  package func use<Result, Failure: Error>(
+    _ body: (Element) throws(Failure) -> sending Result
+  ) throws(Failure) -> sending Result {
     let element = lock.withLock { _ in idle.popLast() } ?? make()
     defer { lock.withLock { _ in idle.append(element) } }
     return try body(element)

@@ -4,9 +4,11 @@ internal import Platform
 final class JobQueue: Sendable {
   typealias Work = @Sendable (ChunkLane) -> Void
 
-  private enum Job {
+  private enum Next {
     case seal(PlainBlock)
     case work(Work)
+    /// The queue is closed, and nothing is left in it.
+    case end
   }
   private struct State {
     var blocks: [PlainBlock] = []
@@ -28,36 +30,38 @@ final class JobQueue: Sendable {
 
   /// Does jobs until the queue is closed and empty; a worker's whole life.
   func serve(_ lane: ChunkLane) {
-    while let job = next() {
-      switch job {
+    while true {
+      switch next() {
       case .seal(let block): lane.seal(block)
       case .work(let work): work(lane)
+      case .end: return
       }
       state.update { $0.busy -= 1 }
     }
   }
 
-  private func next() -> Job? {
+  /// Waits for it.
+  private func next() -> Next {
     var isWaiting = false
-    let job: Job?? = state.wait { state in
+    let next: Next = state.wait { state in
       if isWaiting { state.idle -= 1 }
       isWaiting = false
       if !state.blocks.isEmpty {
         state.busy += 1
-        return .some(.seal(state.blocks.removeFirst()))
+        return .seal(state.blocks.removeFirst())
       }
       if !state.work.isEmpty {
         state.busy += 1
-        return .some(.work(state.work.removeFirst()))
+        return .work(state.work.removeFirst())
       }
-      if state.isClosed { return .some(nil) }
+      if state.isClosed { return .end }
       state.idle += 1
       isWaiting = true
       return nil
     }
     // There is room for another job.
     state.notifyAll()
-    return job ?? nil
+    return next
   }
 
   /// Waits for room; false when the queue is closed.

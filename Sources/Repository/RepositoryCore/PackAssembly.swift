@@ -27,7 +27,7 @@ final class PackAssembly: Sendable {
     var expected: UInt32?
     var isCancelled = false
     var directory = PackDirectory()
-    let hash: SHA256Box
+    let hash = SHA256()
   }
   /// Blocks that may wait for one before them.
   private static let waitingMax = 4
@@ -40,13 +40,10 @@ final class PackAssembly: Sendable {
     let (key, header) = try PackKey.make(kind, keyring)
     self.key = key
     upload = try store.beginUpload()
-    let hash = SHA256Box()
-    monitor = Monitor(State(hash: hash))
+    monitor = Monitor(State())
     written = Atomic(header.count)
-    try header.withUnsafeBytes {
-      hash.value.update($0)
-      try upload.append($0)
-    }
+    monitor.withLock { state in header.withUnsafeBytes { state.hash.update($0) } }
+    try header.withUnsafeBytes { try upload.append($0) }
   }
 
   /// Waits until block `number` may be sealed: others must not get far ahead of one that takes long, for their blocks
@@ -66,7 +63,7 @@ final class PackAssembly: Sendable {
       state.waiting[number] = block
       while let next = state.waiting.removeValue(forKey: state.written) {
         try next.bytes.withFilled {
-          state.hash.value.update($0)
+          state.hash.update($0)
           try upload.append($0)
         }
         written.add(next.bytes.count, ordering: .relaxed)
@@ -104,17 +101,12 @@ final class PackAssembly: Sendable {
     let sealed = key.sealDirectory(state.directory)
     let tail = sealed + PackLayout.trailer(directoryOffset: UInt64(size), directoryLength: UInt32(sealed.count))
     try tail.withUnsafeBytes {
-      state.hash.value.update($0)
+      state.hash.update($0)
       try upload.append($0)
     }
     let pack = IndexedPack(
-      id: ObjectID(nameOf: state.hash.value.finish()), size: UInt64(size + tail.count), kind: key.kind,
+      id: ObjectID(nameOf: state.hash.finish()), size: UInt64(size + tail.count), kind: key.kind,
       directory: state.directory)
     return Finished(pack: pack, upload: upload, assembly: self)
   }
-}
-
-/// `@unchecked Sendable`: only used under the assembly's lock.
-final class SHA256Box: @unchecked Sendable {
-  let value = SHA256()
 }

@@ -34,7 +34,7 @@ package final class SnapshotWriter {
   /// Threads that read, compress and seal.
   package let workers: Int
   /// Makes what a thread reads with. For any thread.
-  package let makeIngest: @Sendable () -> FileIngest
+  package let makeIngest: @Sendable () -> sending FileIngest
 
   private let chunks: ChunkWriter?
   private let recorder: LocalListings.Recorder?
