@@ -37,10 +37,11 @@ package struct RepositoryStatus: Sendable {
     hosts = Set(catalog.snapshots.map(\.record.host)).count
     let view = repository.index.current
     segments = view.segments.count
-    do {
+    do throws(YesterError) {
       leases = try Leases.list(repository)
       leaseProblem = nil
-    } catch let error as YesterError where error.code == .damaged {
+    } catch {
+      guard error.code == .damaged else { throw error }
       leases = []
       leaseProblem = error.description
     }

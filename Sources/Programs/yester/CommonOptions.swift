@@ -35,7 +35,7 @@ struct AccessOptions: ParsableArguments {
   var access: RepositoryAccess {
     var access = RepositoryAccess(stores: LinkedStores.registry)
     access.warn = { Output.note("yester: \($0)") }
-    access.askPassword = { try Question.password($0) }
+    access.askPassword = Question.password
     access.repository = repository ?? repo
     access.keyFile = keyFile
     access.passwordFile = passwordFile

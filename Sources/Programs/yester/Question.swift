@@ -13,7 +13,7 @@ enum Question {
   ///
   /// `isShown` says that what it is about was written to standard output. Where that is no terminal, whoever is asked
   /// may not have seen it, so that `list` shows it at the terminal as well, a line at a time.
-  static func goOn(isShown: Bool, list: (_ line: (String) -> Void) -> Void) throws -> Bool {
+  static func goOn(isShown: Bool, list: (_ line: (String) -> Void) -> Void) throws(YesterError) -> Bool {
     guard let terminal = Terminal.controlling() ?? Terminal.standardInput() else {
       throw YesterError(.failed, "There is no terminal to ask at", advice: "Use --yes to go on without a question.")
     }
@@ -30,7 +30,7 @@ enum Question {
 
   /// Asks for a password, without showing what is typed. Nil when there is no terminal, or when the input ended instead
   /// of an answer. Ctrl-C and its like become error 130.
-  static func password(_ question: String) throws -> [UInt8]? {
+  static func password(_ question: String) throws(YesterError) -> [UInt8]? {
     guard let terminal = Terminal.controlling() else { return nil }
     do throws(Errno) {
       return try terminal.ask(question, isHidden: true)

@@ -43,7 +43,7 @@ enum Driver {
   private static func mount(_ given: DriverOptions) throws(YesterError) -> Int32 {
     var options = given
     // The background process leaves this directory.
-    let location = try resolve(options.source)
+    let location = try LinkedStores.registry.resolve(options.source)
     options.source = location.text
     options.sourceDirectory = location.localPath
     try Mount.check(options)
@@ -99,12 +99,6 @@ enum Driver {
       _exit(YesterError.Code.failed.rawValue)
     }
     return 0
-  }
-
-  private static func resolve(_ location: String) throws(YesterError) -> StoreLocation {
-    do { return try LinkedStores.registry.resolve(location) } catch {
-      throw error as? YesterError ?? YesterError(.usage, "\(error)")
-    }
   }
 
   private static func open(

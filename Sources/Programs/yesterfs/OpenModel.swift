@@ -9,7 +9,7 @@ internal import SnapshotTree
 func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any FileSystemModel {
   var access = RepositoryAccess(stores: LinkedStores.registry)
   access.warn = { DriverLog.write(.warning, $0) }
-  access.askPassword = { question in
+  access.askPassword = { (question) throws(YesterError) in
     do throws(Errno) {
       return try Terminal.controlling()?.ask(question, isHidden: true)
     } catch {

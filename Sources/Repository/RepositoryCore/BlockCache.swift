@@ -54,7 +54,9 @@ package final class BlockCache: Sendable {
 
   /// The block of `size` bytes, from the cache or by `load`. Room is made before it is loaded, so that the blocks that
   /// are being loaded count as well.
-  package func block(_ key: Key, size: Int, load: () throws -> Bytes) throws -> Block {
+  package func block<Failure: Error>(
+    _ key: Key, size: Int, load: () throws(Failure) -> Bytes
+  ) throws(Failure) -> Block {
     let found: Block? = monitor.wait { state in
       state.clock += 1
       if let block = state.blocks[key]?.block {
@@ -68,7 +70,7 @@ package final class BlockCache: Sendable {
       return .some(.none)
     }
     if let found { return found }
-    do {
+    do throws(Failure) {
       let block = Block(try load())
       monitor.update { state in
         state.loading.remove(key)

@@ -36,7 +36,7 @@ final class BlockWriter: Sendable {
   private let repository: Repository
   private let claims = Mutex(Claims())
   private let open = Mutex<[ChunkKind: OpenPack]>([:])
-  private let failure = Mutex<(any Error)?>(nil)
+  private let failure = Mutex<YesterError?>(nil)
   private let storeJobs = BoundedQueue<StoreJob>(limit: waitingPacksMax)
   private let storer = Monitor<Worker?>(nil)
 
@@ -57,18 +57,18 @@ final class BlockWriter: Sendable {
 
   // MARK: Failures
 
-  func throwFailure() throws { if let failure = failure.withLock({ $0 }) { throw failure } }
+  func throwFailure() throws(YesterError) { if let failure = failure.withLock({ $0 }) { throw failure } }
 
   /// What failed once must not be tried again half-way: the state in memory no longer fits what is stored. Of errors
   /// on several threads each throws the first, which is the reason for the others.
-  func keepingFailure<Result>(_ body: () throws -> Result) throws -> Result {
+  func keepingFailure<Result>(_ body: () throws(YesterError) -> Result) throws(YesterError) -> Result {
     try throwFailure()
-    do { return try body() } catch { throw fail(error) }
+    do throws(YesterError) { return try body() } catch { throw fail(error) }
   }
 
   /// The first error of all.
   @discardableResult
-  private func fail(_ error: any Error) -> any Error {
+  private func fail(_ error: YesterError) -> YesterError {
     failure.withLock { first in
       let reason = first ?? error
       first = reason
@@ -78,14 +78,14 @@ final class BlockWriter: Sendable {
 
   // MARK: Chunks
 
-  func contains(_ id: ObjectID) throws -> Bool {
+  func contains(_ id: ObjectID) throws(YesterError) -> Bool {
     try throwFailure()
     if claims.withLock({ $0.fresh.contains(id) }) { return true }
-    return try keepingFailure { try repository.index.findReusable(id) != nil }
+    return try keepingFailure { () throws(YesterError) in try repository.index.findReusable(id) != nil }
   }
 
   /// True when the chunk is new: then the caller stores it, and nobody else does.
-  func claim(_ id: ObjectID, count: Int) throws -> Bool {
+  func claim(_ id: ObjectID, count: Int) throws(YesterError) -> Bool {
     if try contains(id) { return false }
     precondition(count <= Limits.chunkSizeMax, "a chunk is larger than chunks may be")
     let (isNew, isIndexDue) = claims.withLock { claims in
@@ -98,21 +98,19 @@ final class BlockWriter: Sendable {
       claims.wantsIndex = true
       return (true, true)
     }
-    if isIndexDue { try keepingFailure { try closePacks() } }
+    if isIndexDue { try keepingFailure { () throws(YesterError) in try closePacks() } }
     return isNew
   }
 
   // MARK: Blocks
 
   /// Compresses, seals and writes a block. A failure is kept as well as thrown.
-  func seal(_ block: PlainBlock, _ codec: BlockCodec) throws {
-    try keepingFailure {
+  func seal(_ block: PlainBlock, _ codec: BlockCodec) throws(YesterError) {
+    try keepingFailure { () throws(YesterError) in
       let (pack, number) = try place(for: block)
-      do {
+      do throws(YesterError) {
         try pack.waitForRoom(number)
-        let sealed = try block.plain.withFilled { plain in
-          try codec.seal(plain, key: pack.key, number: number) { memory.take(capacity: $0) }
-        }
+        let sealed = try sealed(block, codec, pack.key, number)
         let finished = try pack.complete(
           number,
           PackAssembly.SealedBlock(
@@ -128,13 +126,26 @@ final class BlockWriter: Sendable {
     }
   }
 
+  private func sealed(
+    _ block: PlainBlock, _ codec: BlockCodec, _ key: PackKey, _ number: UInt32
+  ) throws(YesterError) -> (bytes: Bytes, compression: Compression) {
+    do throws(FormatError) {
+      return try block.plain.withFilled { (plain) throws(FormatError) in
+        try codec.seal(plain, key: key, number: number) { memory.take(capacity: $0) }
+      }
+    } catch {
+      throw YesterError(.failed, "A block cannot be sealed: \(error.message)")
+    }
+  }
+
   /// The pack that a block goes to, and its number in it. Taken only by who seals it now: a pack waits for its blocks
   /// in the order of their numbers.
-  private func place(for block: PlainBlock) throws -> (PackAssembly, UInt32) {
-    try open.withLock { open in
+  private func place(for block: PlainBlock) throws(YesterError) -> (PackAssembly, UInt32) {
+    try open.withLock { (open) throws(YesterError) in
       var pack =
-        try open[block.kind]
-        ?? OpenPack(assembly: PackAssembly(block.kind, store: repository.store, keyring: repository.keyring))
+        if let pack = open[block.kind] { pack } else {
+          OpenPack(assembly: try PackAssembly(block.kind, store: repository.store, keyring: repository.keyring))
+        }
       let number = pack.nextNumber
       pack.nextNumber += 1
       pack.given += block.plain.count
@@ -150,7 +161,7 @@ final class BlockWriter: Sendable {
   }
 
   /// Ends the packs that are open; they are stored when their last block is there.
-  private func closePacks() throws {
+  private func closePacks() throws(YesterError) {
     let packs = open.withLock { open in
       defer { open = [:] }
       return open.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
@@ -163,7 +174,7 @@ final class BlockWriter: Sendable {
   // MARK: Storing
 
   /// Ends what is open, and returns when it is stored and in the index. Nobody may be sealing.
-  func finish() throws {
+  func finish() throws(YesterError) {
     try closePacks()
     let isDone = Monitor(false)
     guard storeJobs.put(.index(isDone)) else { throw YesterError(.failed, "The writer of chunks is closed") }
@@ -184,7 +195,7 @@ final class BlockWriter: Sendable {
 
   private func perform(_ job: StoreJob, _ storing: Storing) {
     // What failed is known before anybody hears that it is done.
-    do {
+    do throws(YesterError) {
       try throwFailure()
       switch job {
       case .pack(let pack):
@@ -200,7 +211,7 @@ final class BlockWriter: Sendable {
     if case .index(let isDone) = job { isDone.update { $0 = true } }
   }
 
-  private func storeIndex(_ storing: Storing) throws {
+  private func storeIndex(_ storing: Storing) throws(YesterError) {
     let indexed = try storing.storeIndex()
     claims.withLock { claims in
       for pack in indexed {
@@ -227,7 +238,7 @@ private final class Storing: @unchecked Sendable {
     self.settings = settings
   }
 
-  func store(_ finished: PackAssembly.Finished) throws {
+  func store(_ finished: PackAssembly.Finished) throws(YesterError) {
     let pack = finished.pack
     try finished.upload.commit(as: .pack(pack.pack.id))
     packs.append(pack)
@@ -241,7 +252,7 @@ private final class Storing: @unchecked Sendable {
   }
 
   /// Stores the index of the packs since the last time, and gives these.
-  func storeIndex() throws -> [IndexedPack] {
+  func storeIndex() throws(YesterError) -> [IndexedPack] {
     guard !packs.isEmpty else { return [] }
     var builder = IndexSegmentBuilder()
     for pack in packs { builder.add(pack) }

@@ -1,6 +1,6 @@
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 internal import Synchronization
 
@@ -24,10 +24,10 @@ package final class ChunkIndex: Sendable {
   package var current: View { view.withLock { $0 } }
 
   /// Takes in what the repository has now.
-  package func refresh() throws { try refresh(isRebuilt: false) }
+  package func refresh() throws(YesterError) { try refresh(isRebuilt: false) }
 
   /// With `isRebuilt` nothing of what is known is used. Until it is done, what is known is what others find.
-  private func refresh(isRebuilt: Bool) throws {
+  private func refresh(isRebuilt: Bool) throws(YesterError) {
     // A segment may be replaced and deleted between listing and reading: then the list is out of date.
     for _ in 0..<5 {
       let ids = Set(try store.ids(.index))
@@ -49,24 +49,28 @@ package final class ChunkIndex: Sendable {
       .busy, "The index of the repository keeps changing", advice: "Wait until other runs are done and try again.")
   }
 
-  private func load(_ ids: Set<ObjectID>, _ known: [IndexSegment]) throws -> [IndexSegment]? {
+  private func load(_ ids: Set<ObjectID>, _ known: [IndexSegment]) throws(YesterError) -> [IndexSegment]? {
     let known = Dictionary(known.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     var out: [IndexSegment] = []
     for id in ids.sorted() {
-      guard let segment = try known[id] ?? cache.segment(id) else { return nil }
+      if let segment = known[id] {
+        out.append(segment)
+        continue
+      }
+      guard let segment = try cache.segment(id) else { return nil }
       out.append(segment)
     }
     return out
   }
 
   /// Where a chunk is, whatever its pack's state; nil when it is not known. Packs that are to be avoided come last.
-  package func find(_ id: ObjectID) throws -> ChunkLocation? {
+  package func find(_ id: ObjectID) throws(YesterError) -> ChunkLocation? {
     let view = view.withLock { $0 }
     var avoided: ChunkLocation?
     for segment in view.segments {
       guard let place = segment.find(id) else { continue }
       let location: ChunkLocation
-      do { location = try segment.location(place) } catch {
+      do throws(FormatError) { location = try segment.location(place) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if !view.avoided.contains(location.pack) { return location }
@@ -76,12 +80,12 @@ package final class ChunkIndex: Sendable {
   }
 
   /// Where a chunk is in a pack that new snapshots may build on.
-  package func findReusable(_ id: ObjectID) throws -> ChunkLocation? {
+  package func findReusable(_ id: ObjectID) throws(YesterError) -> ChunkLocation? {
     let view = view.withLock { $0 }
     for segment in view.segments {
       guard let place = segment.find(id) else { continue }
       let location: ChunkLocation
-      do { location = try segment.location(place) } catch {
+      do throws(FormatError) { location = try segment.location(place) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
@@ -91,7 +95,7 @@ package final class ChunkIndex: Sendable {
 
   /// Packs that the index names and that are not in the repository, or not in full size. Nothing builds on them from
   /// now on, and other places of their chunks are preferred.
-  package func avoidMissingPacks() throws -> Set<ObjectID> {
+  package func avoidMissingPacks() throws(YesterError) -> Set<ObjectID> {
     var sizes: [ObjectID: UInt64] = [:]
     try store.list(.packs) { name, size in if let id = ObjectID(hex: name) { sizes[id] = size } }
     var missing: Set<ObjectID> = []
@@ -113,7 +117,7 @@ package final class ChunkIndex: Sendable {
   }
 
   /// Segments read from the repository again, past what the local cache has of them; nil when one is not there.
-  func reread(_ ids: [ObjectID]) throws -> [IndexSegment]? {
+  func reread(_ ids: [ObjectID]) throws(YesterError) -> [IndexSegment]? {
     cache.remove(ids)
     var out: [IndexSegment] = []
     for id in ids {
@@ -124,7 +128,7 @@ package final class ChunkIndex: Sendable {
   }
 
   /// Forgets the local cache and reads the index from the repository again.
-  package func rebuildCache() throws {
+  package func rebuildCache() throws(YesterError) {
     cache.clear()
     try refresh(isRebuilt: true)
   }

@@ -1,6 +1,6 @@
 internal import ChunkCodec
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// Where one thread hands in chunks: it gathers those that are new into blocks, data and listings apart.
@@ -39,7 +39,7 @@ package final class ChunkLane: @unchecked Sendable {
 
   /// What comes next stands at `position` in the source, counted in entries: it does not come into one block with what
   /// stands far from there.
-  package func move(to position: UInt64) throws {
+  package func move(to position: UInt64) throws(YesterError) {
     self.position = position
     for kind in [ChunkKind.data, .tree] where position > self[kind].start + blocks.settings.blockSpan {
       try separate(kind)
@@ -47,20 +47,20 @@ package final class ChunkLane: @unchecked Sendable {
   }
 
   /// What comes next has nothing to do with what came before, and not much of this is lost by a block of its own.
-  package func separate() throws {
+  package func separate() throws(YesterError) {
     for kind in [ChunkKind.data, .tree] { try separate(kind) }
   }
 
-  private func separate(_ kind: ChunkKind) throws {
+  private func separate(_ kind: ChunkKind) throws(YesterError) {
     guard let block = self[kind].block, block.count >= self[kind].separableSize else { return }
-    try blocks.keepingFailure { try dispatch(kind) }
+    try blocks.keepingFailure { () throws(YesterError) in try dispatch(kind) }
   }
 
   /// Stores a chunk unless the repository has it. True when it was new.
   @discardableResult
-  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
+  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws(YesterError) -> Bool {
     guard try blocks.claim(id, count: bytes.count) else { return false }
-    try blocks.keepingFailure {
+    try blocks.keepingFailure { () throws(YesterError) in
       let room = try self.room(bytes.count, kind)
       room.copyMemory(from: bytes)
       try append(id, kind, bytes.count)
@@ -70,22 +70,22 @@ package final class ChunkLane: @unchecked Sendable {
 
   /// Memory into which a data chunk of up to `count` bytes may be read, so that `keep` need not copy it. Good until
   /// the next call.
-  package func room(_ count: Int) throws -> UnsafeMutableRawBufferPointer {
-    try blocks.keepingFailure { try room(count, .data) }
+  package func room(_ count: Int) throws(YesterError) -> UnsafeMutableRawBufferPointer {
+    try blocks.keepingFailure { () throws(YesterError) in try room(count, .data) }
   }
 
   /// Stores the first `count` bytes of what `room` gave, as a data chunk, unless the repository has it. True when it
   /// was new.
   @discardableResult
-  package func keep(_ id: ObjectID, count: Int) throws -> Bool {
+  package func keep(_ id: ObjectID, count: Int) throws(YesterError) -> Bool {
     guard try blocks.claim(id, count: count) else { return false }
-    try blocks.keepingFailure { try append(id, .data, count) }
+    try blocks.keepingFailure { () throws(YesterError) in try append(id, .data, count) }
     return true
   }
 
   /// Sends off what was gathered. Whatever thread does this leaves the sealing to the workers: the first block that
   /// it hands over may set the very worker to work whose lane this is.
-  func flush() throws {
+  func flush() throws(YesterError) {
     for kind in [ChunkKind.data, .tree] {
       if let block = takeBlock(kind) { try hand(over: block) }
     }
@@ -96,7 +96,7 @@ package final class ChunkLane: @unchecked Sendable {
     _modify { if kind == .data { yield &data } else { yield &tree } }
   }
 
-  private func room(_ count: Int, _ kind: ChunkKind) throws -> UnsafeMutableRawBufferPointer {
+  private func room(_ count: Int, _ kind: ChunkKind) throws(YesterError) -> UnsafeMutableRawBufferPointer {
     if let block = self[kind].block, block.count > 0, block.count + count > self[kind].sizeMax { try dispatch(kind) }
     let block: Bytes
     if let known = self[kind].block, known.capacity - known.count >= count {
@@ -108,7 +108,7 @@ package final class ChunkLane: @unchecked Sendable {
     return UnsafeMutableRawBufferPointer(rebasing: block.free[..<count])
   }
 
-  private func append(_ id: ObjectID, _ kind: ChunkKind, _ count: Int) throws {
+  private func append(_ id: ObjectID, _ kind: ChunkKind, _ count: Int) throws(YesterError) {
     guard let block = self[kind].block else { preconditionFailure("no room was asked for") }
     if self[kind].chunks.isEmpty { self[kind].start = position }
     block.count += count
@@ -116,14 +116,14 @@ package final class ChunkLane: @unchecked Sendable {
     if block.count >= self[kind].size { try dispatch(kind) }
   }
 
-  private func dispatch(_ kind: ChunkKind) throws {
+  private func dispatch(_ kind: ChunkKind) throws(YesterError) {
     guard let block = takeBlock(kind) else { return }
     guard let codec else { return try hand(over: block) }
     // What this worker has just read is in its processor's cache; but nobody should be idle meanwhile.
     if !jobs.offer(block) { try blocks.seal(block, codec) }
   }
 
-  private func hand(over block: PlainBlock) throws {
+  private func hand(over block: PlainBlock) throws(YesterError) {
     guard jobs.put(block) else { throw YesterError(.failed, "The writer of chunks is closed") }
     try blocks.throwFailure()
   }

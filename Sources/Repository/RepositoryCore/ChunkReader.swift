@@ -1,7 +1,7 @@
 package import ChunkCodec
 package import ObjectStores
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 internal import Synchronization
 
@@ -33,10 +33,10 @@ package final class ChunkReader: Sendable {
       })
   }
 
-  /// A chunk's plaintext, held against its id. Throws `YesterError` with code `damaged` when it is missing or wrong.
-  package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+  /// A chunk's plaintext, held against its id. Throws error 13 when it is missing or wrong.
+  package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     if let location = try index.find(id) {
-      do { return try chunk(id, kind: kind, at: location) } catch let error as YesterError {
+      do throws(YesterError) { return try chunk(id, kind: kind, at: location) } catch {
         guard error.code == .damaged, let other = try otherPlace(of: id, than: location) else { throw error }
         return try chunk(id, kind: kind, at: other)
       }
@@ -51,7 +51,7 @@ package final class ChunkReader: Sendable {
   }
 
   /// Looks again, once with the local copy of the index made anew, and past the pack that failed.
-  private func otherPlace(of id: ObjectID, than failed: ChunkLocation?) throws -> ChunkLocation? {
+  private func otherPlace(of id: ObjectID, than failed: ChunkLocation?) throws(YesterError) -> ChunkLocation? {
     if isCacheDoubtful.exchange(false, ordering: .relaxed) {
       try index.rebuildCache()
       if let found = try index.find(id), found != failed { return found }
@@ -62,14 +62,14 @@ package final class ChunkReader: Sendable {
     return found == failed ? nil : found
   }
 
-  package func chunk(_ id: ObjectID, kind: ChunkKind, at location: ChunkLocation) throws -> BytesSlice {
+  package func chunk(_ id: ObjectID, kind: ChunkKind, at location: ChunkLocation) throws(YesterError) -> BytesSlice {
     let opened = try packKey(location.pack)
     guard opened.key.kind == kind else {
       throw damaged(location, FormatError("it holds chunks of another kind than was expected"))
     }
     let block = try cache.block(
       BlockCache.Key(pack: location.pack, number: location.block.number), size: Int(location.block.plainLength)
-    ) {
+    ) { () throws(YesterError) in
       try load(location.pack, location.block, opened.key)
     }
     // The block may have come by way of another segment, which describes it differently.
@@ -98,7 +98,7 @@ package final class ChunkReader: Sendable {
   }
 
   /// Fetches and opens one block, past the cache.
-  package func load(_ pack: ObjectID, _ place: BlockPlace, _ key: PackKey) throws -> Bytes {
+  package func load(_ pack: ObjectID, _ place: BlockPlace, _ key: PackKey) throws(YesterError) -> Bytes {
     guard place.plainLength <= Limits.blockSizeMax, Int(place.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
@@ -109,7 +109,7 @@ package final class ChunkReader: Sendable {
     }
     let plain = buffer(Int(place.plainLength))
     plain.count = Int(place.plainLength)
-    do {
+    do throws(FormatError) {
       try codecs.use { codec throws(FormatError) in
         try sealed.withFilled { bytes throws(FormatError) in
           try plain.withRoom(plain.count) { out throws(FormatError) in
@@ -134,14 +134,15 @@ package final class ChunkReader: Sendable {
   }
   private static let dropsMax = 16
 
-  package func packKey(_ pack: ObjectID) throws -> PackKey.Opened {
+  package func packKey(_ pack: ObjectID) throws(YesterError) -> PackKey.Opened {
     if let known = packKeys.withLock({ $0[pack] }) { return known }
     var header = [UInt8](repeating: 0, count: PackLayout.headerSize)
-    guard try header.withUnsafeMutableBytes({ try store.get(.pack(pack), at: 0, into: $0) }) else {
+    guard try header.withMutableBytes({ (room) throws(YesterError) in try store.get(.pack(pack), at: 0, into: room) })
+    else {
       throw missing(pack)
     }
     let opened: PackKey.Opened
-    do { opened = try PackKey.open(header: header, keyring) } catch {
+    do throws(FormatError) { opened = try PackKey.open(header: header, keyring) } catch {
       throw keyring.role == .writeOnly
         ? YesterError(.wrongKey, "A write-only key cannot read what is stored", advice: "Use a full key for this.")
         : YesterError.damaged("The pack \(pack.short)", FormatError(error.message))

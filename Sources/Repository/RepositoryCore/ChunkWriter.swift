@@ -70,30 +70,30 @@ package final class ChunkWriter {
   package var totals: Totals { blocks.totals }
 
   /// Whether the chunk is stored or on its way.
-  package func contains(_ id: ObjectID) throws -> Bool { try blocks.contains(id) }
+  package func contains(_ id: ObjectID) throws(YesterError) -> Bool { try blocks.contains(id) }
 
   /// Stores a chunk unless the repository has it. True when it was new.
   @discardableResult
-  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws -> Bool {
+  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws(YesterError) -> Bool {
     try lane.add(id, kind: kind, bytes)
   }
 
   /// As `ChunkLane.move`, for chunks that are added.
-  package func move(to position: UInt64) throws { try lane.move(to: position) }
+  package func move(to position: UInt64) throws(YesterError) { try lane.move(to: position) }
 
   /// As `ChunkLane.separate`, for chunks that are added.
-  package func separate() throws { try lane.separate() }
+  package func separate() throws(YesterError) { try lane.separate() }
 
   /// Has a worker do `work`, which hands in what it finds through its lane. Waits while much is waiting already. Work
   /// is done in every case, also when storing has failed: what it hands in is refused then.
-  package func submit(_ work: @escaping @Sendable (ChunkLane) -> Void) throws {
+  package func submit(_ work: @escaping @Sendable (ChunkLane) -> Void) throws(YesterError) {
     try blocks.throwFailure()
     guard jobs.put(work) else { throw YesterError(.failed, "The writer of chunks is closed") }
   }
 
   /// Waits until all that was added and submitted is stored, then stores the index of it.
-  package func flush() throws {
-    try blocks.keepingFailure {
+  package func flush() throws(YesterError) {
+    try blocks.keepingFailure { () throws(YesterError) in
       jobs.waitUntilIdle()
       for lane in workerLanes + [lane] { try lane.flush() }
       jobs.waitUntilIdle()

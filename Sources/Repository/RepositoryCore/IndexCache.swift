@@ -2,7 +2,7 @@ package import ChunkCodec
 internal import Glibc
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// The opened bodies of index segments, as files in the local cache. All of it can be made anew from the
@@ -19,63 +19,89 @@ package struct IndexCache: Sendable {
   }
 
   /// The segment, from the cache or the repository; nil when the repository has no such object.
-  package func segment(_ id: ObjectID) throws -> IndexSegment? {
+  package func segment(_ id: ObjectID) throws(YesterError) -> IndexSegment? {
     let path = directory + "/" + id.hex
     if let file = try? MappedFile(path), let segment = try? IndexSegment(id: id, file: file) { return segment }
     guard let size = try store.size(.index(id)) else { return nil }
     let file: MappedFile
     // Another run may have replaced it just now.
-    do { file = try materialize(id, size: size, path) } catch is Vanished { return nil }
-    do { return try IndexSegment(id: id, file: file) } catch {
+    do throws(Failure) {
+      file = try materialize(id, size: size, path)
+    } catch {
+      switch error {
+      case .vanished: return nil
+      case .cache(let error): throw .system("Writing the local index cache", directory, error)
+      case .repository(let error): throw error
+      }
+    }
+    do throws(FormatError) { return try IndexSegment(id: id, file: file) } catch {
       throw YesterError.damaged("The index segment \(id.short)", error)
     }
   }
 
-  private struct Vanished: Error {}
-
-  /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
-  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws -> MappedFile {
-    try? Directory.makeAll(directory)
-    let temporary = path + "." + Hex.encode(System.random(4))
-    do { return try materialize(id, size: size, at: temporary, keepingAs: path) } catch is Errno {
-      // The cache is full or not ours to write: what follows takes its place for this run.
-    }
-    let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
-    do { return try materialize(id, size: size, at: fallback, keepingAs: nil) } catch let error as Errno {
-      throw YesterError.system("Writing the local index cache", directory, error)
-    }
+  /// Why a segment did not come into a file.
+  private enum Failure: Error {
+    case vanished
+    case cache(Errno)
+    case repository(YesterError)
   }
 
-  private func materialize(_ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?) throws -> MappedFile
-  {
-    let out = try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+  /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
+  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws(Failure) -> MappedFile {
+    try? Directory.makeAll(directory)
+    let temporary = path + "." + Hex.encode(System.random(4))
+    do throws(Failure) { return try materialize(id, size: size, at: temporary, keepingAs: path) } catch {
+      // The cache is full or not ours to write: what follows takes its place for this run.
+      guard case .cache = error else { throw error }
+    }
+    let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
+    return try materialize(id, size: size, at: fallback, keepingAs: nil)
+  }
+
+  private func materialize(
+    _ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?
+  ) throws(Failure) -> MappedFile {
+    let out = try inCache { () throws(Errno) in
+      try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    }
     defer { try? FileSystem.removeFile(name.pathBytes, at: nil) }
     try open(id, size: size, into: out)
-    let mapped = try MappedFile(name)
+    let mapped = try inCache { () throws(Errno) in try MappedFile(name) }
     if let path { try? FileSystem.rename(name.pathBytes, at: nil, to: path.pathBytes, at: nil) }
     return mapped
   }
 
-  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws {
+  private func inCache<Value>(_ body: () throws(Errno) -> Value) throws(Failure) -> Value {
+    do throws(Errno) { return try body() } catch { throw .cache(error) }
+  }
+
+  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws(Failure) {
     var offset: UInt64 = 0
     let hash = SHA256()
-    func read(_ count: Int) throws -> [UInt8] {
+    func read(_ count: Int) throws(Failure) -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
       if bytes.isEmpty { return [] }
-      guard try bytes.withUnsafeMutableBytes({ try store.get(.index(id), at: offset, into: $0) }) else {
-        throw Vanished()
+      let isThere: Bool
+      do throws(YesterError) {
+        isThere = try bytes.withMutableBytes { (room) throws(YesterError) in
+          try store.get(.index(id), at: offset, into: room)
+        }
+      } catch {
+        throw .repository(error)
       }
+      guard isThere else { throw .vanished }
       offset += UInt64(bytes.count)
       bytes.withUnsafeBytes { hash.update($0) }
       return bytes
     }
-    try IndexOpener.open(
-      keyring, read: { (count: Int) throws(any Error) in try read(count) },
-      emit: { (frame: [UInt8]) throws(any Error) in try out.write(frame) },
-      damaged: { YesterError.damaged("The index segment \(id.short)", $0) })
-    guard ObjectID(nameOf: hash.finish()) == id else {
-      throw YesterError.damaged("The index segment \(id.short)", FormatError("its bytes do not fit its name"))
+    func damaged(_ error: FormatError) -> Failure {
+      .repository(.damaged("The index segment \(id.short)", error))
     }
+    try IndexOpener.open(
+      keyring, read: read,
+      emit: { (frame) throws(Failure) in try inCache { () throws(Errno) in try out.write(frame) } },
+      damaged: damaged)
+    guard ObjectID(nameOf: hash.finish()) == id else { throw damaged(FormatError("its bytes do not fit its name")) }
   }
 
   /// Throws away cached segments that the repository no longer has.

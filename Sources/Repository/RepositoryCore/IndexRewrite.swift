@@ -1,6 +1,6 @@
 internal import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// Putting a new segment of the index in the place of others.
@@ -9,13 +9,13 @@ extension Repository {
   /// The new one is there before the old ones go.
   package func replaceIndexSegments(
     _ segments: [IndexSegment], condemned: [ObjectID: Int64], keep: (_ pack: ObjectID) -> Bool
-  ) throws {
+  ) throws(YesterError) {
     var builder = IndexSegmentBuilder()
     builder.condemned = condemned.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     // Two writers may have joined the same segments at once: each pack is taken over once.
     var taken: Set<ObjectID> = []
     for segment in segments {
-      do { try builder.add(segment) { keep($0) && taken.insert($0).inserted } } catch {
+      do throws(FormatError) { try builder.add(segment) { keep($0) && taken.insert($0).inserted } } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       builder.replaced.append(segment.id)
@@ -36,7 +36,7 @@ extension Repository {
   /// say the same until these are joined in turn.
   ///
   /// `chunksMax` are the chunks of a segment that merging makes at most.
-  package func mergeIndexSegments(chunksMax: Int = 1_000_000_000) throws {
+  package func mergeIndexSegments(chunksMax: Int = 1_000_000_000) throws(YesterError) {
     try index.refresh()
     while let group = Self.mergeable(index.current.segments, chunksMax) {
       // The local copies have no sums of their own: what goes into the repository for good is read from there again,
@@ -75,7 +75,7 @@ extension Repository {
 
   /// Condemnations that the segments name, and those of their packs that others name: a pack must never be listed
   /// without its condemnation, whichever segment goes first.
-  private func condemned(in segments: [IndexSegment]) throws -> [ObjectID: Int64] {
+  private func condemned(in segments: [IndexSegment]) throws(YesterError) -> [ObjectID: Int64] {
     let all = index.current.condemned
     if all.isEmpty { return [:] }
     var out: [ObjectID: Int64] = [:]

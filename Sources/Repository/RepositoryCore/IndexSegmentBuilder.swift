@@ -1,6 +1,7 @@
 package import ChunkCodec
 package import ObjectStores
 package import Platform
+package import Reporting
 package import RepositoryFormat
 
 /// What a segment says of one pack.
@@ -96,20 +97,22 @@ package struct IndexSegmentBuilder {
   }
 
   /// Seals and stores the segment; its id.
-  package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws -> ObjectID {
+  package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws(YesterError) -> ObjectID {
     chunks.sort { $0.prefix < $1.prefix }
     let upload = try store.beginUpload()
     let hash = SHA256()
-    func emit(_ bytes: [UInt8]) throws {
-      try bytes.withUnsafeBytes {
-        hash.update($0)
-        try upload.append($0)
+    func emit(_ bytes: [UInt8]) throws(YesterError) {
+      try bytes.withBytes { (bytes) throws(YesterError) in
+        hash.update(bytes)
+        try upload.append(bytes)
       }
     }
-    do {
+    do throws(YesterError) {
       var sealer = IndexSealer(keyring)
       try emit(sealer.header)
-      try writeBody { part in try part.withUnsafeBytes { try sealer.write($0, emit: emit) } }
+      try writeBody { (part) throws(YesterError) in
+        try part.withBytes { (part) throws(YesterError) in try sealer.write(part, emit: emit) }
+      }
       try emit(sealer.finish())
       let id = ObjectID(nameOf: hash.finish())
       try upload.commit(as: .index(id))
@@ -120,14 +123,16 @@ package struct IndexSegmentBuilder {
     }
   }
 
-  private func writeBody(_ write: ([UInt8]) throws -> Void) throws {
+  private func writeBody(_ write: ([UInt8]) throws(YesterError) -> Void) throws(YesterError) {
     var out = ByteWriter(capacity: 1 << 16)
-    func flush(from size: Int) throws {
+    func flush(from size: Int) throws(YesterError) {
       guard out.count >= size else { return }
       try write(out.bytes)
       out.removeAll()
     }
-    guard chunkCount <= Int(UInt32.max) else { throw FormatError("an index segment is too large") }
+    guard chunkCount <= Int(UInt32.max) else {
+      throw YesterError(.failed, "The index segment that was to be written is too large")
+    }
     IndexLayout.Head(
       replaced: UInt32(replaced.count), condemned: UInt32(condemned.count), packs: UInt32(packs.count),
       blocks: UInt32(blockCount), chunks: UInt32(chunkCount)
@@ -142,14 +147,14 @@ package struct IndexSegmentBuilder {
       try flush(from: 1 << 16)
     }
     for segment in segments {
-      try segment.forEachBlock { pack, block in
+      try segment.forEachBlock { (pack, block) throws(YesterError) in
         out.indexBlock(pack: pack, block)
         try flush(from: 1 << 16)
       }
     }
     try flush(from: 0)
     try write(blocks.bytes)
-    try forEachChunk { chunk in
+    try forEachChunk { (chunk) throws(YesterError) in
       for word in [chunk.prefix.w0, chunk.prefix.w1] { withUnsafeBytes(of: word.bigEndian) { out.raw($0) } }
       withUnsafeBytes(of: chunk.prefix.w2.bigEndian) { out.raw($0) }
       out.u32(chunk.block)
@@ -161,10 +166,10 @@ package struct IndexSegmentBuilder {
   }
 
   /// All chunks in the order of their ids: those of each segment are sorted already.
-  private func forEachChunk(_ body: (Chunk) throws -> Void) throws {
+  private func forEachChunk(_ body: (Chunk) throws(YesterError) -> Void) throws(YesterError) {
     var cursors: [(chunk: Chunk, segment: Int, next: Int)] = []
     for (number, segment) in segments.enumerated() {
-      if let (chunk, next) = try segment.chunk(from: 0) { cursors.append((chunk, number, next)) }
+      if let (chunk, next) = try segment.nextChunk(from: 0) { cursors.append((chunk, number, next)) }
     }
     var own = 0
     while true {
@@ -180,7 +185,7 @@ package struct IndexSegmentBuilder {
       }
       guard let first else { return }
       try body(cursors[first].chunk)
-      if let (chunk, next) = try segments[cursors[first].segment].chunk(from: cursors[first].next) {
+      if let (chunk, next) = try segments[cursors[first].segment].nextChunk(from: cursors[first].next) {
         cursors[first].chunk = chunk
         cursors[first].next = next
       } else {
@@ -212,16 +217,26 @@ private struct MergedSegment {
     }
   }
 
-  func forEachBlock(_ body: (_ pack: UInt32, BlockPlace) throws -> Void) throws {
+  func forEachBlock(_ body: (_ pack: UInt32, BlockPlace) throws(YesterError) -> Void) throws(YesterError) {
     for (place, kept) in packs.enumerated() {
       guard let kept else { continue }
-      for block in segment.blocks(ofPack: place) { try body(kept.place, try segment.block(block).1) }
+      for number in segment.blocks(ofPack: place) {
+        let block: BlockPlace
+        do throws(FormatError) { block = try segment.block(number).1 } catch { throw damaged(error) }
+        try body(kept.place, block)
+      }
       segment.releaseMemory()
     }
   }
 
   /// The first chunk at or behind a place that is taken over, and the place behind it.
-  func chunk(from start: Int) throws(FormatError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
+  func nextChunk(from start: Int) throws(YesterError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
+    do throws(FormatError) { return try chunk(from: start) } catch { throw damaged(error) }
+  }
+
+  private func damaged(_ error: FormatError) -> YesterError { .damaged("The index segment \(segment.id.short)", error) }
+
+  private func chunk(from start: Int) throws(FormatError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
     var place = start
     while place < segment.chunkCount {
       defer { place += 1 }

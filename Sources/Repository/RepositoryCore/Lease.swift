@@ -2,7 +2,7 @@ internal import ChunkCodec
 internal import Glibc
 internal import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 internal import Synchronization
 
@@ -24,8 +24,8 @@ package final class Lease: Sendable {
   /// Takes a lease. With `isRequired` false, a read-only repository gives nil instead of an error.
   package static func take(
     _ repository: Repository, _ purpose: LeaseRecord.Purpose, isRequired: Bool = true
-  ) throws -> Lease? {
-    do {
+  ) throws(YesterError) -> Lease? {
+    do throws(YesterError) {
       let lease = try Lease(repository, purpose)
       do throws(YesterError) {
         try lease.startRenewing()
@@ -35,13 +35,13 @@ package final class Lease: Sendable {
         throw error
       }
       return lease
-    } catch let error as YesterError {
+    } catch {
       if !isRequired, let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) { return nil }
       throw error
     }
   }
 
-  private init(_ repository: Repository, _ purpose: LeaseRecord.Purpose) throws {
+  private init(_ repository: Repository, _ purpose: LeaseRecord.Purpose) throws(YesterError) {
     self.repository = repository
     let record = Self.record(System.random(16), purpose)
     monitor = Monitor(State(record: record))
@@ -65,7 +65,7 @@ package final class Lease: Sendable {
     monitor.withLock { $0.isReleased || $0.isLost ? nil : Self.name($0.record) }
   }
 
-  private static func put(_ record: LeaseRecord, _ repository: Repository) throws {
+  private static func put(_ record: LeaseRecord, _ repository: Repository) throws(YesterError) {
     try repository.store.putBriefly(.lease(name(record)), RecordSealing.seal(record, repository.keyring))
   }
   fileprivate static func name(_ record: LeaseRecord) -> String {
@@ -107,9 +107,9 @@ package final class Lease: Sendable {
   }
 
   /// Fails when the lease was removed by somebody who took this process for dead: what it relied on may be gone.
-  package func requireHeld() throws {
+  package func requireHeld() throws(YesterError) {
     // Under the lock: a renewal in between would take the name away that is looked for.
-    let isHeld = try monitor.withLock { state in
+    let isHeld = try monitor.withLock { (state) throws(YesterError) in
       guard !state.isLost else { return false }
       return try repository.store.size(.lease(Self.name(state.record))) != nil
     }
@@ -149,7 +149,7 @@ package enum Leases {
   /// A renewal puts the new name before it takes the old one away, yet one look can miss both: the new one came after
   /// the names were read, the old one went before it was opened, or a listing that takes several reads passed by between
   /// them. So it is looked again until twice the same names are there.
-  package static func list(_ repository: Repository) throws -> [Found] {
+  package static func list(_ repository: Repository) throws(YesterError) -> [Found] {
     var names = try names(repository)
     for _ in 0..<looksMax {
       let found = try read(names, repository)
@@ -162,19 +162,19 @@ package enum Leases {
       advice: "Run the command again.")
   }
 
-  private static func names(_ repository: Repository) throws -> [String] {
+  private static func names(_ repository: Repository) throws(YesterError) -> [String] {
     var names: [String] = []
     try repository.store.list(.leases) { name, _ in names.append(name) }
     return names.sorted()
   }
 
-  private static func read(_ names: [String], _ repository: Repository) throws -> [Found] {
+  private static func read(_ names: [String], _ repository: Repository) throws(YesterError) -> [Found] {
     var out: [String: Found] = [:]
     for name in names {
       guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
       if isLeftover(bytes) { continue }
       let record: LeaseRecord
-      do { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
+      do throws(FormatError) { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
         if error.kind == .needsOtherKey { throw YesterError.damaged("The lease \(name)", error) }
         throw YesterError(
           .damaged, "The lease \(name) is unusable: \(error.message)",
@@ -203,12 +203,15 @@ package enum Leases {
   }
 
   /// Removes the leases of processes that are gone.
-  package static func removeDead(_ repository: Repository) throws {
+  package static func removeDead(_ repository: Repository) throws(YesterError) {
     for found in try list(repository) where found.isDead { try repository.store.delete(.lease(found.name)) }
-    func leftovers(of names: [String]) throws -> [String] {
-      try names.filter { name in
-        try repository.store.get(.lease(name), limit: Limits.leaseSizeMax).map(isLeftover) ?? false
+    func leftovers(of names: [String]) throws(YesterError) -> [String] {
+      var out: [String] = []
+      for name in names {
+        let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax)
+        if let bytes, isLeftover(bytes) { out.append(name) }
       }
+      return out
     }
     var found = try leftovers(of: names(repository))
     if found.isEmpty { return }
@@ -226,13 +229,14 @@ package struct NameClaim {
   private let key: ObjectKey
 
   /// Nil when somebody who is alive has claimed the name.
-  package static func take(_ repository: Repository, _ name: String) throws -> NameClaim? {
+  package static func take(_ repository: Repository, _ name: String) throws(YesterError) -> NameClaim? {
     let record = Lease.record(Array(SHA256.hash(Array("yester name 1/\(name)".utf8)).bytes.prefix(16)), .backup)
     let key = ObjectKey.lease(Lease.name(record))
     let bytes = RecordSealing.seal(record, repository.keyring)
     for _ in 0..<2 {
       if try repository.store.put(key, bytes) { return NameClaim(store: repository.store, key: key) }
-      let isDead = try Leases.list(repository).contains { $0.isDead && $0.record.id == record.id }
+      let leases = try Leases.list(repository)
+      let isDead = leases.contains { $0.isDead && $0.record.id == record.id }
       guard isDead else { return nil }
       try repository.store.delete(key)
     }

@@ -36,19 +36,21 @@ final class PackAssembly: Sendable {
   private let upload: any ObjectUpload
   private let monitor: Monitor<State>
 
-  init(_ kind: ChunkKind, store: any ObjectStore, keyring: Keyring) throws {
-    let (key, header) = try PackKey.make(kind, keyring)
-    self.key = key
+  init(_ kind: ChunkKind, store: any ObjectStore, keyring: Keyring) throws(YesterError) {
+    let header: [UInt8]
+    do throws(FormatError) { (key, header) = try PackKey.make(kind, keyring) } catch {
+      throw YesterError(.failed, "A pack cannot be begun: \(error.message)")
+    }
     upload = try store.beginUpload()
     monitor = Monitor(State())
     written = Atomic(header.count)
     monitor.withLock { state in header.withUnsafeBytes { state.hash.update($0) } }
-    try header.withUnsafeBytes { try upload.append($0) }
+    try header.withBytes { (header) throws(YesterError) in try upload.append(header) }
   }
 
   /// Waits until block `number` may be sealed: others must not get far ahead of one that takes long, for their blocks
   /// have to stay in memory.
-  func waitForRoom(_ number: UInt32) throws {
+  func waitForRoom(_ number: UInt32) throws(YesterError) {
     let isWanted = monitor.wait { state in
       if state.isCancelled { return false }
       return state.written == number || state.waiting.count < Self.waitingMax ? true : nil as Bool?
@@ -57,14 +59,14 @@ final class PackAssembly: Sendable {
   }
 
   /// Hands in block `number`. The finished pack, when this was the last that was missing.
-  func complete(_ number: UInt32, _ block: SealedBlock) throws -> Finished? {
+  func complete(_ number: UInt32, _ block: SealedBlock) throws(YesterError) -> Finished? {
     defer { monitor.notifyAll() }
-    return try monitor.withLock { state in
+    return try monitor.withLock { (state) throws(YesterError) in
       state.waiting[number] = block
       while let next = state.waiting.removeValue(forKey: state.written) {
-        try next.bytes.withFilled {
-          state.hash.update($0)
-          try upload.append($0)
+        try next.bytes.withFilled { (bytes) throws(YesterError) in
+          state.hash.update(bytes)
+          try upload.append(bytes)
         }
         written.add(next.bytes.count, ordering: .relaxed)
         state.written += 1
@@ -78,8 +80,8 @@ final class PackAssembly: Sendable {
   }
 
   /// No block follows number `count` - 1. The finished pack, when all of them are there.
-  func close(after count: UInt32) throws -> Finished? {
-    try monitor.withLock { state in
+  func close(after count: UInt32) throws(YesterError) -> Finished? {
+    try monitor.withLock { (state) throws(YesterError) in
       state.expected = count
       return try finishIfDone(&state)
     }
@@ -96,13 +98,13 @@ final class PackAssembly: Sendable {
   /// A pack that was given up, whatever the reason, leaves nothing behind; after a commit this does nothing.
   deinit { upload.cancel() }
 
-  private func finishIfDone(_ state: inout State) throws -> Finished? {
+  private func finishIfDone(_ state: inout State) throws(YesterError) -> Finished? {
     guard state.expected == state.written else { return nil }
     let sealed = key.sealDirectory(state.directory)
     let tail = sealed + PackLayout.trailer(directoryOffset: UInt64(size), directoryLength: UInt32(sealed.count))
-    try tail.withUnsafeBytes {
-      state.hash.update($0)
-      try upload.append($0)
+    try tail.withBytes { (tail) throws(YesterError) in
+      state.hash.update(tail)
+      try upload.append(tail)
     }
     let pack = IndexedPack(
       id: ObjectID(nameOf: state.hash.finish()), size: UInt64(size + tail.count), kind: key.kind,

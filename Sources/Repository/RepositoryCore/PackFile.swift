@@ -1,7 +1,7 @@
 internal import ObjectStores
 package import ChunkCodec
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// A stored pack as its own directory describes it, independent of the index.
@@ -11,10 +11,10 @@ package struct PackFile: Sendable {
     package let chunks: [PackDirectory.Chunk]
 
     /// Calls `body` with each chunk of the opened block and its bytes, which are good during the call.
-    package func forEachChunk(
-      in plain: Bytes, _ body: (PackDirectory.Chunk, UnsafeRawBufferPointer) throws -> Void
-    ) throws {
-      try plain.withFilled { bytes in
+    package func forEachChunk<Failure: Error>(
+      in plain: Bytes, _ body: (PackDirectory.Chunk, UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+      try plain.withFilled { (bytes) throws(Failure) in
         var offset = 0
         for chunk in chunks {
           let end = offset + Int(chunk.length)
@@ -30,33 +30,40 @@ package struct PackFile: Sendable {
   package let blocks: [Block]
 
   /// Reads header, trailer and directory. Throws `YesterError` with code `damaged` when the pack is missing or wrong.
-  package init(_ repository: Repository, _ id: ObjectID) throws {
+  package init(_ repository: Repository, _ id: ObjectID) throws(YesterError) {
     guard let size = try repository.store.size(.pack(id)) else {
       throw YesterError(.damaged, "The pack \(id.short) is not in the repository")
     }
-    func read(_ offset: UInt64, _ count: Int) throws -> [UInt8] {
+    func read(_ offset: UInt64, _ count: Int) throws(YesterError) -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: count)
-      guard try bytes.withUnsafeMutableBytes({ try repository.store.get(.pack(id), at: offset, into: $0) }) else {
-        throw YesterError(.damaged, "The pack \(id.short) vanished while it was read")
+      let isThere = try bytes.withMutableBytes { (room) throws(YesterError) in
+        try repository.store.get(.pack(id), at: offset, into: room)
       }
+      guard isThere else { throw YesterError(.damaged, "The pack \(id.short) vanished while it was read") }
       return bytes
     }
     self.id = id
     self.size = size
-    do {
-      guard size >= UInt64(PackLayout.headerSize + PackLayout.trailerSize), size <= UInt64(Limits.packSizeMax) else {
-        throw FormatError("it has a size that no pack has")
+    func checked<Value>(_ body: () throws(FormatError) -> Value) throws(YesterError) -> Value {
+      do throws(FormatError) { return try body() } catch {
+        // Nothing in a pack's header is authenticated but by its key: whatever it says there may be damage.
+        throw YesterError.damaged("The pack \(id.short)", FormatError(error.message))
       }
-      key = try PackKey.open(header: read(0, PackLayout.headerSize), repository.keyring)
-      let (offset, length) = try PackLayout.readTrailer(
-        read(size - UInt64(PackLayout.trailerSize), PackLayout.trailerSize), packSize: Int(size))
-      let directory = try key.key.openDirectory(read(UInt64(offset), length), offset: offset)
-      blocks = IndexedPack(id: id, size: size, kind: key.key.kind, directory: directory).blocks.map {
-        Block(place: $0.place, chunks: $0.chunks)
-      }
-    } catch let error as FormatError {
-      // Nothing in a pack's header is authenticated but by its key: whatever it says there may be damage.
-      throw YesterError.damaged("The pack \(id.short)", FormatError(error.message))
+    }
+    guard size >= UInt64(PackLayout.headerSize + PackLayout.trailerSize), size <= UInt64(Limits.packSizeMax) else {
+      throw YesterError.damaged("The pack \(id.short)", FormatError("it has a size that no pack has"))
+    }
+    let header = try read(0, PackLayout.headerSize)
+    let key = try checked { () throws(FormatError) in try PackKey.open(header: header, repository.keyring) }
+    let trailer = try read(size - UInt64(PackLayout.trailerSize), PackLayout.trailerSize)
+    let (offset, length) = try checked { () throws(FormatError) in
+      try PackLayout.readTrailer(trailer, packSize: Int(size))
+    }
+    let sealed = try read(UInt64(offset), length)
+    let directory = try checked { () throws(FormatError) in try key.key.openDirectory(sealed, offset: offset) }
+    self.key = key
+    blocks = IndexedPack(id: id, size: size, kind: key.key.kind, directory: directory).blocks.map {
+      Block(place: $0.place, chunks: $0.chunks)
     }
   }
 }

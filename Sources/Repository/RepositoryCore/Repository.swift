@@ -1,7 +1,7 @@
 package import ChunkCodec
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// An opened repository: its store, its keys, its index. What everything above works with.
@@ -35,14 +35,19 @@ package final class Repository: Sendable {
   /// Makes a new repository in an empty store, with one full key slot.
   package static func create(
     in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N
-  ) throws -> RepositoryConfig {
+  ) throws(YesterError) -> RepositoryConfig {
     // Looked for first: a slot of the new repository must not get among those of one that is there.
     guard try store.size(.config) == nil else {
       throw YesterError(.failed, "\(store.location) already holds a repository")
     }
     let config = RepositoryConfig(id: RepositoryID(System.random(16)))
-    let keyring = try Keyring.generate(repository: config.id)
-    let slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)
+    let slot: [UInt8]
+    do throws(FormatError) {
+      let keyring = try Keyring.generate(repository: config.id)
+      slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)
+    } catch {
+      throw YesterError(.failed, "The keys of the repository cannot be made: \(error.message)")
+    }
     // The key first: a repository with a config is complete.
     try store.put(.slot(ObjectID(nameOf: SHA256.hash(slot))), slot)
     guard try store.put(.config, config.encode(digest: Self.digest)) else {
@@ -52,13 +57,13 @@ package final class Repository: Sendable {
   }
 
   /// The config, or error 10 when there is none.
-  package static func config(of store: any ObjectStore) throws -> RepositoryConfig {
+  package static func config(of store: any ObjectStore) throws(YesterError) -> RepositoryConfig {
     guard let bytes = try store.get(.config, limit: Limits.configSizeMax) else {
       throw YesterError(
         .noRepository, "There is no yester repository in \(store.location)",
         advice: "Check the path, or make one with \"yester init\".")
     }
-    do { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
+    do throws(FormatError) { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
       throw YesterError(
         error.kind == .needsNewerVersion ? .failed : .damaged,
         "The repository \(store.location) cannot be opened: \(error.message)",
@@ -74,7 +79,7 @@ package final class Repository: Sendable {
   package static func open(
     _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory,
     stores: StoreRegistry = StoreRegistry()
-  ) throws -> Repository {
+  ) throws(YesterError) -> Repository {
     let config = try config(of: store)
     let (keyring, slot) = try unlock(store, config, secret)
     return Repository(
@@ -88,7 +93,7 @@ package final class Repository: Sendable {
 
   private static func unlock(
     _ store: any ObjectStore, _ config: RepositoryConfig, _ secret: Secret
-  ) throws -> (Keyring, ObjectID) {
+  ) throws(YesterError) -> (Keyring, ObjectID) {
     let ids = try store.ids(.keys)
     guard !ids.isEmpty else {
       throw YesterError(
@@ -102,7 +107,7 @@ package final class Repository: Sendable {
         damage = (id, FormatError("its bytes do not fit its name"))
         continue
       }
-      do {
+      do throws(FormatError) {
         if case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
           return (keyring, id)
         }
@@ -121,7 +126,7 @@ package final class Repository: Sendable {
 
   /// Fails when another slot has keys that this one lacks: what is written with the old ones would be open to
   /// whomever the rotation was to shut out.
-  package func requireCurrentKeys() throws {
+  package func requireCurrentKeys() throws(YesterError) {
     for id in try store.ids(.keys) {
       guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax),
         let (header, _) = try? SlotHeader.decode(bytes, repository: config.id)
@@ -135,7 +140,7 @@ package final class Repository: Sendable {
   }
 
   /// Fails unless the keyring can read what is stored.
-  package func requireFullKey(_ purpose: String) throws {
+  package func requireFullKey(_ purpose: String) throws(YesterError) {
     guard keyring.role == .full else {
       throw YesterError(
         .wrongKey, "A write-only key cannot \(purpose)", advice: "Run the command with a full key.")

@@ -1,7 +1,7 @@
 internal import ObjectStores
 internal import ChunkCodec
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// A snapshot as the catalog shows it.
@@ -59,7 +59,7 @@ package struct SnapshotCatalog: Sendable {
   /// `trustingCache` what this machine has opened before is not read again.
   package init(
     _ repository: Repository, reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = false
-  ) throws {
+  ) throws(YesterError) {
     let cache = CatalogCache(keyring: repository.keyring, cacheDirectory: repository.cacheDirectory)
     let cached = trustingCache && earlier == nil ? cache.load() : [:]
     var opened = 0
@@ -78,7 +78,7 @@ package struct SnapshotCatalog: Sendable {
       if let item = cached[id], (try? take(item)) != nil { continue }
       guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
       opened += 1
-      do { try read(id, bytes, repository) } catch {
+      do throws(FormatError) { try read(id, bytes, repository) } catch {
         if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
       }
     }
@@ -183,7 +183,7 @@ extension Repository {
   /// opposite order finds everything that a record needs.
   package func readCatalog(
     reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = true
-  ) throws -> SnapshotCatalog {
+  ) throws(YesterError) -> SnapshotCatalog {
     let catalog = try SnapshotCatalog(self, reusing: earlier, trustingCache: trustingCache)
     try index.refresh()
     return catalog
@@ -193,7 +193,7 @@ extension Repository {
   package static var whoWrites: String { System.userName + "@" + System.hostName }
 
   /// Signs and stores a note; it takes its place in this writer's chain.
-  package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws {
+  package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws(YesterError) {
     var note = note
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     note.by = Self.whoWrites
@@ -202,7 +202,7 @@ extension Repository {
   }
 
   /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
-  package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws -> ObjectID {
+  package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws(YesterError) -> ObjectID {
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     let bytes: [UInt8]
     do throws(FormatError) { bytes = try RecordSealing.seal(record, keyring) } catch {

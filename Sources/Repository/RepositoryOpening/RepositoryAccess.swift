@@ -2,7 +2,7 @@ package import ChunkCodec
 internal import Glibc
 package import ObjectStores
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 
 /// Where the repository and its secret are to be found: what the programs take as options.
@@ -18,20 +18,20 @@ package struct RepositoryAccess: Sendable {
   package var passwordDescriptor: Int32?
   /// Asks a person for the password when nothing else is given: it shows the question, and gives nil where nobody can
   /// be asked. A library asks nobody by itself; nil where nobody is to be asked at all.
-  package var askPassword: (@Sendable (_ question: String) throws -> [UInt8]?)?
+  package var askPassword: (@Sendable (_ question: String) throws(YesterError) -> [UInt8]?)?
   /// Called with a sentence for the user, such as that others can read the key file.
   package var warn: @Sendable (String) -> Void = { _ in }
 
   package init(stores: StoreRegistry) { self.stores = stores }
 
   /// The store without a look whether there is a repository in it. Throws error 10 when it is not there.
-  package func store(_ settings: StoreSettings = StoreSettings()) throws -> any ObjectStore {
+  package func store(_ settings: StoreSettings = StoreSettings()) throws(YesterError) -> any ObjectStore {
     try stores.open(location(), warning(settings))
   }
 
   /// Makes the store of a new repository. `onLimitation` is called with a sentence for whatever it does less well than
   /// others.
-  package func createStore(onLimitation: (String) -> Void) throws -> any ObjectStore {
+  package func createStore(onLimitation: (String) -> Void) throws(YesterError) -> any ObjectStore {
     try stores.create(location(), warning(StoreSettings()), onLimitation: onLimitation)
   }
 
@@ -42,7 +42,7 @@ package struct RepositoryAccess: Sendable {
   }
 
   /// As it was given.
-  package func location() throws -> String {
+  package func location() throws(YesterError) -> String {
     guard let location = repository ?? System.environment("YESTER_REPOSITORY"), !location.isEmpty else {
       throw YesterError(
         .usage, "No repository was named", advice: "Use --repository PATH, or set YESTER_REPOSITORY.")
@@ -53,7 +53,7 @@ package struct RepositoryAccess: Sendable {
   /// `uploadLimit` is in bytes a second, and lifted by `end`.
   package func open(
     cacheSize: Int = 64 << 20, uploadLimit: Int? = nil, until end: CancellationFlag = CancellationFlag()
-  ) throws -> Repository {
+  ) throws(YesterError) -> Repository {
     var settings = StoreSettings()
     settings.uploadLimit = uploadLimit
     settings.end = end
@@ -64,7 +64,7 @@ package struct RepositoryAccess: Sendable {
   }
 
   /// Options come before the environment, key files before passwords.
-  package func secret(prompt: String = "Password of the repository: ") throws -> Secret {
+  package func secret(prompt: String = "Password of the repository: ") throws(YesterError) -> Secret {
     if let keyFile { return try readKey(keyFile) }
     if let passwordDescriptor { return try Self.readPassword(Descriptor(owning: passwordDescriptor), "the pipe") }
     if let passwordFile { return try readPassword(passwordFile) }
@@ -83,49 +83,49 @@ package struct RepositoryAccess: Sendable {
       advice: "Use --key-file, --password-file or --password-command, or set YESTER_KEY_FILE or YESTER_PASSWORD.")
   }
 
-  private static func openFile(_ path: String) throws -> Descriptor {
+  private static func openFile(_ path: String) throws(YesterError) -> Descriptor {
     do throws(Errno) { return try Descriptor.open(path) } catch {
       throw YesterError.system("Opening", path, error)
     }
   }
 
-  package static func readKeyFile(_ path: String) throws -> Secret { try readKey(openFile(path), path) }
+  package static func readKeyFile(_ path: String) throws(YesterError) -> Secret { try readKey(openFile(path), path) }
 
-  private func readKey(_ path: String) throws -> Secret {
+  private func readKey(_ path: String) throws(YesterError) -> Secret {
     let file = try Self.openFile(path)
     if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
     return try Self.readKey(file, path)
   }
 
-  private func readPassword(_ path: String) throws -> Secret {
+  private func readPassword(_ path: String) throws(YesterError) -> Secret {
     let file = try Self.openFile(path)
     if let exposure = SecretFile.exposure(file, path: path) { warn(exposure) }
     return try Self.readPassword(file, path)
   }
 
-  private static func readKey(_ file: Descriptor, _ path: String) throws -> Secret {
+  private static func readKey(_ file: Descriptor, _ path: String) throws(YesterError) -> Secret {
     let bytes: [UInt8]
     do throws(Errno) { bytes = try file.readAll(limit: 4096) } catch {
       throw YesterError.system("Reading the key file", path, error)
     }
-    do { return try Secret(keyFileContent: bytes) } catch {
+    do throws(FormatError) { return try Secret(keyFileContent: bytes) } catch {
       throw YesterError(.wrongKey, "The key file \(path) is unusable: \(error.message)")
     }
   }
 
-  private static func readPassword(_ file: Descriptor, _ name: String) throws -> Secret {
-    do throws(Errno) { return .password(try firstLine(try file.readAll(limit: 65536), name)) } catch {
+  private static func readPassword(_ file: Descriptor, _ name: String) throws(YesterError) -> Secret {
+    do throws(Errno) { return .password(firstLine(try file.readAll(limit: 65536))) } catch {
       throw YesterError.system("Reading the password from", name, error)
     }
   }
 
-  private static func firstLine(_ bytes: [UInt8], _ name: String) throws(Errno) -> [UInt8] {
+  private static func firstLine(_ bytes: [UInt8]) -> [UInt8] {
     var line = Array(bytes.prefix { $0 != 0x0A })
     if line.last == 0x0D { line.removeLast() }
     return line
   }
 
-  private static func run(_ command: String) throws -> [UInt8] {
+  private static func run(_ command: String) throws(YesterError) -> [UInt8] {
     let bytes: [UInt8]
     let ending: ChildProcess.Ending
     do throws(Errno) {
@@ -137,6 +137,6 @@ package struct RepositoryAccess: Sendable {
       if ProcessSettings.isTerminated { throw YesterError(.interrupted, "Interrupted") }
       throw YesterError(.failed, "The password command failed", advice: "Run it by hand to see why: \(command)")
     }
-    return try firstLine(bytes, "the command")
+    return firstLine(bytes)
   }
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 internal import Synchronization
 
@@ -28,73 +28,109 @@ package final class DirectoryStore: ObjectStore {
   /// keep a repository; `onLimitation` is called with a sentence for whatever it keeps less well than others do.
   package static func create(
     _ path: String, onLimitation: (String) -> Void = { _ in }
-  ) throws -> DirectoryStore {
+  ) throws(YesterError) -> DirectoryStore {
     var made: [String] = (try? FileStatus(of: path)) == nil ? [path] : []
-    do {
+    do throws(YesterError) {
+      try makeFolders(in: path, &made)
+      try FileSystemProbe.run(in: path + "/tmp", of: path, onLimitation: onLimitation)
+      return DirectoryStore(try finishMaking(path))
+    } catch {
+      // Otherwise the next try would find something there.
+      for folder in made.reversed() { try? FileSystem.removeDirectory(folder.pathBytes, at: nil) }
+      throw error
+    }
+  }
+
+  private static func makeFolders(in path: String, _ made: inout [String]) throws(YesterError) {
+    do throws(Errno) {
       try Directory.makeAll(path)
       let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
       let names = try Directory.names(directory)
-      guard names.isEmpty || names == [Array("lost+found".utf8)] else {
-        throw YesterError(
-          .failed, "\(path) is not empty", advice: "Choose a directory that does not exist yet or is empty.")
-      }
+      guard names.isEmpty || names == [Array("lost+found".utf8)] else { throw .notEmpty }
       for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
         try FileSystem.makeDirectory(Array(folder.utf8), at: directory, mode: 0o700)
         made.append(path + "/" + folder)
       }
-      try FileSystemProbe.run(in: path + "/tmp", of: path, onLimitation: onLimitation)
-      try ObjectPlacing.sync(directory: path)
-      guard let real = System.realPath(path) else { throw Errno.notFound }
-      return DirectoryStore(real)
     } catch {
-      // Otherwise the next try would find something there.
-      for folder in made.reversed() { try? FileSystem.removeDirectory(folder.pathBytes, at: nil) }
-      guard let error = error as? Errno else { throw error }
-      throw YesterError.system("Making the repository in", path, error)
+      guard error != .notEmpty else {
+        throw YesterError(
+          .failed, "\(path) is not empty", advice: "Choose a directory that does not exist yet or is empty.")
+      }
+      throw makingFailed(path, error)
     }
+  }
+
+  /// The path without symbolic links.
+  private static func finishMaking(_ path: String) throws(YesterError) -> String {
+    do throws(Errno) {
+      try ObjectPlacing.sync(directory: path)
+      guard let real = System.realPath(path) else { throw .notFound }
+      return real
+    } catch { throw makingFailed(path, error) }
+  }
+
+  private static func makingFailed(_ path: String, _ error: Errno) -> YesterError {
+    .system("Making the repository in", path, error)
   }
 
   private func path(_ key: ObjectKey) -> String { location + "/" + key.path }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? {
-    try absentAsNil("Looking for", key) { try FileStatus(of: path(key)).size }
+  package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? {
+    do throws(Errno) {
+      return try FileStatus(of: path(key)).size
+    } catch {
+      try requireAbsence(error, "Looking for", key)
+      return nil
+    }
   }
 
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
-    try absentAsNil("Reading", key) {
-      let file = try Descriptor.open(path(key))
-      do throws(Errno) { return try file.readAll(limit: limit) } catch {
-        guard error == .tooLarge else { throw error }
+  package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
+    do throws(Errno) {
+      return try Descriptor.open(path(key)).readAll(limit: limit)
+    } catch {
+      guard error != .tooLarge else {
         throw YesterError(
           .damaged, "The object \(key) in \(location) is larger than such an object can be",
           advice: "Run \"yester verify\" to see what is affected.")
       }
+      try requireAbsence(error, "Reading", key)
+      return nil
     }
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    let found: Bool? = try absentAsNil("Reading", key) {
-      let (file, isReused) = try open(key)
-      var got: Int
-      do {
-        got = try file.read(into: buffer, at: Int64(offset))
-      } catch {
-        // The disk may have been away and come back: the name leads to it again, the old descriptor does not.
-        guard isReused else { throw error }
-        openPacks.withLock { $0.remove(key) }
-        got = try open(key).file.read(into: buffer, at: Int64(offset))
-      }
-      guard got == buffer.count else {
-        throw YesterError(
-          .damaged, "The object \(key) in \(location) is cut off",
-          advice: "Run \"yester verify\" to see what is affected.")
-      }
-      return true
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
+    -> Bool
+  {
+    let got: Int
+    do throws(Errno) {
+      got = try read(key, at: offset, into: buffer)
+    } catch {
+      try requireAbsence(error, "Reading", key)
+      return false
     }
-    return found ?? false
+    guard got == buffer.count else {
+      throw YesterError(
+        .damaged, "The object \(key) in \(location) is cut off",
+        advice: "Run \"yester verify\" to see what is affected.")
+    }
+    return true
   }
 
-  private func open(_ key: ObjectKey) throws -> (file: Descriptor, isReused: Bool) {
+  private func read(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    let (file, isReused) = try open(key)
+    do throws(Errno) {
+      return try file.read(into: buffer, at: Int64(offset))
+    } catch {
+      // The disk may have been away and come back: the name leads to it again, the old descriptor does not.
+      guard isReused else { throw error }
+      openPacks.withLock { $0.remove(key) }
+      return try open(key).file.read(into: buffer, at: Int64(offset))
+    }
+  }
+
+  private func open(_ key: ObjectKey) throws(Errno) -> (file: Descriptor, isReused: Bool) {
     guard key.isPack else { return (try Descriptor.open(path(key)), false) }
     if let known = openPacks.withLock({ $0.find(key) }) { return (known, true) }
     let file = try Descriptor.open(path(key))
@@ -102,23 +138,25 @@ package final class DirectoryStore: ObjectStore {
     return (file, false)
   }
 
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     try put(key, bytes, DirectoryUpload(location, placing))
   }
 
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     try put(key, bytes, DirectoryUpload(location, placing, isDurable: false))
   }
 
-  private func put(_ key: ObjectKey, _ bytes: [UInt8], _ upload: DirectoryUpload) throws -> Bool {
-    do { try bytes.withUnsafeBytes { try upload.append($0) } } catch {
+  private func put(_ key: ObjectKey, _ bytes: [UInt8], _ upload: DirectoryUpload) throws(YesterError) -> Bool {
+    do throws(YesterError) {
+      try bytes.withBytes { (bytes) throws(YesterError) in try upload.append(bytes) }
+    } catch {
       upload.cancel()
       throw error
     }
     return try upload.commit(as: key)
   }
 
-  package func beginUpload() throws -> any ObjectUpload {
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
     try DirectoryUpload(location, placing) { [self] count in
       written.add(count, ordering: .relaxed).newValue <= Self.cachedMax
     }
@@ -129,7 +167,7 @@ package final class DirectoryStore: ObjectStore {
   private static let cachedMax = 1 << 30
 
   /// Without asking for each object's size, which is most of the cost of listing.
-  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+  package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
     guard folder != .packs else {
       var packs: [ObjectID] = []
       try list(folder) { name, _ in if let id = ObjectID(hex: name) { packs.append(id) } }
@@ -153,7 +191,7 @@ package final class DirectoryStore: ObjectStore {
     return ids.sorted()
   }
 
-  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
     if folder == .packs {
       for byte in 0...255 {
         let prefix = Hex.encode([UInt8(byte)])
@@ -165,8 +203,8 @@ package final class DirectoryStore: ObjectStore {
   }
 
   private func list(
-    path: String, _ body: (String, UInt64) throws -> Void, isName: ([UInt8]) -> Bool
-  ) throws {
+    path: String, _ body: (String, UInt64) throws(YesterError) -> Void, isName: ([UInt8]) -> Bool
+  ) throws(YesterError) {
     var found: [(String, UInt64)] = []
     try entries(of: path) { (directory) throws(Errno) in
       for name in try Directory.names(directory) where isName(name) {
@@ -186,7 +224,7 @@ package final class DirectoryStore: ObjectStore {
   }
 
   /// Calls `body` with an open folder, unless there is none.
-  private func entries(of path: String, _ body: (Descriptor) throws(Errno) -> Void) throws {
+  private func entries(of path: String, _ body: (Descriptor) throws(Errno) -> Void) throws(YesterError) {
     do throws(Errno) {
       try body(try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow))
     } catch {
@@ -206,13 +244,17 @@ package final class DirectoryStore: ObjectStore {
     name.count == 49 && name[32] == 0x2D && isHex(name[..<32], 32) && isHex(name[33...], 16)
   }
 
-  package func delete(_ key: ObjectKey) throws {
+  package func delete(_ key: ObjectKey) throws(YesterError) {
     openPacks.withLock { $0.remove(key) }
-    _ = try absentAsNil("Deleting", key) { try FileSystem.removeFile(path(key).pathBytes, at: nil) }
+    do throws(Errno) {
+      try FileSystem.removeFile(path(key).pathBytes, at: nil)
+    } catch {
+      try requireAbsence(error, "Deleting", key)
+    }
   }
 
   /// Of the file system, whoever else fills it.
-  package func space() throws -> StoreSpace? {
+  package func space() throws(YesterError) -> StoreSpace? {
     do throws(Errno) {
       let (total, available) = try Descriptor.open(location).fileSystemSpace()
       return StoreSpace(total: total, available: available)
@@ -220,7 +262,7 @@ package final class DirectoryStore: ObjectStore {
   }
 
   /// Those that nobody wrote to for a day.
-  package func removeAbandonedUploads() throws {
+  package func removeAbandonedUploads() throws(YesterError) {
     // By the clock that gives files their times: that of another machine may be wrong, and that of FAT is local.
     guard let new = try? DirectoryUpload(location, placing, isDurable: false) else { return }
     defer { new.cancel() }
@@ -237,16 +279,14 @@ package final class DirectoryStore: ObjectStore {
     }
   }
 
-  private func absentAsNil<Value>(_ doing: String, _ key: ObjectKey, _ body: () throws -> Value) throws -> Value? {
-    do { return try body() } catch let error as Errno where error == .notFound {
-      // An object may be absent; the repository itself may not.
-      guard (try? FileStatus(of: location))?.isDirectory == true else {
-        throw YesterError(
-          .noRepository, "The repository \(location) is not there (any more)",
-          advice: "Check that its disk is connected and mounted.", cause: .notFound)
-      }
-      return nil
-    } catch let error as Errno { throw failure(doing, key.path, error) }
+  /// Returns when the error says that the object is not there. An object may be absent; the repository itself may not.
+  private func requireAbsence(_ error: Errno, _ doing: String, _ key: ObjectKey) throws(YesterError) {
+    guard error == .notFound else { throw failure(doing, key.path, error) }
+    guard (try? FileStatus(of: location))?.isDirectory == true else {
+      throw YesterError(
+        .noRepository, "The repository \(location) is not there (any more)",
+        advice: "Check that its disk is connected and mounted.", cause: .notFound)
+    }
   }
 
   private func failure(_ doing: String, _ path: String, _ error: Errno) -> YesterError {
@@ -289,13 +329,13 @@ private final class DirectoryUpload: ObjectUpload {
   init(
     _ root: String, _ placing: ObjectPlacing, isDurable: Bool = true,
     staysCached: @escaping @Sendable (Int) -> Bool = { _ in true }
-  ) throws {
+  ) throws(YesterError) {
     self.root = root
     self.placing = placing
     self.staysCached = staysCached
     self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
-    do {
+    do throws(Errno) {
       file = Mutex(try Self.open(temporary, root))
     } catch { throw YesterError.system("Writing to the repository", root, error) }
   }
@@ -315,7 +355,7 @@ private final class DirectoryUpload: ObjectUpload {
     return file
   }
 
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
+  func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
     let file: Descriptor
     do throws(Errno) {
       file = try open()
@@ -328,9 +368,9 @@ private final class DirectoryUpload: ObjectUpload {
     }
   }
 
-  func commit(as key: ObjectKey) throws -> Bool {
+  func commit(as key: ObjectKey) throws(YesterError) -> Bool {
     defer { cancel() }
-    do {
+    do throws(Errno) {
       try finishWriting()
       return try placing.place(temporary, as: key, isDurable: isDurable)
     } catch {

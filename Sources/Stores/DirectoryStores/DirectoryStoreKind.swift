@@ -1,6 +1,6 @@
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 
 extension StoreKind {
   /// Directories of this machine, disks and network shares that are mounted included. What stands behind `file:` is the
@@ -13,13 +13,15 @@ extension StoreKind {
       let real = System.realPath(address)
       return StoreLocation(text: real ?? address, localPath: real)
     },
-    open: { try DirectoryStore.open($0) },
-    create: { try DirectoryStore.create($0, onLimitation: $1) })
+    open: { (address) throws(YesterError) in try DirectoryStore.open(address) },
+    create: { (address, onLimitation) throws(YesterError) in
+      try DirectoryStore.create(address, onLimitation: onLimitation)
+    })
 }
 
 extension DirectoryStore {
   /// The store in a directory that is there; throws error 10 when it is not.
-  package static func open(_ path: String) throws -> DirectoryStore {
+  package static func open(_ path: String) throws(YesterError) -> DirectoryStore {
     do throws(Errno) {
       _ = try FileStatus(of: path)
     } catch {

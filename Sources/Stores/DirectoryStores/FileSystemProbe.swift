@@ -9,11 +9,18 @@ internal import Reporting
 /// differ in case alone.
 enum FileSystemProbe {
   /// `folder` is an empty one of the repository `root`. Nothing is left in it.
-  static func run(in folder: String, of root: String, onLimitation: (String) -> Void) throws {
-    do {
-      let directory = try Descriptor.open(folder, Descriptor.directoryFlags)
-      try Probe(directory, root).run(onLimitation)
-    } catch let error as Errno { throw YesterError.system("Trying out the file system of", root, error) }
+  static func run(in folder: String, of root: String, onLimitation: (String) -> Void) throws(YesterError) {
+    let directory: Descriptor
+    do throws(Errno) {
+      directory = try Descriptor.open(folder, Descriptor.directoryFlags)
+    } catch {
+      throw failure(root, error)
+    }
+    try Probe(directory, root).run(onLimitation)
+  }
+
+  private static func failure(_ root: String, _ error: Errno) -> YesterError {
+    .system("Trying out the file system of", root, error)
   }
 
   private struct Probe {
@@ -28,17 +35,21 @@ enum FileSystemProbe {
       self.root = root
     }
 
-    func run(_ onLimitation: (String) -> Void) throws {
+    func run(_ onLimitation: (String) -> Void) throws(YesterError) {
       defer { for name in [first, second] { try? FileSystem.removeFile(name, at: directory) } }
       let content = System.random(64 << 10)
-      try make(first).write(Array(content.reversed()))
+      try trying { () throws(Errno) in try make(first).write(Array(content.reversed())) }
       try requireExclusive()
-      try write(content, onLimitation)
+      try trying { () throws(Errno) in try write(content, onLimitation) }
       try requireRename()
       try requireSame(content)
       try requireNames()
-      try syncDirectory(onLimitation)
-      try FileSystem.removeFile(first, at: directory)
+      try trying { () throws(Errno) in try syncDirectory(onLimitation) }
+      try trying { () throws(Errno) in try FileSystem.removeFile(first, at: directory) }
+    }
+
+    private func trying<Value>(_ body: () throws(Errno) -> Value) throws(YesterError) -> Value {
+      do throws(Errno) { return try body() } catch { throw failure(root, error) }
     }
 
     private func make(_ name: [UInt8]) throws(Errno) -> Descriptor {
@@ -52,29 +63,33 @@ enum FileSystemProbe {
       try syncFile(file, onLimitation)
     }
 
-    private func requireExclusive() throws {
+    private func requireExclusive() throws(YesterError) {
       do throws(Errno) { _ = try make(first) } catch {
         if error == .exists { return }
-        throw error
+        throw failure(root, error)
       }
       throw unfit("makes a file anew that is there already")
     }
 
-    private func requireRename() throws {
+    private func requireRename() throws(YesterError) {
       do throws(Errno) { try FileSystem.rename(second, at: directory, to: first, at: directory) } catch {
         throw unfit("cannot rename a file over another (\(error))")
       }
     }
 
-    private func requireSame(_ content: [UInt8]) throws {
-      let found = try Descriptor.open(first, at: directory).readAll(limit: 1 << 20)
+    private func requireSame(_ content: [UInt8]) throws(YesterError) {
+      let found = try trying { () throws(Errno) in
+        try Descriptor.open(first, at: directory).readAll(limit: 1 << 20)
+      }
       guard found == content else { throw unfit("gives back other bytes than were written") }
     }
 
-    private func requireNames() throws {
+    private func requireNames() throws(YesterError) {
       // There may be others: FUSE and NFS rename what is deleted while it is open.
       // Opened anew: what came after a directory was opened need not be seen through it (btrfs).
-      let names = try Directory.names(Descriptor.open(".", at: directory, Descriptor.directoryFlags))
+      let names = try trying { () throws(Errno) in
+        try Directory.names(Descriptor.open(".", at: directory, Descriptor.directoryFlags))
+      }
       guard names.contains(first), !names.contains(second) else {
         throw unfit("shows other names of files than were given")
       }

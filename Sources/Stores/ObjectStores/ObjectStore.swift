@@ -1,5 +1,5 @@
 package import RepositoryFormat
-internal import Reporting
+package import Reporting
 
 /// Which objects a repository has; the folder of their keys.
 package enum ObjectFolder: String, Sendable, CaseIterable {
@@ -61,7 +61,7 @@ package struct StoreSpace: Sendable, Equatable {
 /// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that
 /// object storage can serve as well as a directory. All calls may come from several threads.
 ///
-/// Every function throws `YesterError`, whose `isTransient` says whether the same call may succeed soon. A store itself
+/// The errors' `isTransient` says whether the same call may succeed soon. A store itself
 /// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. The tests check every
 /// store against `StoreContract`.
 package protocol ObjectStore: Sendable {
@@ -75,65 +75,66 @@ package protocol ObjectStore: Sendable {
   var capabilities: StoreCapabilities { get }
 
   /// Size in bytes; nil when there is no such object.
-  func size(_ key: ObjectKey) throws -> UInt64?
+  func size(_ key: ObjectKey) throws(YesterError) -> UInt64?
 
   /// The whole object; nil when there is none. Larger than `limit` is damage.
-  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]?
+  func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]?
 
   /// Fills `buffer` from `offset`; false when there is no such object. An object that ends before is damage.
-  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool
+  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
 
   /// Stores a small object unless the key is taken: then false, and what is there stays. When it returns, the object
   /// is whole and durable.
   @discardableResult
-  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
+  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool
 
   /// As `put`, for what a power failure may take away again as a whole: leases.
   @discardableResult
-  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool
+  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool
 
   /// As `put`, for an object of any size. The content is read as often as it takes.
   @discardableResult
-  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool
+  func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool
 
   /// The ids in a folder whose objects are named by an id, sorted.
-  func ids(_ folder: ObjectFolder) throws -> [ObjectID]
+  func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID]
 
   /// Starts an object whose key becomes known with its last byte. Only where `capabilities` has `unnamedUpload`.
-  func beginUpload() throws -> any ObjectUpload
+  func beginUpload() throws(YesterError) -> any ObjectUpload
 
   /// The names in a folder, each once, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is
   /// left out. What `body` throws ends the list and comes out.
-  func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws -> Void) throws
+  func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void)
+    throws(YesterError)
 
   /// Deletes an object; one that is not there is no error.
-  func delete(_ key: ObjectKey) throws
+  func delete(_ key: ObjectKey) throws(YesterError)
 
   /// Removes what uploads have left behind whose process is gone for certain. Never one that goes on.
-  func removeAbandonedUploads() throws
+  func removeAbandonedUploads() throws(YesterError)
 
   /// Nil where nobody can say, or where there is no bound.
-  func space() throws -> StoreSpace?
+  func space() throws(YesterError) -> StoreSpace?
 }
 
 /// An object on its way into a store. One thread at a time.
 package protocol ObjectUpload: AnyObject, Sendable {
-  func append(_ bytes: UnsafeRawBufferPointer) throws
+  func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError)
   /// As `ObjectStore.put`: false when the key was taken.
   @discardableResult
-  func commit(as key: ObjectKey) throws -> Bool
+  func commit(as key: ObjectKey) throws(YesterError) -> Bool
   func cancel()
 }
 
 extension ObjectStore {
   @discardableResult
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try put(key, bytes) }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool { try put(key, bytes) }
 
   @discardableResult
-  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     let upload = try beginUpload()
     do {
-      try content.forEachPart { _, part in try upload.append(part) }
+      try content.forEachPart { (_, part) throws(YesterError) in try upload.append(part) }
     } catch {
       upload.cancel()
       throw error
@@ -141,16 +142,16 @@ extension ObjectStore {
     return try upload.commit(as: key)
   }
 
-  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+  package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
     var out: [ObjectID] = []
     try list(folder) { name, _ in if let id = ObjectID(hex: name) { out.append(id) } }
     return out.sorted()
   }
 
-  package func beginUpload() throws -> any ObjectUpload {
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
     throw YesterError(.failed, "The store \(location) takes no object before its name is known")
   }
 
-  package func removeAbandonedUploads() throws {}
-  package func space() throws -> StoreSpace? { nil }
+  package func removeAbandonedUploads() throws(YesterError) {}
+  package func space() throws(YesterError) -> StoreSpace? { nil }
 }

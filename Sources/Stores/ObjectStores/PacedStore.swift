@@ -1,4 +1,5 @@
 package import Platform
+package import Reporting
 internal import Synchronization
 
 /// A store that writes no faster than it is told to, so that others have their part of the line. Reading, deleting and
@@ -17,15 +18,15 @@ package final class PacedStore: StoreWrapper {
   }
 
   @discardableResult
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     pace.wait(for: bytes.count)
     return try store.put(key, bytes)
   }
   @discardableResult
-  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     try store.put(key, content: PacedContent(content: content, pace: pace))
   }
-  package func beginUpload() throws -> any ObjectUpload { PacedUpload(try store.beginUpload(), pace) }
+  package func beginUpload() throws(YesterError) -> any ObjectUpload { PacedUpload(try store.beginUpload(), pace) }
 }
 
 /// A store reads of it what it sends next.
@@ -34,7 +35,7 @@ private struct PacedContent: ObjectContent {
   let pace: Pace
 
   var size: UInt64 { content.size }
-  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) {
     pace.wait(for: buffer.count)
     try content.read(at: offset, into: buffer)
   }
@@ -49,11 +50,11 @@ private final class PacedUpload: ObjectUpload {
     self.pace = pace
   }
 
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
+  func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
     pace.wait(for: bytes.count)
     try upload.append(bytes)
   }
-  func commit(as key: ObjectKey) throws -> Bool { try upload.commit(as: key) }
+  func commit(as key: ObjectKey) throws(YesterError) -> Bool { try upload.commit(as: key) }
   func cancel() { upload.cancel() }
 }
 

@@ -56,13 +56,13 @@ package final class RetryingStore: StoreWrapper {
     self.report = report
   }
 
-  private func retrying<Value>(_ body: () throws -> Value) throws -> Value {
+  private func retrying<Value>(_ body: () throws(YesterError) -> Value) throws(YesterError) -> Value {
     var tries = 0
     while true {
       tries += 1
-      do {
+      do throws(YesterError) {
         return try body()
-      } catch let error as YesterError {
+      } catch {
         guard let wait = wait(after: error, tries) else { throw tries > 1 ? error.after(tries: tries) : error }
         report(error, wait)
         clock.wait(until: clock.now() + wait, unless: end)
@@ -80,20 +80,28 @@ package final class RetryingStore: StoreWrapper {
 
   // MARK: Reading
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { try retrying { try store.size(key) } }
-
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
-    try retrying { try store.get(key, limit: limit) }
+  package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? {
+    try retrying { () throws(YesterError) in try store.size(key) }
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    try retrying { try store.get(key, at: offset, into: buffer) }
+  package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
+    try retrying { () throws(YesterError) in try store.get(key, limit: limit) }
   }
 
-  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try retrying { try store.ids(folder) } }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
+    -> Bool
+  {
+    try retrying { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
+  }
 
-  package func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws -> Void) throws {
-    let found = try retrying {
+  package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
+    try retrying { () throws(YesterError) in try store.ids(folder) }
+  }
+
+  package func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void)
+    throws(YesterError)
+  {
+    let found = try retrying { () throws(YesterError) in
       var found: [(name: String, size: UInt64)] = []
       try store.list(folder) { found.append(($0, $1)) }
       return found
@@ -101,51 +109,61 @@ package final class RetryingStore: StoreWrapper {
     for (name, size) in found { try body(name, size) }
   }
 
-  package func space() throws -> StoreSpace? { try retrying { try store.space() } }
+  package func space() throws(YesterError) -> StoreSpace? {
+    try retrying { () throws(YesterError) in try store.space() }
+  }
 
   // MARK: Writing
 
   @discardableResult
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try putting(key, BytesContent(bytes)) { try store.put(key, bytes) }
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try putting(key, BytesContent(bytes)) { () throws(YesterError) in try store.put(key, bytes) }
   }
 
   @discardableResult
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try putting(key, BytesContent(bytes)) { try store.putBriefly(key, bytes) }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try putting(key, BytesContent(bytes)) { () throws(YesterError) in try store.putBriefly(key, bytes) }
   }
 
   @discardableResult
-  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
-    try putting(key, content) { try store.put(key, content: content) }
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
+    try putting(key, content) { () throws(YesterError) in try store.put(key, content: content) }
   }
 
-  package func beginUpload() throws -> any ObjectUpload { try retrying { try store.beginUpload() } }
-  package func delete(_ key: ObjectKey) throws { try retrying { try store.delete(key) } }
-  package func removeAbandonedUploads() throws { try retrying { try store.removeAbandonedUploads() } }
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
+    try retrying { () throws(YesterError) in try store.beginUpload() }
+  }
+  package func delete(_ key: ObjectKey) throws(YesterError) {
+    try retrying { () throws(YesterError) in try store.delete(key) }
+  }
+  package func removeAbandonedUploads() throws(YesterError) {
+    try retrying { () throws(YesterError) in try store.removeAbandonedUploads() }
+  }
 
-  private func putting(_ key: ObjectKey, _ content: any ObjectContent, _ put: () throws -> Bool) throws -> Bool {
+  private func putting(_ key: ObjectKey, _ content: any ObjectContent, _ put: () throws(YesterError) -> Bool)
+    throws(YesterError) -> Bool
+  {
     var mayBeOurs = false
-    return try retrying {
-      do {
+    return try retrying { () throws(YesterError) in
+      do throws(YesterError) {
         if try put() { return true }
       } catch {
         mayBeOurs = true
         throw error
       }
-      return try mayBeOurs && holds(key, content)
+      return mayBeOurs ? try holds(key, content) : false
     }
   }
 
   /// Whether the object is there with just this content.
-  private func holds(_ key: ObjectKey, _ content: any ObjectContent) throws -> Bool {
+  private func holds(_ key: ObjectKey, _ content: any ObjectContent) throws(YesterError) -> Bool {
     guard let size = try store.size(key) else { throw vanished(key) }
     guard size == content.size else { return false }
     let room = Bytes(capacity: ObjectPart.sizeMax)
     var isSame = true
-    try content.forEachPart { offset, part in
+    try content.forEachPart { (offset, part) throws(YesterError) in
       guard isSame else { return }
-      try room.withRoom(part.count) { found in
+      try room.withRoom(part.count) { (found) throws(YesterError) in
         guard try store.get(key, at: offset, into: found) else { throw vanished(key) }
         isSame = UnsafeRawBufferPointer(found).equals(part)
       }

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Platform
 internal import Synchronization
-internal import Reporting
+package import Reporting
 
 /// Room on this machine for objects that are not whole yet, in files without a name: what a process leaves behind, however
 /// it ends, is nothing.
@@ -20,8 +20,8 @@ package final class Spool: Sendable {
   /// Bytes of the objects that are in it.
   package var size: UInt64 { used.withLock { $0 } }
 
-  /// Throws `YesterError` where no file can be made.
-  package func makeFile() throws -> SpoolFile {
+  /// Throws where no file can be made.
+  package func makeFile() throws(YesterError) -> SpoolFile {
     do throws(Errno) {
       try Directory.makeAll(folder)
       return SpoolFile(try Self.unnamedFile(in: folder), self)
@@ -39,7 +39,7 @@ package final class Spool: Sendable {
     return file
   }
 
-  fileprivate func reserve(_ count: UInt64) throws {
+  fileprivate func reserve(_ count: UInt64) throws(YesterError) {
     let isRoom = used.withLock { used in
       guard sizeMax - used >= count else { return false }
       used += count
@@ -73,7 +73,7 @@ package final class SpoolFile: ObjectContent {
   package var size: UInt64 { length.withLock { $0 } }
 
   /// From one thread at a time. After an error the object is not to be used.
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
+  func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
     try spool.reserve(UInt64(bytes.count))
     let offset = length.withLock { length in
       defer { length += UInt64(bytes.count) }
@@ -84,7 +84,7 @@ package final class SpoolFile: ObjectContent {
     }
   }
 
-  package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+  package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) {
     let got: Int
     do throws(Errno) { got = try file.read(into: buffer, at: Int64(offset)) } catch {
       throw spool.failure("Reading a temporary file in", error)

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import Reporting
+package import Reporting
 
 /// A store that takes uploads before their keys are known, around one that cannot, or that has to be able to send them
 /// again: an upload waits in a spool until it is whole, and is then put. Nothing is hashed or checked on the way.
@@ -13,7 +13,7 @@ package final class SpoolingStore: StoreWrapper {
   }
 
   package var capabilities: StoreCapabilities { store.capabilities.union(.unnamedUpload) }
-  package func beginUpload() throws -> any ObjectUpload { SpooledUpload(try spool.makeFile(), to: store) }
+  package func beginUpload() throws(YesterError) -> any ObjectUpload { SpooledUpload(try spool.makeFile(), to: store) }
 }
 
 final class SpooledUpload: ObjectUpload {
@@ -26,7 +26,7 @@ final class SpooledUpload: ObjectUpload {
     self.file = Mutex(file)
   }
 
-  func append(_ bytes: UnsafeRawBufferPointer) throws {
+  func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
     guard let file = file.withLock({ $0 }) else { throw ended }
     do { try file.append(bytes) } catch {
       cancel()
@@ -34,7 +34,7 @@ final class SpooledUpload: ObjectUpload {
     }
   }
 
-  func commit(as key: ObjectKey) throws -> Bool {
+  func commit(as key: ObjectKey) throws(YesterError) -> Bool {
     guard let file = file.withLock({ $0.take() }) else { throw ended }
     return try store.put(key, content: file)
   }

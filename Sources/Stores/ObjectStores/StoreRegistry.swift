@@ -1,5 +1,5 @@
 package import Platform
-internal import Reporting
+package import Reporting
 
 /// A kind of store: how a location of it is understood, opened and made.
 package struct StoreKind: Sendable {
@@ -11,18 +11,20 @@ package struct StoreKind: Sendable {
   /// spooled, so that they can be.
   package let isRemote: Bool
   /// What is behind the colon, as it reads from every working directory.
-  package let resolve: @Sendable (_ address: String) throws -> StoreLocation
+  package let resolve: @Sendable (_ address: String) throws(YesterError) -> StoreLocation
   /// A store that is there. Whether there is a repository in it, nobody has looked yet.
-  package let open: @Sendable (_ address: String) throws -> any ObjectStore
+  package let open: @Sendable (_ address: String) throws(YesterError) -> any ObjectStore
   /// Makes an empty store for a new repository. The closure is called with a sentence for whatever the store does less
   /// well than others.
-  package let create: @Sendable (_ address: String, _ onLimitation: (String) -> Void) throws -> any ObjectStore
+  package let create:
+    @Sendable (_ address: String, _ onLimitation: (String) -> Void) throws(YesterError) -> any ObjectStore
 
   package init(
     scheme: String, form: String, isRemote: Bool,
-    resolve: @escaping @Sendable (_ address: String) throws -> StoreLocation,
-    open: @escaping @Sendable (_ address: String) throws -> any ObjectStore,
-    create: @escaping @Sendable (_ address: String, _ onLimitation: (String) -> Void) throws -> any ObjectStore
+    resolve: @escaping @Sendable (_ address: String) throws(YesterError) -> StoreLocation,
+    open: @escaping @Sendable (_ address: String) throws(YesterError) -> any ObjectStore,
+    create:
+      @escaping @Sendable (_ address: String, _ onLimitation: (String) -> Void) throws(YesterError) -> any ObjectStore
   ) {
     self.scheme = scheme
     self.form = form
@@ -71,13 +73,15 @@ package struct StoreRegistry: Sendable {
   package init(_ kinds: [StoreKind] = []) { self.kinds = kinds }
 
   /// Throws error 2 when no kind is meant that there is.
-  package func resolve(_ location: String) throws -> StoreLocation {
+  package func resolve(_ location: String) throws(YesterError) -> StoreLocation {
     let (kind, address) = try find(location)
     return try kind.resolve(address)
   }
 
   /// Opens a store that is there; throws error 10 when it is not.
-  package func open(_ location: String, _ settings: StoreSettings = StoreSettings()) throws -> any ObjectStore {
+  package func open(_ location: String, _ settings: StoreSettings = StoreSettings()) throws(YesterError)
+    -> any ObjectStore
+  {
     let (kind, address) = try find(location)
     return wrap(try kind.open(address), kind, settings)
   }
@@ -86,7 +90,7 @@ package struct StoreRegistry: Sendable {
   /// others.
   package func create(
     _ location: String, _ settings: StoreSettings = StoreSettings(), onLimitation: (String) -> Void = { _ in }
-  ) throws -> any ObjectStore {
+  ) throws(YesterError) -> any ObjectStore {
     let (kind, address) = try find(location)
     let store = try kind.create(address, onLimitation)
     if !store.capabilities.contains(.exclusivePut) {
@@ -118,7 +122,7 @@ package struct StoreRegistry: Sendable {
     return store
   }
 
-  private func find(_ location: String) throws -> (StoreKind, address: String) {
+  private func find(_ location: String) throws(YesterError) -> (StoreKind, address: String) {
     let colon = location.utf8.firstIndex { [0x2F, 0x3A].contains($0) }.flatMap { location.utf8[$0] == 0x3A ? $0 : nil }
     let scheme = colon.map { String(decoding: location.utf8[..<$0], as: UTF8.self) } ?? "file"
     let address = colon.map { String(decoding: location.utf8[location.utf8.index(after: $0)...], as: UTF8.self) }

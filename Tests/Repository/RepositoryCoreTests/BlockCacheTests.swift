@@ -55,7 +55,7 @@ extension BlockCache {
 
   private func fill(_ cache: BlockCache, _ keys: Range<Int>) throws {
     for number in keys {
-      _ = try cache.block(blocks.key(number), size: Self.size) { Bytes([UInt8](repeating: 0, count: Self.size)) }
+      _ = cache.block(blocks.key(number), size: Self.size) { Bytes([UInt8](repeating: 0, count: Self.size)) }
     }
   }
 
@@ -83,7 +83,7 @@ extension BlockCache {
   /// What the index says of a block's size may be wrong; what counts in the end is what was opened.
   @Test(arguments: [0, 1, 1_000_000]) func aWrongSizeIsCorrected(claimed: Int) throws {
     let cache = BlockCache(limit: 10 * Self.size + 500)
-    _ = try cache.block(blocks.key(50), size: claimed) { Bytes([UInt8](repeating: 0, count: Self.size)) }
+    _ = cache.block(blocks.key(50), size: claimed) { Bytes([UInt8](repeating: 0, count: Self.size)) }
     #expect(cache.size == Self.size)
     try fill(cache, 0..<9)
     #expect(present(cache, 0..<9) == Array(0..<9) && cache.has(blocks.key(50)))
@@ -99,7 +99,7 @@ extension BlockCache {
   @Test func aBlockAboveTheLimitIsAloneAndDoesNotStay() throws {
     let cache = try fullCache()
     let size = 20 * Self.size
-    let large = try cache.block(blocks.key(99), size: size) { Bytes([UInt8](repeating: 9, count: size)) }
+    let large = cache.block(blocks.key(99), size: size) { Bytes([UInt8](repeating: 9, count: size)) }
     #expect(large.bytes.count == size && cache.size == size)
     try fill(cache, 0..<1)
     #expect(cache.size == Self.size && large.bytes.withFilled { $0.allSatisfy { $0 == 9 } })
@@ -134,7 +134,7 @@ extension BlockCache {
     // And nothing of it is held back afterwards.
     let other = Blocks()
     for number in 0..<10 {
-      _ = try cache.block(other.key(number), size: 9900) { Bytes([UInt8](repeating: 0, count: 9900)) }
+      _ = cache.block(other.key(number), size: 9900) { Bytes([UInt8](repeating: 0, count: 9900)) }
     }
     #expect((0..<10).allSatisfy { cache.has(other.key($0)) } && cache.size <= limit)
   }
@@ -147,15 +147,15 @@ extension BlockCache {
     try onThreads(8) { thread in
       let found = (0..<200).map { number in
         let number = thread.isMultiple(of: 2) ? number : 199 - number
-        return try? cache.block(blocks.key(number), size: blocks.size(number)) {
+        return cache.block(blocks.key(number), size: blocks.size(number)) {
           opened.add()
           return blocks.bytes(number)
         }
       }
       let right = found.enumerated().filter { place, block in
-        block.map { blocks.isRight($0, thread.isMultiple(of: 2) ? place : 199 - place) } ?? false
+        blocks.isRight(block, thread.isMultiple(of: 2) ? place : 199 - place)
       }
-      let ids = right.compactMap { $1.map { ObjectIdentifier($0) } }
+      let ids = right.map { ObjectIdentifier($1) }
       given.withLock { $0.append(thread.isMultiple(of: 2) ? ids : ids.reversed()) }
     }
     #expect(opened.value == 200)
@@ -198,7 +198,7 @@ extension BlockCache {
       other[place] ^= 1
       for pack in [first, other] {
         let key = BlockCache.Key(pack: try #require(ObjectID(pack)), number: 3)
-        let block = try cache.block(key, size: 32) { Bytes(pack) }
+        let block = cache.block(key, size: 32) { Bytes(pack) }
         #expect(block.bytes.withFilled { $0.equals(pack) })
       }
     }

@@ -214,9 +214,9 @@ private struct ReadOnlyStore: StoreWrapper {
   let store: any ObjectStore
   private var refusal: YesterError { YesterError(.failed, "read-only", cause: .readOnly) }
 
-  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { throw refusal }
-  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { throw refusal }
-  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool { throw refusal }
-  func beginUpload() throws -> any ObjectUpload { throw refusal }
-  func delete(_ key: ObjectKey) throws { throw refusal }
+  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool { throw refusal }
+  func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool { throw refusal }
+  func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool { throw refusal }
+  func beginUpload() throws(YesterError) -> any ObjectUpload { throw refusal }
+  func delete(_ key: ObjectKey) throws(YesterError) { throw refusal }
 }

@@ -15,7 +15,7 @@ import Testing
     StoreKind(
       scheme: scheme, form: "\(scheme):NAME (a test)", isRemote: isRemote,
       resolve: { StoreLocation(text: "\(scheme):\($0)", localPath: nil) },
-      open: { address in
+      open: { (address) throws(YesterError) in
         guard address == "there" else { throw YesterError(.noRepository, "\(address) is not there") }
         return store
       },

@@ -37,30 +37,31 @@ struct BrokenStore: StoreWrapper {
 
   init(_ fault: Fault) { self.fault = fault }
 
-  func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
+  func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
     try store.get(key, limit: fault == .ignoresLimit ? .max : limit)
   }
-  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    do { return try store.get(key, at: offset, into: buffer) } catch {
+  func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
+  {
+    do throws(YesterError) { return try store.get(key, at: offset, into: buffer) } catch {
       if fault == .cutsRangesOff { return true }
       throw error
     }
   }
-  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     if fault == .replaces { try store.delete(key) }
     return try store.put(key, bytes) || fault == .saysNewTwice
   }
-  func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
+  func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     guard fault == .losesBytes, content.size > 1 << 20 else { return try store.put(key, content: content) }
     return try store.put(key, [1])
   }
-  func ids(_ folder: ObjectFolder) throws -> [ObjectID] {
+  func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
     fault == .unsorted ? try store.ids(folder).reversed() : try store.ids(folder)
   }
-  func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
-    var error: (any Error)?
-    try store.list(folder) { name, size in
-      do {
+  func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
+    var error: YesterError?
+    try store.list(folder) { (name, size) throws(YesterError) in
+      do throws(YesterError) {
         try body(name, fault == .hasWrongSizes ? size + 1 : size)
         if fault == .listsTwice { try body(name, size) }
       } catch let failure {
@@ -70,20 +71,20 @@ struct BrokenStore: StoreWrapper {
     }
     if let error { throw error }
   }
-  func delete(_ key: ObjectKey) throws {
+  func delete(_ key: ObjectKey) throws(YesterError) {
     if fault == .keepsDeleted { return }
     if fault == .deleteFails, try store.size(key) == nil { throw YesterError(.failed, "not there") }
     try store.delete(key)
   }
-  func beginUpload() throws -> any ObjectUpload {
+  func beginUpload() throws(YesterError) -> any ObjectUpload {
     fault == .keepsCancelled ? Upload(base: try store.beginUpload()) : try store.beginUpload()
   }
 
   private final class Upload: ObjectUpload {
     private let base: any ObjectUpload
     init(base: any ObjectUpload) { self.base = base }
-    func append(_ bytes: UnsafeRawBufferPointer) throws { try base.append(bytes) }
-    func commit(as key: ObjectKey) throws -> Bool { try base.commit(as: key) }
+    func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) { try base.append(bytes) }
+    func commit(as key: ObjectKey) throws(YesterError) -> Bool { try base.commit(as: key) }
     func cancel() {}
   }
 }

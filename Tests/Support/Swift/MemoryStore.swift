@@ -1,7 +1,7 @@
 // Test doubles: a store in memory, and one that fails when it is told to.
 package import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// Objects in a dictionary. It keeps `StoreContract` as every store.
@@ -26,15 +26,17 @@ package final class MemoryStore: ObjectStore {
     set { state.withLock { $0.objects[path] = newValue } }
   }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { self[key.path].map { UInt64($0.count) } }
+  package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? { self[key.path].map { UInt64($0.count) } }
 
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
+  package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
     guard let bytes = self[key.path] else { return nil }
     guard bytes.count <= limit else { throw YesterError(.damaged, "\(key) is too large") }
     return bytes
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
+    -> Bool
+  {
     guard let bytes = self[key.path] else { return false }
     guard offset <= bytes.count, bytes.count - Int(offset) >= buffer.count else {
       throw YesterError(.damaged, "\(key) is cut off")
@@ -44,7 +46,7 @@ package final class MemoryStore: ObjectStore {
   }
 
   @discardableResult
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     state.withLock { state in
       guard state.objects[key.path] == nil else { return false }
       state.objects[key.path] = bytes
@@ -52,7 +54,7 @@ package final class MemoryStore: ObjectStore {
     }
   }
 
-  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
     let prefix = folder.rawValue + "/"
     let found = state.withLock { $0.objects.filter { $0.key.hasPrefix(prefix) } }
     for (path, bytes) in found {
@@ -60,9 +62,9 @@ package final class MemoryStore: ObjectStore {
     }
   }
 
-  package func delete(_ key: ObjectKey) throws { self[key.path] = nil }
+  package func delete(_ key: ObjectKey) throws(YesterError) { self[key.path] = nil }
 
-  package func beginUpload() throws -> any ObjectUpload {
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
     state.withLock { $0.uploads += 1 }
     return Upload(self)
   }
@@ -72,7 +74,7 @@ package final class MemoryStore: ObjectStore {
     private let bytes = Monitor([UInt8]?.some([]))
     init(_ store: MemoryStore) { self.store = store }
 
-    func append(_ part: UnsafeRawBufferPointer) throws {
+    func append(_ part: UnsafeRawBufferPointer) throws(YesterError) {
       let isOpen = bytes.withLock { bytes in
         bytes?.append(contentsOf: part)
         return bytes != nil
@@ -80,7 +82,7 @@ package final class MemoryStore: ObjectStore {
       guard isOpen else { throw YesterError(.failed, "the upload was ended") }
     }
 
-    func commit(as key: ObjectKey) throws -> Bool {
+    func commit(as key: ObjectKey) throws(YesterError) -> Bool {
       guard let whole = end() else { throw YesterError(.failed, "the upload was ended") }
       return try store.put(key, whole)
     }
@@ -121,7 +123,7 @@ package final class FaultyStore: StoreWrapper {
   package var hasFailed: Bool { state.withLock { $0.failures > 0 } }
 
   /// `afterwards`: the call does its work, but its answer is lost.
-  fileprivate func call<Value>(_ body: () throws -> Value) throws -> Value {
+  fileprivate func call<Value>(_ body: () throws(YesterError) -> Value) throws(YesterError) -> Value {
     let isFailing = state.withLock { state in
       state.calls += 1
       let isFailing = place > 0 && (mode == .forGood ? state.calls >= place : state.calls == place)
@@ -133,30 +135,42 @@ package final class FaultyStore: StoreWrapper {
     throw YesterError(.failed, "an injected failure", cause: .inputOutput)
   }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { try call { try store.size(key) } }
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? { try call { try store.get(key, limit: limit) } }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    try call { try store.get(key, at: offset, into: buffer) }
+  package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? {
+    try call { () throws(YesterError) in try store.size(key) }
+  }
+  package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
+    try call { () throws(YesterError) in try store.get(key, limit: limit) }
+  }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
+    -> Bool
+  {
+    try call { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
   }
   @discardableResult
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call { try store.put(key, bytes) } }
-  @discardableResult
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try call { try store.putBriefly(key, bytes) }
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try call { () throws(YesterError) in try store.put(key, bytes) }
   }
   @discardableResult
-  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
-    try call { try store.put(key, content: content) }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try call { () throws(YesterError) in try store.putBriefly(key, bytes) }
   }
-  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try call { try store.ids(folder) } }
-  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
-    try call { try store.list(folder, body) }
+  @discardableResult
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
+    try call { () throws(YesterError) in try store.put(key, content: content) }
   }
-  package func delete(_ key: ObjectKey) throws { try call { try store.delete(key) } }
-  package func beginUpload() throws -> any ObjectUpload {
+  package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
+    try call { () throws(YesterError) in try store.ids(folder) }
+  }
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
+    try call { () throws(YesterError) in try store.list(folder, body) }
+  }
+  package func delete(_ key: ObjectKey) throws(YesterError) {
+    try call { () throws(YesterError) in try store.delete(key) }
+  }
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
     // An upload whose beginning fails afterwards would stay with nobody.
     if mode == .afterwards { return Upload(self, try store.beginUpload()) }
-    return Upload(self, try call { try store.beginUpload() })
+    return Upload(self, try call { () throws(YesterError) in try store.beginUpload() })
   }
 
   private final class Upload: ObjectUpload {
@@ -166,8 +180,12 @@ package final class FaultyStore: StoreWrapper {
       self.store = store
       self.base = base
     }
-    func append(_ bytes: UnsafeRawBufferPointer) throws { try store.call { try base.append(bytes) } }
-    func commit(as key: ObjectKey) throws -> Bool { try store.call { try base.commit(as: key) } }
+    func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
+      try store.call { () throws(YesterError) in try base.append(bytes) }
+    }
+    func commit(as key: ObjectKey) throws(YesterError) -> Bool {
+      try store.call { () throws(YesterError) in try base.commit(as: key) }
+    }
     func cancel() { base.cancel() }
   }
 }

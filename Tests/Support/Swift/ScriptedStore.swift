@@ -40,7 +40,7 @@ package final class ScriptedStore: StoreWrapper {
   /// The names of the calls so far.
   package var calls: [String] { log.withLock { $0 } }
 
-  private func call<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+  private func call<Value>(_ name: String, _ body: () throws(YesterError) -> Value) throws(YesterError) -> Value {
     let number = log.withLock {
       $0.append(name)
       return $0.count
@@ -55,30 +55,44 @@ package final class ScriptedStore: StoreWrapper {
     }
   }
 
-  package func size(_ key: ObjectKey) throws -> UInt64? { try call("size") { try store.size(key) } }
-  package func get(_ key: ObjectKey, limit: Int) throws -> [UInt8]? {
-    try call("get") { try store.get(key, limit: limit) }
+  package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? {
+    try call("size") { () throws(YesterError) in try store.size(key) }
   }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-    try call("range") { try store.get(key, at: offset, into: buffer) }
+  package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
+    try call("get") { () throws(YesterError) in try store.get(key, limit: limit) }
   }
-  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool { try call("put") { try store.put(key, bytes) } }
-  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws -> Bool {
-    try call("put") { try store.putBriefly(key, bytes) }
+  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
+    -> Bool
+  {
+    try call("range") { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
   }
-  package func put(_ key: ObjectKey, content: any ObjectContent) throws -> Bool {
-    try call("put") { try store.put(key, content: content) }
+  package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try call("put") { () throws(YesterError) in try store.put(key, bytes) }
   }
-  package func ids(_ folder: ObjectFolder) throws -> [ObjectID] { try call("ids") { try store.ids(folder) } }
-  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws -> Void) throws {
-    try call("list") { try store.list(folder, body) }
+  package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
+    try call("put") { () throws(YesterError) in try store.putBriefly(key, bytes) }
   }
-  package func delete(_ key: ObjectKey) throws { try call("delete") { try store.delete(key) } }
-  package func removeAbandonedUploads() throws { try call("clear") { try store.removeAbandonedUploads() } }
-  package func space() throws -> StoreSpace? { try call("space") { try store.space() } }
-  package func beginUpload() throws -> any ObjectUpload {
+  package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
+    try call("put") { () throws(YesterError) in try store.put(key, content: content) }
+  }
+  package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
+    try call("ids") { () throws(YesterError) in try store.ids(folder) }
+  }
+  package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
+    try call("list") { () throws(YesterError) in try store.list(folder, body) }
+  }
+  package func delete(_ key: ObjectKey) throws(YesterError) {
+    try call("delete") { () throws(YesterError) in try store.delete(key) }
+  }
+  package func removeAbandonedUploads() throws(YesterError) {
+    try call("clear") { () throws(YesterError) in try store.removeAbandonedUploads() }
+  }
+  package func space() throws(YesterError) -> StoreSpace? {
+    try call("space") { () throws(YesterError) in try store.space() }
+  }
+  package func beginUpload() throws(YesterError) -> any ObjectUpload {
     guard capabilities.contains(.unnamedUpload) else { throw YesterError(.failed, "an object without a name came") }
-    return try call("upload") { try store.beginUpload() }
+    return try call("upload") { () throws(YesterError) in try store.beginUpload() }
   }
 }
 

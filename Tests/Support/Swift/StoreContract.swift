@@ -50,10 +50,11 @@ extension ObjectStore {
   /// Names and sizes; each name comes once.
   fileprivate func names(_ folder: ObjectFolder) throws -> [String: UInt64] {
     var out: [String: UInt64] = [:]
+    var twice: [String] = []
     try list(folder) { name, size in
-      try require(out[name] == nil, "\(name) is listed twice")
-      out[name] = size
+      if out.updateValue(size, forKey: name) != nil { twice.append(name) }
     }
+    try require(twice, is: [])
     return out
   }
 
@@ -164,7 +165,7 @@ package enum StoreContract {
       for last in 1...3 {
         var calls = 0
         do {
-          try store.list(.index) { _, _ in
+          try store.list(.index) { (_, _) throws(YesterError) in
             calls += 1
             // Even one that would be worth another try if it were the store's.
             if calls == last { throw YesterError(.busy, "enough", retryDelay: 0) }

@@ -60,7 +60,7 @@ package enum Verify {
         var isReadable = true
         while offset < size, isReadable {
           let part = buffer.whole.rebased(Int(min(UInt64(buffer.capacity), size - offset)))
-          do { isReadable = try store.get(key, at: offset, into: part) } catch let error as YesterError {
+          do throws(YesterError) { isReadable = try store.get(key, at: offset, into: part) } catch {
             guard error.code == .damaged || error.cause == .inputOutput else { throw error }
             isReadable = false
           }
@@ -120,7 +120,7 @@ package enum Verify {
         NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
       })
     note.level = level
-    do { try repository.store(note, after: try SnapshotCatalog(repository)) } catch let error as YesterError {
+    do throws(YesterError) { try repository.store(note, after: try SnapshotCatalog(repository)) } catch {
       guard let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) else { throw error }
     }
   }
@@ -342,16 +342,16 @@ extension Verify.Result {
   fileprivate static func check(_ pack: ObjectID, _ repository: Repository, _ progress: RunProgress) -> PackOutcome {
     var out = PackOutcome()
     let file: PackFile
-    do { file = try PackFile(repository, pack) } catch {
+    do throws(YesterError) { file = try PackFile(repository, pack) } catch {
       out.isWholeBad = true
-      out.messages.append((error as? YesterError)?.message ?? "the pack \(pack.short) cannot be read: \(error)")
+      out.messages.append(error.message)
       return out
     }
     for block in file.blocks {
       if progress.stop.isRaised { return out }
-      do {
+      do throws(YesterError) {
         let plain = try repository.reader.load(pack, block.place, file.key.key)
-        try block.forEachChunk(in: plain) { chunk, bytes in
+        try block.forEachChunk(in: plain) { (chunk, bytes) throws(YesterError) in
           out.chunks += 1
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
             throw YesterError(
@@ -361,7 +361,7 @@ extension Verify.Result {
         }
       } catch {
         out.badBlocks.insert(BlockCache.Key(pack: pack, number: block.place.number))
-        out.messages.append((error as? YesterError)?.message ?? "\(error)")
+        out.messages.append(error.message)
       }
       out.bytes += UInt64(block.place.sealedLength)
       progress.add(bytes: UInt64(block.place.sealedLength))

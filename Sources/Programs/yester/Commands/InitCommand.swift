@@ -49,8 +49,10 @@ enum NewSecret {
     var quiet = access
     quiet.askPassword = nil
     let given: Secret
-    do { given = try quiet.secret() } catch let error as YesterError where error.code == .usage {
-      guard let typed = try type(prompt) else { throw error }
+    do throws(YesterError) {
+      given = try quiet.secret()
+    } catch {
+      guard error.code == .usage, let typed = try type(prompt) else { throw error }
       given = typed
     }
     if case .password(let password) = given, password.isEmpty {
