@@ -43,7 +43,7 @@ let treeTargets: [Target] = [
 private struct MarkedChunks: ChunkSource {
   let scenario: Scenario
 
-  func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+  func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     guard let place = scenario.place(id), scenario.chunks[place].kind == kind else {
       throw YesterError(.damaged, "there is no such chunk")
     }

@@ -97,7 +97,7 @@ package final class RunProgress: Sendable {
   }
   package func setPath(_ path: [UInt8]) { rest.withLock { $0.numbers.path = path } }
 
-  package func throwIfStopped() throws {
+  package func throwIfStopped() throws(Stopped) {
     if stop.isRaised { throw Stopped() }
   }
 }

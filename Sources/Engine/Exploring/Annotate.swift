@@ -1,6 +1,6 @@
 internal import ChunkCodec
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -25,7 +25,7 @@ package enum Annotate {
   package static func run(
     _ repository: Repository, _ snapshot: CatalogedSnapshot, in catalog: SnapshotCatalog, _ change: Change,
     isDryRun: Bool = false
-  ) throws -> (snapshot: CatalogedSnapshot, isChanged: Bool) {
+  ) throws(YesterError) -> (snapshot: CatalogedSnapshot, isChanged: Bool) {
     try check(change)
     let role = repository.keyring.role
     guard let revision = snapshot.annotations.nextRevision(role) else {
@@ -45,7 +45,7 @@ package enum Annotate {
     return (after, true)
   }
 
-  private static func check(_ change: Change) throws {
+  private static func check(_ change: Change) throws(YesterError) {
     try SnapshotWords.check([
       ("description", change.summary), ("purpose", change.purpose), ("notes", change.notes),
       ("change ticket", change.changeTicket),
@@ -81,7 +81,9 @@ package enum Annotate {
     return annotation
   }
 
-  private static func checkWriteOnly(_ snapshot: CatalogedSnapshot, _ annotation: SnapshotAnnotation) throws {
+  private static func checkWriteOnly(
+    _ snapshot: CatalogedSnapshot, _ annotation: SnapshotAnnotation
+  ) throws(YesterError) {
     guard annotation.removedTags.isEmpty else {
       throw YesterError(
         .wrongKey, "A write-only key cannot take tags away, since rules of rotation may go by them",

@@ -1,6 +1,6 @@
 internal import Platform
 internal import LocalFiles
-internal import Reporting
+package import Reporting
 
 /// What `find` looks for: a part of a name; or, with wildcards, a glob on whole names; or, with a slash, a glob on whole
 /// paths. `*` and `?` match no slash, `**` stands for any number of directories (the syntax of exclude patterns). Time
@@ -23,7 +23,7 @@ package struct FindPattern: Sendable {
   private let directories: [[UInt8]]
 
   /// Throws error 2 for a pattern that can match nothing.
-  package init(_ text: String, ignoresCase: Bool = false) throws {
+  package init(_ text: String, ignoresCase: Bool = false) throws(YesterError) {
     guard !text.isEmpty else { throw YesterError(.usage, "The pattern is empty", advice: "Say what to look for.") }
     let given = Array((ignoresCase ? text.lowercased() : text).utf8)
     let hasWildcards = given.contains { Array("*?[\\".utf8).contains($0) }

@@ -41,7 +41,7 @@ struct ListingCursor {
 
   /// Opens the object in front of the cursor: a branch is replaced by its children, a leaf is gone into. An empty
   /// leaf is gone past.
-  mutating func open() throws {
+  mutating func open() throws(YesterError) {
     guard let object = pending.popLast() else { return }
     switch try Self.read(object, from: source) {
     case .leaf(let found):
@@ -58,7 +58,7 @@ struct ListingCursor {
   }
 
   /// Reads an object and holds it against what was said of it.
-  static func read(_ object: Pending, from source: any ChunkSource) throws -> Opened {
+  static func read(_ object: Pending, from source: any ChunkSource) throws(YesterError) -> Opened {
     let slice = try source.chunk(object.id, kind: .tree)
     func damaged(_ message: String) -> YesterError {
       YesterError.damaged("The tree object \(object.id.short)", FormatError(message))

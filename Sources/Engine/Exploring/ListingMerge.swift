@@ -43,7 +43,7 @@ struct ListingMerge {
   }
 
   /// All entries of the next name; nil at the end.
-  mutating func next() throws -> [Variant]? {
+  mutating func next() throws(YesterError) -> [Variant]? {
     while true {
       var lowest: UnsafeRawBufferPointer?
       for bundle in bundles {
@@ -56,12 +56,12 @@ struct ListingMerge {
     }
   }
 
-  private static func name(_ bundle: Bundle) throws -> UnsafeRawBufferPointer {
+  private static func name(_ bundle: Bundle) throws(YesterError) -> UnsafeRawBufferPointer {
     do { return try bundle.leaf.name(bundle.place) } catch { throw YesterError.damaged("A listing", error) }
   }
 
   /// Opens the objects that begin first, if they do not begin behind `name`; false when there are none.
-  private mutating func openObjects(notBehind name: UnsafeRawBufferPointer?) throws -> Bool {
+  private mutating func openObjects(notBehind name: UnsafeRawBufferPointer?) throws(YesterError) -> Bool {
     var first: [UInt8]?
     for stream in waiting {
       guard let begin = streams[stream].pending.last?.firstName else { continue }
@@ -109,7 +109,7 @@ struct ListingMerge {
   }
 
   /// All entries with a name, which are gone past.
-  private mutating func take(_ name: UnsafeRawBufferPointer) throws -> [Variant] {
+  private mutating func take(_ name: UnsafeRawBufferPointer) throws(YesterError) -> [Variant] {
     var out: [Variant] = []
     var going: [Bundle] = []
     // `name` points into one of the leaves: they all stay until the end of the loop.

@@ -22,7 +22,7 @@ struct ListingPair {
   }
 
   /// Nil at the end of both.
-  mutating func next() throws -> Step? {
+  mutating func next() throws(YesterError) -> Step? {
     while true {
       switch (old?.next, new?.next) {
       case (let a?, let b?):
@@ -49,7 +49,7 @@ struct ListingPair {
   }
 
   /// Opens the one that begins earlier, or else the higher one, whose children can then be held against the other.
-  private mutating func open(_ a: ListingCursor.Pending, _ b: ListingCursor.Pending) throws {
+  private mutating func open(_ a: ListingCursor.Pending, _ b: ListingCursor.Pending) throws(YesterError) {
     let order = a.firstName.withUnsafeBytes { x in b.firstName.withUnsafeBytes { x.compare($0) } }
     let opensOld = order < 0 || (order == 0 && a.total >= b.total)
     let opensNew = order > 0 || (order == 0 && b.total >= a.total)
@@ -58,7 +58,7 @@ struct ListingPair {
   }
 
   /// Both are inside of leaves, or at their ends.
-  private mutating func step() throws -> Step? {
+  private mutating func step() throws(YesterError) -> Step? {
     switch (old?.position, new?.position) {
     case (nil, nil): return nil
     case (let a?, nil): return .onlyOld(try takeOld(a))
@@ -71,22 +71,22 @@ struct ListingPair {
     }
   }
 
-  private mutating func takeOld(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+  private mutating func takeOld(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
     old?.advance()
     return try Self.entry(place)
   }
-  private mutating func takeNew(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+  private mutating func takeNew(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
     new?.advance()
     return try Self.entry(place)
   }
 
-  private static func entry(_ place: (leaf: Leaf, place: Int)) throws -> Entry {
+  private static func entry(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
     do { return try place.leaf.entry(place.place) } catch { throw YesterError.damaged("A listing", error) }
   }
-  private static func name(_ place: (leaf: Leaf, place: Int)) throws -> UnsafeRawBufferPointer {
+  private static func name(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> UnsafeRawBufferPointer {
     do { return try place.leaf.name(place.place) } catch { throw YesterError.damaged("A listing", error) }
   }
-  private static func name(_ place: (leaf: Leaf, place: Int), isBefore other: [UInt8]) throws -> Bool {
+  private static func name(_ place: (leaf: Leaf, place: Int), isBefore other: [UInt8]) throws(YesterError) -> Bool {
     let name = try name(place)
     return other.withUnsafeBytes { name.precedes($0) }
   }

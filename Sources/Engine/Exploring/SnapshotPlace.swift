@@ -1,6 +1,6 @@
 internal import RepositoryFormat
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 package import SnapshotTree
 
@@ -13,7 +13,7 @@ package final class Explorer: Sendable {
 
   /// `purpose` completes "a write-only key cannot …". A long look takes a lease, so that nothing it may need is
   /// deleted meanwhile; a read-only repository does without.
-  package init(_ repository: Repository, purpose: String, takesLease: Bool = true) throws {
+  package init(_ repository: Repository, purpose: String, takesLease: Bool = true) throws(YesterError) {
     try repository.requireFullKey(purpose)
     self.repository = repository
     lease = takesLease ? try Lease.take(repository, .read, isRequired: false) : nil
@@ -28,7 +28,7 @@ package final class Explorer: Sendable {
   /// A place that the user named: `SNAPSHOT` or `SNAPSHOT:path`. `defaultPath` stands where no path was given.
   package func place(
     _ selector: SnapshotSelector, host: String? = nil, defaultPath: [UInt8] = []
-  ) throws -> SnapshotPlace {
+  ) throws(YesterError) -> SnapshotPlace {
     let path = Self.normal(selector.hasPath ? selector.path : defaultPath)
     let reader = reader(try selector.find(in: catalog, host: host, holding: path))
     guard let node = try reader.node(at: path) else {
@@ -48,7 +48,7 @@ package final class Explorer: Sendable {
 
   /// The snapshots of one host, oldest first: of the one named; else of this machine; else, on a machine that has
   /// none itself, of the only host there is.
-  package func snapshots(ofHost host: String?) throws -> (host: String, snapshots: [CatalogedSnapshot]) {
+  package func snapshots(ofHost host: String?) throws(YesterError) -> (host: String, snapshots: [CatalogedSnapshot]) {
     let hosts = Set(catalog.snapshots.map(\.record.host)).sorted()
     let chosen: String
     if let host {

@@ -1,6 +1,6 @@
 package import ObjectStores
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -31,7 +31,7 @@ package struct RepositoryStatus: Sendable {
   /// The last verification that reached its end with a snapshot.
   package private(set) var lastVerification: (time: Timestamp, level: String, by: String, snapshots: Int)?
 
-  package init(_ repository: Repository) throws {
+  package init(_ repository: Repository) throws(YesterError) {
     self.repository = repository
     catalog = try repository.readCatalog(trustingCache: false)
     hosts = Set(catalog.snapshots.map(\.record.host)).count
@@ -54,7 +54,7 @@ package struct RepositoryStatus: Sendable {
   }
 
   /// A pack that several segments list counts once.
-  private mutating func count(_ view: ChunkIndex.View) throws {
+  private mutating func count(_ view: ChunkIndex.View) throws(YesterError) {
     var known: Set<ObjectID> = []
     for segment in view.segments {
       chunks += segment.chunkCount

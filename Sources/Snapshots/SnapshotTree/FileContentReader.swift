@@ -1,5 +1,5 @@
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 
 /// Reads the bytes of files. For any thread.
@@ -14,35 +14,47 @@ package struct FileContentReader: Sendable {
 
   /// Calls `body` with each piece that touches the range, in order: its offset in the file and the piece. It returns
   /// false to end. With `once` a list that a file names several times gives its pieces only the first time: a few
-  /// lists that name each other can stand for more pieces than can ever be gone through.
+  /// lists that name each other can stand for more pieces than can ever be gone through. Throws what `body` throws, and
+  /// `YesterError`.
   package func forEachPiece(
     of content: FileContent, size: UInt64, from start: UInt64, once: Bool = false,
     _ body: (_ offset: UInt64, ContentPiece) throws -> Bool
   ) throws {
+    try forEachPiece(of: content, size: size, from: start, once: once, failing: { $0 as any Error }, body)
+  }
+
+  /// `failing` makes of an error of this reader's one of the kind that `body` throws.
+  private func forEachPiece<Failure: Error>(
+    of content: FileContent, size: UInt64, from start: UInt64, once: Bool = false,
+    failing: (YesterError) -> Failure, _ body: (_ offset: UInt64, ContentPiece) throws(Failure) -> Bool
+  ) throws(Failure) {
     switch content {
     case .empty: return
     case .single(let digest):
-      _ = try body(0, ContentPiece(length: size, chunk: try chunkID(digest)))
+      let chunk: ObjectID
+      do throws(YesterError) { chunk = try chunkID(digest) } catch { throw failing(error) }
+      _ = try body(0, ContentPiece(length: size, chunk: chunk))
     case .pieces(_, let pieces):
       var offset: UInt64 = 0
       _ = try visit(pieces, &offset, start, body)
     case .lists(_, let lists):
       var offset: UInt64 = 0
       var visited: Set<ObjectID>? = once ? [] : nil
-      _ = try visit(lists, &offset, start, level: nil, &visited, body)
+      _ = try visit(lists, &offset, start, level: nil, &visited, failing, body)
     }
   }
 
-  private func chunkID(_ digest: Digest) throws -> ObjectID {
+  private func chunkID(_ digest: Digest) throws(YesterError) -> ObjectID {
     guard let id = tree.reader.chunkID(digest, keySet) else {
       throw YesterError(.wrongKey, "This key slot does not hold the keys of this snapshot")
     }
     return id
   }
 
-  private func visit(
-    _ pieces: [ContentPiece], _ offset: inout UInt64, _ start: UInt64, _ body: (UInt64, ContentPiece) throws -> Bool
-  ) throws -> Bool {
+  private func visit<Failure: Error>(
+    _ pieces: [ContentPiece], _ offset: inout UInt64, _ start: UInt64,
+    _ body: (UInt64, ContentPiece) throws(Failure) -> Bool
+  ) throws(Failure) -> Bool {
     for piece in pieces {
       let here = offset
       offset += piece.length
@@ -53,16 +65,22 @@ package struct FileContentReader: Sendable {
 
   /// `level` is that of the lists themselves; nil when not known yet. `visited` are the lists that were gone through
   /// from their beginning and need not be again; nil when all do.
-  private func visit(
+  private func visit<Failure: Error>(
     _ lists: [ContentListReference], _ offset: inout UInt64, _ start: UInt64, level: Int?,
-    _ visited: inout Set<ObjectID>?, _ body: (UInt64, ContentPiece) throws -> Bool
-  ) throws -> Bool {
+    _ visited: inout Set<ObjectID>?, _ failing: (YesterError) -> Failure,
+    _ body: (UInt64, ContentPiece) throws(Failure) -> Bool
+  ) throws(Failure) -> Bool {
     for reference in lists {
       guard offset + reference.length > start else {
         offset += reference.length
         continue
       }
-      let list = try tree.contentList(reference.list, covering: reference.length)
+      let list: ContentList
+      do throws(YesterError) {
+        list = try tree.contentList(reference.list, covering: reference.length)
+      } catch {
+        throw failing(error)
+      }
       guard offset < start || visited?.insert(reference.list).inserted ?? true else {
         offset += reference.length
         continue
@@ -71,8 +89,8 @@ package struct FileContentReader: Sendable {
       switch list {
       case .pieces(let pieces) where level == nil || level == 0: goOn = try visit(pieces, &offset, start, body)
       case .lists(let found, let inner) where level == nil || level == found:
-        goOn = try visit(inner, &offset, start, level: found - 1, &visited, body)
-      default: throw wrongLevel(reference)
+        goOn = try visit(inner, &offset, start, level: found - 1, &visited, failing, body)
+      default: throw failing(wrongLevel(reference))
       }
       if !goOn { return false }
     }
@@ -83,11 +101,11 @@ package struct FileContentReader: Sendable {
   /// Holes read as zeros.
   package func parts(
     of content: FileContent, size: UInt64, at offset: UInt64, count: Int
-  ) throws -> [BytesSlice] {
+  ) throws(YesterError) -> [BytesSlice] {
     guard offset < size, count > 0 else { return [] }
     let end = min(size, offset.addingReportingOverflow(UInt64(count)).partialValue)
     var parts: [BytesSlice] = []
-    try forEachPiece(of: content, size: size, from: offset) { start, piece in
+    try forEachPiece(of: content, size: size, from: offset, failing: { $0 }) { (start, piece) throws(YesterError) in
       guard start < end else { return false }
       let from = max(offset, start)
       let until = min(end, start + piece.length)
@@ -117,7 +135,7 @@ package struct FileContentReader: Sendable {
   /// Fills `buffer` from `offset`; less only at the end of the file. Holes read as zeros.
   package func read(
     _ content: FileContent, size: UInt64, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
-  ) throws -> Int {
+  ) throws(YesterError) -> Int {
     guard let base = buffer.baseAddress else { return 0 }
     var done = 0
     for part in try parts(of: content, size: size, at: offset, count: buffer.count) {
@@ -128,7 +146,7 @@ package struct FileContentReader: Sendable {
   }
 
   /// A data chunk that must have the length its file says.
-  package func chunk(_ id: ObjectID, length: UInt64) throws -> BytesSlice {
+  package func chunk(_ id: ObjectID, length: UInt64) throws(YesterError) -> BytesSlice {
     let slice = try tree.reader.chunk(id, kind: .data)
     guard UInt64(slice.count) == length else {
       throw YesterError.damaged("The chunk \(id.short)", FormatError("its length is not what its file says"))
@@ -137,7 +155,7 @@ package struct FileContentReader: Sendable {
   }
 
   /// Bytes that are not holes.
-  package func dataSize(_ content: FileContent, size: UInt64) throws -> UInt64 {
+  package func dataSize(_ content: FileContent, size: UInt64) throws(YesterError) -> UInt64 {
     switch content {
     case .empty, .single: return size
     case .pieces(_, let pieces): return pieces.reduce(0) { $0 + ($1.chunk == nil ? 0 : $1.length) }
@@ -150,7 +168,7 @@ package struct FileContentReader: Sendable {
   /// `known` are the lists that were added up already.
   private func dataSize(
     _ lists: [ContentListReference], level: Int?, _ known: inout [ObjectID: UInt64]
-  ) throws -> UInt64 {
+  ) throws(YesterError) -> UInt64 {
     var sum: UInt64 = 0
     for reference in lists {
       let list = try tree.contentList(reference.list, covering: reference.length)
@@ -181,9 +199,11 @@ package struct FileContentReader: Sendable {
   /// file is a hole.
   package func seek(
     _ content: FileContent, size: UInt64, from offset: UInt64, toHole: Bool
-  ) throws -> UInt64? {
+  ) throws(YesterError) -> UInt64? {
     var found: UInt64?
-    try forEachPiece(of: content, size: size, from: offset, once: true) { start, piece in
+    try forEachPiece(
+      of: content, size: size, from: offset, once: true, failing: { $0 }
+    ) { (start, piece) throws(YesterError) in
       if (piece.chunk == nil) == toHole {
         found = max(start, offset)
         return false

@@ -1,16 +1,16 @@
 internal import RepositoryFormat
 internal import Glibc
 internal import Platform
-internal import Reporting
+package import Reporting
 
 extension SnapshotReader {
   /// As many as the kernel follows.
   private static let linksMax = 40
 
   /// The entry that a path leads to when symbolic links are followed inside of the snapshot, as if its root were that
-  /// of the system; nil when there is none. `path` is where it lies, without a slash in front. Throws `YesterError`
+  /// of the system; nil when there is none. `path` is where it lies, without a slash in front. Throws error 1
   /// when there are too many links.
-  package func resolve(_ path: [UInt8]) throws -> (node: SnapshotNode, path: [UInt8])? {
+  package func resolve(_ path: [UInt8]) throws(YesterError) -> (node: SnapshotNode, path: [UInt8])? {
     var way = [root]
     var rest = Self.reversedParts(path)
     var links = 0
@@ -21,7 +21,7 @@ extension SnapshotReader {
         continue
       }
       guard let directory = way.last, directory.entry.isDirectory,
-        let child = try part.withUnsafeBytes({ try self.child($0, of: directory) })
+        let child = try part.withBytes({ (name) throws(YesterError) in try self.child(name, of: directory) })
       else { return nil }
       guard case .symbolicLink(let target) = child.entry.body else {
         way.append(child)

@@ -1,5 +1,5 @@
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -21,7 +21,7 @@ package struct SnapshotFilter: Sendable {
   }
 
   /// Oldest first. In a repository without snapshots an empty list; otherwise error 1 when there are none.
-  package func select(from catalog: SnapshotCatalog) throws -> [CatalogedSnapshot] {
+  package func select(from catalog: SnapshotCatalog) throws(YesterError) -> [CatalogedSnapshot] {
     if catalog.snapshots.isEmpty { return [] }
     if let host, let absence = catalog.absence(ofHost: host) { throw absence }
     var left = catalog.snapshots.filter { host == nil || $0.record.host == host }
@@ -50,7 +50,7 @@ package struct SnapshotFilter: Sendable {
 
   private func named(
     _ snapshots: [CatalogedSnapshot], _ catalog: SnapshotCatalog
-  ) throws -> [CatalogedSnapshot] {
+  ) throws(YesterError) -> [CatalogedSnapshot] {
     // This host's, where it has some: as "latest" means elsewhere.
     let own = snapshots.filter { $0.record.host == System.hostName }
     let pool = own.isEmpty ? snapshots : own

@@ -1,5 +1,5 @@
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 internal import Synchronization
@@ -43,14 +43,14 @@ package final class SnapshotReader: Sendable {
     YesterError.damaged("The snapshot \(snapshot.record.name)", error)
   }
 
-  private func node(_ place: ListingPlace, in directory: UInt64) throws -> SnapshotNode {
+  private func node(_ place: ListingPlace, in directory: UInt64) throws(YesterError) -> SnapshotNode {
     let entry: Entry
-    do { entry = try place.entry() } catch { throw damaged(error) }
+    do throws(FormatError) { entry = try place.entry() } catch { throw damaged(error) }
     return SnapshotNode(number: directory + 1 + place.numberOffset, entry: entry, parent: directory)
   }
 
   /// The entry with a number; nil when there are not so many.
-  package func node(_ number: UInt64) throws -> SnapshotNode? {
+  package func node(_ number: UInt64) throws(YesterError) -> SnapshotNode? {
     if number == 0 { return root }
     if let known = tree.nodes[TreeStore.NodeKey(reader: serial, number: number)] { return known }
     var directory = nearestDirectory(above: number)
@@ -73,7 +73,7 @@ package final class SnapshotReader: Sendable {
   /// questions that come by its number, unless none will.
   package func child(
     _ name: UnsafeRawBufferPointer, of directory: SnapshotNode, isRemembered: Bool = true
-  ) throws -> SnapshotNode? {
+  ) throws(YesterError) -> SnapshotNode? {
     guard case .directory(let below, let listing) = directory.entry.body,
       let place = try tree.find(name, in: listing, below: below)
     else { return nil }
@@ -107,7 +107,8 @@ package final class SnapshotReader: Sendable {
     }
   }
 
-  /// Children from a position on, in the order of their names, until `body` returns false.
+  /// Children from a position on, in the order of their names, until `body` returns false. Throws what `body` throws, and
+  /// `YesterError`.
   package func forEachChild(
     of directory: SnapshotNode, from position: UInt64 = 0,
     _ body: (SnapshotNode, _ position: UInt64) throws -> Bool
@@ -120,17 +121,20 @@ package final class SnapshotReader: Sendable {
   }
 
   /// The entry at a path; empty components and `.` are skipped, nothing is followed.
-  package func node(at path: [UInt8]) throws -> SnapshotNode? {
+  package func node(at path: [UInt8]) throws(YesterError) -> SnapshotNode? {
     var node = root
     for part in path.split(separator: 0x2F) where !(part.count == 1 && part.first == 0x2E) {
-      guard let next = try part.withUnsafeBytes({ try child($0, of: node) }) else { return nil }
+      guard let next = try Array(part).withBytes({ (name) throws(YesterError) in try child(name, of: node) }) else {
+        return nil
+      }
       node = next
     }
     return node
   }
 
   /// Walks everything below `start`, directories before their content, and calls `body` with each entry and its
-  /// path relative to `start` (empty for `start` itself). `body` says whether to go into a directory.
+  /// path relative to `start` (empty for `start` itself). `body` says whether to go into a directory. Throws what it
+  /// throws, and `YesterError`.
   package func walk(
     from start: SnapshotNode, _ body: (SnapshotNode, _ path: [UInt8]) throws -> Bool
   ) throws {

@@ -1,5 +1,5 @@
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -50,7 +50,7 @@ package struct SnapshotSelector: Sendable {
   /// place belongs to, where there is one: those of other sources, such as a database's dump, say nothing about it.
   package func find(
     in catalog: SnapshotCatalog, host: String? = nil, holding place: [UInt8]? = nil
-  ) throws -> CatalogedSnapshot {
+  ) throws(YesterError) -> CatalogedSnapshot {
     guard !isUnplaced else {
       throw YesterError(
         .failed, "The working directory is not there any more",
@@ -73,7 +73,7 @@ package struct SnapshotSelector: Sendable {
   }
 
   /// As `find`, for what cannot take a place in a snapshot.
-  package func findWhole(in catalog: SnapshotCatalog, host: String? = nil) throws -> CatalogedSnapshot {
+  package func findWhole(in catalog: SnapshotCatalog, host: String? = nil) throws(YesterError) -> CatalogedSnapshot {
     guard !hasPath else {
       throw YesterError(.usage, "A whole snapshot is to be named here", advice: "Leave out the colon and the path.")
     }
@@ -85,7 +85,7 @@ package struct SnapshotSelector: Sendable {
 
   private var isDay: Bool { isSnapshotDay(snapshot) }
 
-  private func match(_ candidates: [CatalogedSnapshot], _ place: [UInt8]) throws -> CatalogedSnapshot? {
+  private func match(_ candidates: [CatalogedSnapshot], _ place: [UInt8]) throws(YesterError) -> CatalogedSnapshot? {
     func last(_ snapshots: [CatalogedSnapshot]) -> CatalogedSnapshot? {
       snapshots.last { $0.record.mayHold(place) } ?? snapshots.last
     }

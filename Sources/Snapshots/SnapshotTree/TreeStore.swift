@@ -1,5 +1,5 @@
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 internal import Synchronization
@@ -19,8 +19,8 @@ package struct ListingPlace: Sendable {
 
 /// Where chunks come from: the repository, or a local copy of listings.
 package protocol ChunkSource: Sendable {
-  /// A chunk's plaintext, held against its id. Throws `YesterError`.
-  func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice
+  /// A chunk's plaintext, held against its id.
+  func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice
   /// The id of the data chunk whose SHA-256 is known; nil when the key set is not there.
   func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID?
 }
@@ -58,7 +58,7 @@ package final class TreeStore: Sendable {
     YesterError.damaged("The tree object \(id.short)", error)
   }
 
-  private func object(_ id: ObjectID) throws -> Object {
+  private func object(_ id: ObjectID) throws(YesterError) -> Object {
     if let known = cache[id] { return known }
     let slice = try reader.chunk(id, kind: .tree)
     // Pointers into the slice are good while it is held.
@@ -83,7 +83,7 @@ package final class TreeStore: Sendable {
   }
 
   /// A content list that must cover `length` bytes.
-  package func contentList(_ id: ObjectID, covering length: UInt64) throws -> ContentList {
+  package func contentList(_ id: ObjectID, covering length: UInt64) throws(YesterError) -> ContentList {
     // A hostile file may name one list with several lengths; only that which the list was held against is proven.
     if case .list(let list, covering: length)? = cache[id] { return list }
     let slice = try reader.chunk(id, kind: .tree)
@@ -99,7 +99,7 @@ package final class TreeStore: Sendable {
   private func descend(
     _ listing: ObjectID, expecting total: UInt64, choose: (Branch, _ position: UInt64, _ number: UInt64) -> Int?,
     pick: (Leaf, _ position: UInt64, _ number: UInt64) throws(FormatError) -> Int?
-  ) throws -> ListingPlace? {
+  ) throws(YesterError) -> ListingPlace? {
     var id = listing
     var expected = total
     // Entries of the directory itself; the topmost object is where that is counted first.
@@ -118,7 +118,8 @@ package final class TreeStore: Sendable {
         do throws(FormatError) {
           if let first, leaf.count > 0 {
             let last = try leaf.name(leaf.count - 1)
-            guard try leaf.name(0).equals(first), end?.withUnsafeBytes({ last.precedes($0) }) ?? true else {
+            let isFirst = try leaf.name(0).equals(first)
+            guard isFirst, end?.withUnsafeBytes({ last.precedes($0) }) ?? true else {
               throw FormatError("a listing is not sorted")
             }
           }
@@ -153,7 +154,7 @@ package final class TreeStore: Sendable {
   /// The entry with a name.
   package func find(
     _ name: UnsafeRawBufferPointer, in listing: ObjectID, below total: UInt64
-  ) throws -> ListingPlace? {
+  ) throws(YesterError) -> ListingPlace? {
     try descend(
       listing, expecting: total,
       choose: { branch, _, _ in branch.child(holding: name) },
@@ -164,7 +165,9 @@ package final class TreeStore: Sendable {
   }
 
   /// The entry at a position, from 0; nil behind the last one.
-  package func find(position wanted: UInt64, in listing: ObjectID, below total: UInt64) throws -> ListingPlace? {
+  package func find(
+    position wanted: UInt64, in listing: ObjectID, below total: UInt64
+  ) throws(YesterError) -> ListingPlace? {
     try descend(
       listing, expecting: total,
       choose: { branch, position, _ in
@@ -176,7 +179,9 @@ package final class TreeStore: Sendable {
   }
 
   /// The entry that is, or is above, the one with a number; `offset` counts from the directory's first entry.
-  package func find(numberOffset offset: UInt64, in listing: ObjectID, below total: UInt64) throws -> ListingPlace? {
+  package func find(
+    numberOffset offset: UInt64, in listing: ObjectID, below total: UInt64
+  ) throws(YesterError) -> ListingPlace? {
     guard offset < total else { return nil }
     return try descend(
       listing, expecting: total,
@@ -187,9 +192,9 @@ package final class TreeStore: Sendable {
   }
 
   /// The position of the first entry behind a name; 0 when there is no name.
-  package func position(after name: [UInt8]?, in listing: ObjectID, below total: UInt64) throws -> UInt64 {
+  package func position(after name: [UInt8]?, in listing: ObjectID, below total: UInt64) throws(YesterError) -> UInt64 {
     guard let name else { return 0 }
-    let last = try name.withUnsafeBytes { name in
+    let last = try name.withBytes { (name) throws(YesterError) in
       try descend(
         listing, expecting: total,
         choose: { branch, _, _ in branch.child(holding: name) },
@@ -201,7 +206,8 @@ package final class TreeStore: Sendable {
     return last.map { $0.position + 1 } ?? 0
   }
 
-  /// Calls `body` with each entry from a position on, until it returns false.
+  /// Calls `body` with each entry from a position on, until it returns false. Throws what `body` throws, and
+  /// `YesterError`.
   package func forEach(
     in listing: ObjectID, below total: UInt64, from position: UInt64 = 0,
     _ body: (ListingPlace) throws -> Bool
@@ -220,7 +226,7 @@ package final class TreeStore: Sendable {
   }
 
   /// All tree objects of a listing itself (not of the directories in it), the first one included.
-  package func objects(of listing: ObjectID) throws -> [ObjectID] {
+  package func objects(of listing: ObjectID) throws(YesterError) -> [ObjectID] {
     var out: [ObjectID] = []
     var open = [(listing, 0)]
     while let (id, depth) = open.popLast() {

@@ -1,6 +1,7 @@
 internal import Platform
 internal import RepositoryCore
 package import RepositoryFormat
+package import Reporting
 
 /// What became of one path over a number of snapshots.
 ///
@@ -36,7 +37,7 @@ package struct VersionHistory: Sendable {
 
   /// `readers` are in the order of time. `path` is relative to the root, without a slash in front. `isStopped` is
   /// asked now and then; when it says true, what was found so far is the result.
-  package init(of path: [UInt8], in readers: [SnapshotReader], isStopped: () -> Bool = { false }) throws {
+  package init(of path: [UInt8], in readers: [SnapshotReader], isStopped: () -> Bool = { false }) throws(YesterError) {
     for (place, reader) in readers.enumerated() where reader.snapshot.record.mayHold(path) {
       if isStopped() { return }
       let node = try reader.node(at: path)

@@ -127,10 +127,10 @@ package enum LocalListings {
         })
     }
 
-    package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+    package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
       guard let place = places[id] else { throw YesterError(.failed, "The local copy of listings is incomplete") }
       var sealed = [UInt8](repeating: 0, count: place.length)
-      let got = try sealed.withUnsafeMutableBytes { try file.read(into: $0, at: place.offset) }
+      let got = try? sealed.withUnsafeMutableBytes { try file.read(into: $0, at: place.offset) }
       guard got == place.length,
         let plain = try? AESGCM().open(
           sealed, key: key, nonce: Nonce(4, place.number), authenticating: id.bytes)

@@ -98,9 +98,9 @@ package final class DirectoryStore: ObjectStore {
     }
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     let got: Int
     do throws(Errno) {
       got = try read(key, at: offset, into: buffer)

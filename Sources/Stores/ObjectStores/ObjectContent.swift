@@ -18,9 +18,9 @@ enum ObjectPart {
 
 extension ObjectContent {
   /// Calls `body` with one part of at most 1 MiB after the other. The bytes are good during the call.
-  package func forEachPart(_ body: (_ offset: UInt64, _ part: UnsafeRawBufferPointer) throws(YesterError) -> Void)
-    throws(YesterError)
-  {
+  package func forEachPart(
+    _ body: (_ offset: UInt64, _ part: UnsafeRawBufferPointer) throws(YesterError) -> Void
+  ) throws(YesterError) {
     let room = Bytes(capacity: ObjectPart.sizeMax)
     var offset: UInt64 = 0
     while offset < size {

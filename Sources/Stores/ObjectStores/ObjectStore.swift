@@ -61,9 +61,8 @@ package struct StoreSpace: Sendable, Equatable {
 /// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that
 /// object storage can serve as well as a directory. All calls may come from several threads.
 ///
-/// The errors' `isTransient` says whether the same call may succeed soon. A store itself
-/// neither tries again nor slows down: `RetryingStore` and `PacedStore` do that around any store. The tests check every
-/// store against `StoreContract`.
+/// The errors' `isTransient` says whether the same call may succeed soon. A store itself neither tries again nor slows
+/// down: `RetryingStore` and `PacedStore` do that around any store. The tests check every store against `StoreContract`.
 package protocol ObjectStore: Sendable {
   /// What to call the store in messages and JSON, without any secret. It is no path, even where it looks like one.
   var location: String { get }
@@ -104,8 +103,9 @@ package protocol ObjectStore: Sendable {
 
   /// The names in a folder, each once, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is
   /// left out. What `body` throws ends the list and comes out.
-  func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void)
-    throws(YesterError)
+  func list(
+    _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
+  ) throws(YesterError)
 
   /// Deletes an object; one that is not there is no error.
   func delete(_ key: ObjectKey) throws(YesterError)

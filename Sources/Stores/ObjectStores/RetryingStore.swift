@@ -88,9 +88,9 @@ package final class RetryingStore: StoreWrapper {
     try retrying { () throws(YesterError) in try store.get(key, limit: limit) }
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     try retrying { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
   }
 
@@ -98,9 +98,9 @@ package final class RetryingStore: StoreWrapper {
     try retrying { () throws(YesterError) in try store.ids(folder) }
   }
 
-  package func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void)
-    throws(YesterError)
-  {
+  package func list(
+    _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
     let found = try retrying { () throws(YesterError) in
       var found: [(name: String, size: UInt64)] = []
       try store.list(folder) { found.append(($0, $1)) }
@@ -140,9 +140,9 @@ package final class RetryingStore: StoreWrapper {
     try retrying { () throws(YesterError) in try store.removeAbandonedUploads() }
   }
 
-  private func putting(_ key: ObjectKey, _ content: any ObjectContent, _ put: () throws(YesterError) -> Bool)
-    throws(YesterError) -> Bool
-  {
+  private func putting(
+    _ key: ObjectKey, _ content: any ObjectContent, _ put: () throws(YesterError) -> Bool
+  ) throws(YesterError) -> Bool {
     var mayBeOurs = false
     return try retrying { () throws(YesterError) in
       do throws(YesterError) {

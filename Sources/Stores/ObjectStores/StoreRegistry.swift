@@ -79,9 +79,9 @@ package struct StoreRegistry: Sendable {
   }
 
   /// Opens a store that is there; throws error 10 when it is not.
-  package func open(_ location: String, _ settings: StoreSettings = StoreSettings()) throws(YesterError)
-    -> any ObjectStore
-  {
+  package func open(
+    _ location: String, _ settings: StoreSettings = StoreSettings()
+  ) throws(YesterError) -> any ObjectStore {
     let (kind, address) = try find(location)
     return wrap(try kind.open(address), kind, settings)
   }

@@ -16,9 +16,9 @@ extension StoreWrapper {
 
   package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? { try store.size(key) }
   package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? { try store.get(key, limit: limit) }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     try store.get(key, at: offset, into: buffer)
   }
   @discardableResult
@@ -33,9 +33,9 @@ extension StoreWrapper {
   }
   package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] { try store.ids(folder) }
   package func beginUpload() throws(YesterError) -> any ObjectUpload { try store.beginUpload() }
-  package func list(_ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void)
-    throws(YesterError)
-  {
+  package func list(
+    _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
     try store.list(folder, body)
   }
   package func delete(_ key: ObjectKey) throws(YesterError) { try store.delete(key) }

@@ -16,7 +16,7 @@ private final class LargeBlocks: ChunkSource {
     chunks.withLock { $0[id] = bytes }
     return ContentPiece(length: UInt64(bytes.count), chunk: id)
   }
-  func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+  func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     guard let found = chunks.withLock({ $0[id] }) else { throw YesterError(.damaged, "There is no such chunk") }
     let before = [UInt8](repeating: 0xEE, count: 1000)
     let block = Bytes(before + found + [UInt8](repeating: 0xEE, count: Self.blockSize - 1000 - found.count))

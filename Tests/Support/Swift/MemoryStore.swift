@@ -34,9 +34,9 @@ package final class MemoryStore: ObjectStore {
     return bytes
   }
 
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     guard let bytes = self[key.path] else { return false }
     guard offset <= bytes.count, bytes.count - Int(offset) >= buffer.count else {
       throw YesterError(.damaged, "\(key) is cut off")
@@ -141,9 +141,9 @@ package final class FaultyStore: StoreWrapper {
   package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
     try call { () throws(YesterError) in try store.get(key, limit: limit) }
   }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     try call { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
   }
   @discardableResult

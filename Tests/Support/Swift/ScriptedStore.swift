@@ -61,9 +61,9 @@ package final class ScriptedStore: StoreWrapper {
   package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {
     try call("get") { () throws(YesterError) in try store.get(key, limit: limit) }
   }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     try call("range") { () throws(YesterError) in try store.get(key, at: offset, into: buffer) }
   }
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {

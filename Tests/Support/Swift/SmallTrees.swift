@@ -1,7 +1,7 @@
 // What the tests of this module share: chunks without keys, and a mount of a repository in memory.
 internal import ChunkCodec
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryFormat
 internal import SnapshotTree
 
@@ -16,7 +16,7 @@ package final class Chunks: ChunkSource {
     chunks.withLock { $0[id] = bytes }
     return id
   }
-  package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+  package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     guard let found = chunks.withLock({ $0[id] }) else { throw YesterError(.damaged, "There is no such chunk") }
     return BytesSlice(Bytes(found), offset: 0, count: found.count)
   }

@@ -37,9 +37,9 @@ package final class WatchedStore: StoreWrapper {
     try tell(.get(key))
     return try store.get(key, limit: limit)
   }
-  package func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError)
-    -> Bool
-  {
+  package func get(
+    _ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(YesterError) -> Bool {
     try tell(.get(key))
     return try store.get(key, at: offset, into: buffer)
   }

@@ -1,6 +1,6 @@
 internal import ChunkCodec
 internal import ObjectStores
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -10,7 +10,9 @@ extension KeySlots {
   /// A full slot is only removed while another full one is left that holds the same keys: otherwise nobody could
   /// read what was sealed with them. `isForced` is needed for the slot in use and for one that cannot be read, and
   /// does not change that.
-  package static func remove(_ slot: Found, among slots: [Found], _ repository: Repository, isForced: Bool) throws {
+  package static func remove(
+    _ slot: Found, among slots: [Found], _ repository: Repository, isForced: Bool
+  ) throws(YesterError) {
     try repository.requireFullKey("remove keys")
     if slot.id == repository.slot && !isForced {
       throw YesterError(
@@ -38,7 +40,7 @@ extension KeySlots {
     _ header: SlotHeader,
     among slots: [Found],
     _ repository: Repository
-  ) throws {
+  ) throws(YesterError) {
     let others = slots.filter { $0.id != slot.id && $0.readable?.role == .full }
     guard !others.isEmpty else {
       throw YesterError(

@@ -1,7 +1,7 @@
 internal import ObjectStores
 package import ChunkCodec
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 
@@ -26,7 +26,7 @@ package enum KeySlots {
     case unusable
   }
 
-  package static func list(_ repository: Repository) throws -> [Found] {
+  package static func list(_ repository: Repository) throws(YesterError) -> [Found] {
     var out: [Found] = []
     for id in try repository.store.ids(.keys) {
       guard let bytes = try repository.store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
@@ -58,7 +58,7 @@ package enum KeySlots {
   }
 
   /// The slot that `text` is the beginning of.
-  package static func find(_ text: String, in slots: [Found]) throws -> Found {
+  package static func find(_ text: String, in slots: [Found]) throws(YesterError) -> Found {
     let matching = slots.filter { text.utf8.count >= 4 && $0.id.hex.hasPrefix(text.lowercased()) }
     guard let slot = matching.first, matching.count == 1 else {
       throw YesterError(
@@ -77,24 +77,24 @@ package enum KeySlots {
     _ role: KeyRole,
     _ secret: Secret,
     label: String
-  ) throws -> ObjectID {
+  ) throws(YesterError) -> ObjectID {
     try repository.requireFullKey("add keys")
     try requireUnused(secret, repository)
-    guard let keyring = try repository.keyring.deriving(role) else {
+    guard let keyring = try making({ () throws(FormatError) in try repository.keyring.deriving(role) }) else {
       throw YesterError(.wrongKey, "This key cannot make others")
     }
     return try store(keyring, secret, label: label, repository)
   }
 
   /// Puts a new secret in the place of the one in use. The identity, the label and the role stay.
-  package static func change(_ repository: Repository, to secret: Secret) throws -> ObjectID {
+  package static func change(_ repository: Repository, to secret: Secret) throws(YesterError) -> ObjectID {
     try requireUnused(secret, repository)
     return try replace(repository, with: repository.keyring, secret)
   }
 
   /// Puts new keys in front of the old ones, for what is written from now on, in the slot in use, which `secret`
   /// opens. Other slots keep the old keys only.
-  package static func rotate(_ repository: Repository, _ secret: Secret) throws -> ObjectID {
+  package static func rotate(_ repository: Repository, _ secret: Secret) throws(YesterError) -> ObjectID {
     try repository.requireFullKey("rotate the keys")
     guard repository.keyring.keySets.count < Limits.keySetsMax else {
       throw YesterError(.failed, "The keys were rotated \(Limits.keySetsMax - 1) times, which is the most there can be")
@@ -108,10 +108,13 @@ package enum KeySlots {
         advice: "Rotate with a key that \"yester key list\" shows as current."
       )
     }
-    return try replace(repository, with: repository.keyring.rotated(), secret)
+    let keyring = try making { () throws(FormatError) in try repository.keyring.rotated() }
+    return try replace(repository, with: keyring, secret)
   }
 
-  private static func replace(_ repository: Repository, with keyring: Keyring, _ secret: Secret) throws -> ObjectID {
+  private static func replace(
+    _ repository: Repository, with keyring: Keyring, _ secret: Secret
+  ) throws(YesterError) -> ObjectID {
     guard let old = try list(repository).first(where: { $0.id == repository.slot })?.readable else {
       throw YesterError(.failed, "The key slot in use is not there any more", advice: "Run \"yester key list\".")
     }
@@ -120,24 +123,34 @@ package enum KeySlots {
     return id
   }
 
+  /// What is made here breaks the format only where it has no room for more.
+  private static func making<Value>(_ body: () throws(FormatError) -> Value) throws(YesterError) -> Value {
+    do throws(FormatError) { return try body() } catch {
+      throw YesterError(.failed, "The new keys cannot be stored: \(error.message)")
+    }
+  }
+
   /// Stores a slot after making sure that it opens.
   private static func store(
     _ keyring: Keyring,
     _ secret: Secret,
     label: String,
     _ repository: Repository
-  ) throws -> ObjectID {
-    let bytes = try KeySlot.seal(keyring, with: secret, label: label, created: .now())
-    guard case .opened(let opened, _) = try KeySlot.open(bytes, repository: repository.config.id, with: secret),
-      opened.payload == keyring.payload
-    else { throw YesterError(.failed, "The new key slot does not open, and was not stored") }
+  ) throws(YesterError) -> ObjectID {
+    let (bytes, opening) = try making { () throws(FormatError) in
+      let bytes = try KeySlot.seal(keyring, with: secret, label: label, created: .now())
+      return (bytes, try KeySlot.open(bytes, repository: repository.config.id, with: secret))
+    }
+    guard case .opened(let opened, _) = opening, opened.payload == keyring.payload else {
+      throw YesterError(.failed, "The new key slot does not open, and was not stored")
+    }
     let id = ObjectID(nameOf: SHA256.hash(bytes))
     try repository.store.put(.slot(id), bytes)
     return id
   }
 
   /// One secret for two slots would open either, and nobody could say which.
-  private static func requireUnused(_ secret: Secret, _ repository: Repository) throws {
+  private static func requireUnused(_ secret: Secret, _ repository: Repository) throws(YesterError) {
     for slot in try list(repository) where slot.readable != nil {
       guard let bytes = try repository.store.get(.slot(slot.id), limit: Limits.slotSizeMax),
         case .opened? = try? KeySlot.open(bytes, repository: repository.config.id, with: secret)

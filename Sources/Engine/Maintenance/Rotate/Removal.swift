@@ -1,6 +1,6 @@
 internal import ObjectStores
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -24,7 +24,7 @@ package enum Removal {
   /// was meant. Throws error 1, or 2 for names that mean something else each time.
   package static func find(
     _ names: [String], host: String?, in catalog: SnapshotCatalog
-  ) throws -> [CatalogedSnapshot] {
+  ) throws(YesterError) -> [CatalogedSnapshot] {
     if let host, let absence = catalog.absence(ofHost: host) { throw absence }
     let eligible = catalog.snapshots.filter { host == nil || $0.record.host == host }
     var chosen: Set<ObjectID> = []
@@ -46,7 +46,7 @@ package enum Removal {
     return eligible.filter { chosen.contains($0.id) }
   }
 
-  private static func refuseLatest(_ name: String, _ eligible: [CatalogedSnapshot]) throws {
+  private static func refuseLatest(_ name: String, _ eligible: [CatalogedSnapshot]) throws(YesterError) {
     guard !name.contains(":") else {
       throw YesterError(
         .usage, "\"\(name)\" names a place in a snapshot, and only whole snapshots can be removed",
@@ -90,7 +90,7 @@ package enum Removal {
   }
 
   /// Throws error 1 that names what is protected, and why.
-  package static func requireUnprotected(_ candidates: [Candidate]) throws {
+  package static func requireUnprotected(_ candidates: [Candidate]) throws(YesterError) {
     let kept = candidates.filter { !$0.protections.isEmpty }
     guard !kept.isEmpty else { return }
     let named = kept.map { "\($0.snapshot.record.name) (\($0.protections.joined(separator: ", ")))" }
@@ -104,7 +104,7 @@ package enum Removal {
 
   /// Removes what somebody has named and seen. The repository is looked at again: what is gone meanwhile, or protected
   /// now (unless forced), ends it before anything is removed.
-  package static func run(_ chosen: [CatalogedSnapshot], _ repository: Repository, force: Bool) throws {
+  package static func run(_ chosen: [CatalogedSnapshot], _ repository: Repository, force: Bool) throws(YesterError) {
     let catalog = try SnapshotCatalog(repository)
     let present = Set(catalog.snapshots.map(\.id))
     let gone = chosen.filter { !present.contains($0.id) }
@@ -118,7 +118,7 @@ package enum Removal {
   }
 
   /// Removes what rules have chosen; what is gone already is left out.
-  static func carryOut(_ chosen: [CatalogedSnapshot], _ repository: Repository, reason: String) throws {
+  static func carryOut(_ chosen: [CatalogedSnapshot], _ repository: Repository, reason: String) throws(YesterError) {
     guard !chosen.isEmpty else { return }
     let catalog = try SnapshotCatalog(repository)
     let present = Set(catalog.snapshots.map(\.id))
@@ -127,7 +127,7 @@ package enum Removal {
 
   private static func remove(
     _ chosen: [CatalogedSnapshot], _ repository: Repository, _ catalog: SnapshotCatalog, reason: String
-  ) throws {
+  ) throws(YesterError) {
     try repository.requireFullKey("remove snapshots")
     guard !chosen.isEmpty else { return }
     var note = NoteRecord(

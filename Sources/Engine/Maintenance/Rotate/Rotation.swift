@@ -1,5 +1,5 @@
 internal import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotTree
@@ -16,7 +16,7 @@ package enum Rotation {
   /// Oldest first. Throws `YesterError`.
   package static func decide(
     _ catalog: SnapshotCatalog, host: String?, plan: String?, rules: RetentionRules, force: Bool
-  ) throws -> [Decision] {
+  ) throws(YesterError) -> [Decision] {
     let candidates = try SnapshotFilter(host: host, plan: plan).select(from: catalog)
     let byID = Dictionary(uniqueKeysWithValues: candidates.map { ($0.id, $0) })
     do throws(RetentionError) {
@@ -63,7 +63,7 @@ package enum Rotation {
   }
 
   /// Removes what is not kept, as `Removal` does. The space comes back with `Reclaim`.
-  package static func remove(_ decisions: [Decision], _ repository: Repository) throws {
+  package static func remove(_ decisions: [Decision], _ repository: Repository) throws(YesterError) {
     try Removal.carryOut(decisions.filter { !$0.isKept }.map(\.snapshot), repository, reason: "rotation")
   }
 }
