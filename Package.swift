@@ -146,8 +146,8 @@ let package = Package(
     tests(
       "Engine", "Maintenance",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
-        "RepositoryCore", "Exploring", "Maintenance", "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "Exploring",
+        "Maintenance", "TestSupport",
       ]),
 
     // MARK: Workflows

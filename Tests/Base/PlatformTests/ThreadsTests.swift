@@ -1,11 +1,6 @@
 import Platform
+import TestSupport
 import Testing
-
-/// Runs `body` on `count` threads and waits for all of them.
-private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) throws {
-  let workers = try (0..<count).map { number in try Worker("test-\(number)") { body(number) } }
-  for worker in workers { worker.join() }
-}
 
 @Suite struct MonitorTests {
   @Test func changesAreNotLost() throws {

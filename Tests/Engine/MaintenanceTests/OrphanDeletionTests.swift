@@ -1,5 +1,3 @@
-import ChunkCodec
-import DirectoryStores
 import Maintenance
 import ObjectStores
 import Platform
@@ -11,19 +9,17 @@ import Testing
 
 /// A repository with a pack that the index names, one that it does not name any more, and the segment that named it.
 private final class Fixture: Sendable {
-  let folder: String
-  let store: DirectoryStore
-  private let secret = Secret.keyFile(System.random(32))
+  private let test: TestRepository
+  let store: any ObjectStore
   let repository: Repository
   /// Stands where an interrupted run has left it.
   let orphan: ObjectID
   private let segment: (id: ObjectID, bytes: [UInt8])
 
   init() throws {
-    folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
-    store = try DirectoryStore.create(folder)
-    _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret, caches: testCaches)
+    test = try TestRepository()
+    store = test.store
+    repository = try test.open()
     orphan = try Self.storePack(repository)
     let id = try #require(try store.ids(.index).first)
     segment = (id, try #require(try store.get(.index(id), limit: 1 << 20)))
@@ -32,16 +28,13 @@ private final class Fixture: Sendable {
     _ = try Self.storePack(repository)
   }
 
-  deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
-
   /// Stores a chunk and its index; the id of the pack.
   private static func storePack(_ repository: Repository) throws -> ObjectID {
     let before = Set(try repository.store.ids(.packs))
     let bytes = System.random(1000)
     let writer = try ChunkWriter(repository)
     defer { writer.close() }
-    let id = KeyedHash(key: repository.keyring.current.record.idKey).chunkID(SHA256.hash(bytes), kind: .data)
-    try bytes.withUnsafeBytes { _ = try writer.add(id, kind: .data, $0) }
+    try bytes.withUnsafeBytes { _ = try writer.add(repository.chunkID(of: bytes), kind: .data, $0) }
     try writer.flush()
     return try #require(try repository.store.ids(.packs).first { !before.contains($0) })
   }
@@ -60,13 +53,7 @@ private final class Fixture: Sendable {
   func nameOrphan() throws { _ = try store.put(.index(segment.id), segment.bytes) }
 
   /// Another machine begins a backup.
-  func beginBackup() throws {
-    let record = LeaseRecord(
-      id: System.random(16), purpose: .backup, host: "elsewhere", bootID: "", process: 1, processStart: 1,
-      sequence: 1, since: .now(), renewed: .now())
-    let name = Hex.encode(record.id) + "-" + String(repeating: "0", count: 15) + "1"
-    _ = try store.put(.lease(name), RecordSealing.seal(record, repository.keyring))
-  }
+  func beginBackup() throws { try repository.putLease { $0.host = "elsewhere" } }
 
   /// Reclaims space; `event` happens just before the list of `folder` is looked at for the `place`-th time, or never.
   /// How often it was looked at.
@@ -83,7 +70,7 @@ private final class Fixture: Sendable {
       }
       if count == place { try event() }
     }
-    let repository = try Repository.open(watched, secret: secret, caches: testCaches)
+    let repository = try test.open(watched)
     _ = try Reclaim.run(repository, Reclaim.Options(), progress: RunProgress())
     return looks.withLock { $0 }
   }

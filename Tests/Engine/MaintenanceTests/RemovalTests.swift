@@ -1,6 +1,4 @@
 import ObjectStores
-import ChunkCodec
-import DirectoryStores
 import Exploring
 import Maintenance
 import Platform
@@ -12,18 +10,16 @@ import Testing
 
 /// A repository of records without trees: for removal nothing else counts.
 private final class Fixture {
-  let folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
-  let store: DirectoryStore
-  let secret = Secret.keyFile(System.random(32))
+  private let test: TestRepository
   let repository: Repository
+  var store: any ObjectStore { test.store }
 
   init() throws {
-    store = try DirectoryStore.create(folder + "/repository")
-    _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret, caches: testCaches)
+    test = try TestRepository()
+    repository = try test.open()
   }
 
-  deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
+  func open(_ store: any ObjectStore) throws -> Repository { try test.open(store) }
 
   var catalog: SnapshotCatalog { get throws { try SnapshotCatalog(repository) } }
 
@@ -147,7 +143,7 @@ private final class Fixture {
         if number == failing { throw YesterError(.failed, "The disk is away at call \(call)") }
       }
       calls.withLock { $0 = before }
-      let broken = try Repository.open(watched, secret: fixture.secret, caches: testCaches)
+      let broken = try fixture.open(watched)
       let chosen = try fixture.catalog.snapshots.filter { ids[..<3].contains($0.id) }
       calls.withLock { $0 = 0 }
       var isDone = true
@@ -172,7 +168,7 @@ private final class Fixture {
     let watched = WatchedStore(fixture.store) { call in
       if case .delete = call { throw YesterError(.failed, "Nothing can be deleted here") }
     }
-    let stubborn = try Repository.open(watched, secret: fixture.secret, caches: testCaches)
+    let stubborn = try fixture.open(watched)
     let error = #expect(throws: YesterError.self) { try Removal.run(Array(chosen[0...1]), stubborn, force: false) }
     #expect(error?.message.hasPrefix("The snapshots are removed, but") == true)
     #expect(try fixture.catalog.snapshots.map(\.id) == Array(ids[2...]))

@@ -10,16 +10,14 @@ import TestSupport
 /// A repository in memory, and mounts of it.
 final class MountedRepository: Sendable {
   let store = MemoryStore()
-  private let secret = Secret.keyFile(System.random(32))
+  private let test: TestRepository
   let repository: Repository
 
   /// `cacheSize` bounds opened blocks in memory.
   init(cacheSize: Int = 64 << 20) throws {
-    _ = try Repository.create(in: store, secret: secret, label: "test")
-    repository = try Repository.open(store, secret: secret, cacheSize: cacheSize, caches: testCaches)
+    test = try TestRepository(in: store)
+    repository = try test.open(cacheSize: cacheSize)
   }
-
-  deinit { removeTree(repository.cacheDirectory) }
 
   func add(_ record: SnapshotRecord) throws {
     let bytes = try RecordSealing.seal(record, repository.keyring)

@@ -15,27 +15,6 @@ private func names(_ test: TestRepository) throws -> [String] {
   return out.sorted()
 }
 
-/// Stores a lease as another process would.
-@discardableResult
-private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) -> Void) throws -> LeaseRecord {
-  var record = LeaseRecord(
-    id: System.random(16),
-    purpose: .backup,
-    host: System.hostName,
-    bootID: System.bootID,
-    process: UInt64(System.processID),
-    processStart: System.startTime(ofProcess: System.processID) ?? 0,
-    sequence: 1,
-    since: .now(),
-    renewed: .now()
-  )
-  change(&record)
-  let digits = String(record.sequence, radix: 16)
-  let name = Hex.encode(record.id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
-  try repository.store.put(.lease(name), RecordSealing.seal(record, repository.keyring))
-  return record
-}
-
 @Suite struct LeaseTests {
   @Test func aLeaseIsThereUntilItIsReleased() throws {
     let test = try TestRepository()
@@ -78,16 +57,16 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
   @Test func onlyWhatIsKnownToBeDeadIsRemoved() throws {
     let test = try TestRepository()
     let repository = try test.open()
-    let alive = try putLease(repository) { _ in }
-    let elsewhere = try putLease(repository) {
+    let alive = try repository.putLease()
+    let elsewhere = try repository.putLease {
       $0.host = "another-host.invalid"
       $0.process = 4_000_000_000
     }
     // No such process; a process with this number that began later; this machine before its last start.
     let dead = [
-      try putLease(repository) { $0.process = 3_999_999 }, try putLease(repository) { $0.process = UInt64(Int32.max) },
-      try putLease(repository) { $0.process = .max }, try putLease(repository) { $0.processStart += 1 },
-      try putLease(repository) { lease in
+      try repository.putLease { $0.process = 3_999_999 }, try repository.putLease { $0.process = UInt64(Int32.max) },
+      try repository.putLease { $0.process = .max }, try repository.putLease { $0.processStart += 1 },
+      try repository.putLease { lease in
         // Machine, boot, namespace of process numbers: only the second differs.
         var parts = lease.bootID.split(separator: " ").map(String.init)
         parts[1] = "00000000-0000-0000-0000-000000000000"
@@ -104,8 +83,8 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
   @Test func ofARenewedLeaseTheLaterCounts() throws {
     let test = try TestRepository()
     let repository = try test.open()
-    let first = try putLease(repository) { $0.sequence = 9 }
-    try putLease(repository) {
+    let first = try repository.putLease { $0.sequence = 9 }
+    try repository.putLease {
       $0.id = first.id
       $0.sequence = 10
     }
@@ -117,13 +96,13 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
   /// A renewal gives a lease another name: who has listed the old one finds nothing there.
   @Test func aLeaseThatIsRenewedWhileOthersLookIsNotPassedOver() throws {
     let test = try TestRepository()
-    let first = try putLease(test.open()) { $0.sequence = 9 }
+    let first = try test.open().putLease { $0.sequence = 9 }
     let old = try #require(try names(test).first)
     let isRenewed = Mutex(false)
     let store = WatchedStore(test.store) { call in
       guard call == .get(.lease(old)), !isRenewed.withLock({ $0 }) else { return }
       isRenewed.withLock { $0 = true }
-      try putLease(test.open()) {
+      try test.open().putLease {
         $0.id = first.id
         $0.sequence = 10
       }
@@ -149,7 +128,7 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
         return looks
       }
       guard look == 3 else { return }
-      let record = try putLease(test.open()) { _ in }
+      let record = try test.open().putLease()
       let other = Hex.encode(record.id) + "-0000000000000001"
       let bytes = try #require(try test.store.get(.lease(other), limit: 9999))
       try test.store.delete(.lease(other))
@@ -167,7 +146,7 @@ private func putLease(_ repository: Repository, _ change: (inout LeaseRecord) ->
     let repository = try test.open()
     let other = try TestRepository()
     let name = Hex.encode(System.random(16)) + "-0000000000000001"
-    let foreign = try putLease(other.open()) { _ in }
+    let foreign = try other.open().putLease()
     #expect(foreign.sequence == 1)
     let foreignName = try #require(try names(other).first)
     let foreignBytes = try #require(try other.store.get(.lease(foreignName), limit: 9999))

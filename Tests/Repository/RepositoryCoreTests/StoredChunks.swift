@@ -18,8 +18,7 @@ struct TestChunk: Sendable {
   init(_ bytes: [UInt8], _ repository: Repository, _ kind: ChunkKind = .data) {
     self.bytes = bytes
     self.kind = kind
-    let hash = KeyedHash(key: repository.keyring.current.record.idKey)
-    id = hash.chunkID(SHA256.hash(bytes), kind: kind)
+    id = repository.chunkID(of: bytes, kind)
   }
 
   func isReadable(in repository: Repository) throws -> Bool {

@@ -26,6 +26,13 @@ package final class MemoryStore: ObjectStore {
     set { state.withLock { $0.objects[path] = newValue } }
   }
 
+  package /// Turns a bit in the middle of an object.
+  package func damage(_ key: ObjectKey) {
+    guard var bytes = self[key.path], !bytes.isEmpty else { return }
+    bytes[bytes.count / 2] ^= 1
+    self[key.path] = bytes
+  }
+
   package func size(_ key: ObjectKey) throws(YesterError) -> UInt64? { self[key.path].map { UInt64($0.count) } }
 
   package func get(_ key: ObjectKey, limit: Int) throws(YesterError) -> [UInt8]? {

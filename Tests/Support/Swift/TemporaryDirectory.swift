@@ -8,6 +8,13 @@ package func withTemporaryDirectory<Value>(_ body: (String) throws -> Value) thr
   return try body(path)
 }
 
+/// A new directory under /tmp for as long as it is held, for fixtures.
+package final class TemporaryDirectory: Sendable {
+  package let path = "/tmp/yester-test-" + Hex.encode(System.random(8))
+  package init() throws { try Directory.makeAll(path) }
+  deinit { removeTree(path) }
+}
+
 /// Removes a file, or a directory with all that is in it. What is not there is no error.
 package func removeTree(_ path: String) { removeTree(Array(path.utf8)) }
 

@@ -20,7 +20,8 @@ import Testing
 
   /// A snapshot of directories `d` in each other, the innermost with a file in it.
   private final class Fixture {
-    let folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
+    private let temporary: TemporaryDirectory
+    var folder: String { temporary.path }
     let repository: Repository
     let reader: SnapshotReader
 
@@ -28,6 +29,8 @@ import Testing
     func path(_ depth: Int, in top: String) -> String { top + String(repeating: "/d", count: depth) }
 
     init() throws {
+      temporary = try TemporaryDirectory()
+      let folder = temporary.path
       let store = try DirectoryStore.create(folder + "/repository")
       let secret = Secret.keyFile(System.random(32))
       _ = try Repository.create(in: store, secret: secret, label: "test")
@@ -42,7 +45,7 @@ import Testing
       reader = SnapshotReader(try #require(catalog.snapshots.last), tree: TreeStore(reader: repository.reader))
     }
 
-    deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
+    deinit { removeTree(repository.cacheDirectory) }
 
     func place() throws -> SnapshotPlace {
       try Explorer(repository, purpose: "compare", takesLease: false)

@@ -15,21 +15,22 @@ import Testing
 @Suite struct RunsInOneProcessTests {
   /// A repository, a tree to back up, and a second opening of the repository, as another job of the process has it.
   private final class Fixture: Sendable {
-    let folder: String
+    private let temporary: TemporaryDirectory
+    var folder: String { temporary.path }
     let store: DirectoryStore
     let secret = Secret.keyFile(System.random(32))
     let repository: Repository
 
     init() throws {
-      folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
-      store = try DirectoryStore.create(folder + "/repository")
+      temporary = try TemporaryDirectory()
+      store = try DirectoryStore.create(temporary.path + "/repository")
       _ = try Repository.create(in: store, secret: secret, label: "test")
       repository = try Repository.open(store, secret: secret, caches: testCaches)
     }
 
-    deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
+    deinit { removeTree(repository.cacheDirectory) }
 
-    func open() throws -> Repository { try Repository.open(store, secret: secret) }
+    func open() throws -> Repository { try Repository.open(store, secret: secret, caches: testCaches) }
 
     /// Makes `count` files in `name`, of contents that only the seed decides: what was removed comes back.
     func fill(_ name: String, seed: UInt64, count: Int = 40) throws {

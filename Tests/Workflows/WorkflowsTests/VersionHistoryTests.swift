@@ -15,13 +15,14 @@ import Testing
 @Suite struct VersionHistoryTests {
   /// A repository with snapshots of one directory of several thousand files, so that its listing has many leaves.
   private final class Fixture {
-    let folder: String
+    private let temporary: TemporaryDirectory
     let repository: Repository
     private(set) var readers: [SnapshotReader] = []
     private var generator = SystemRandomNumberGenerator()
 
     init() throws {
-      folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
+      temporary = try TemporaryDirectory()
+      let folder = temporary.path
       try Directory.makeAll(folder + "/tree/many/below")
       let secret = Secret.keyFile(System.random(32))
       let store = try DirectoryStore.create(folder + "/repository")
@@ -42,9 +43,9 @@ import Testing
       }
     }
 
-    deinit { for path in [folder, repository.cacheDirectory] { removeTree(path) } }
+    deinit { removeTree(repository.cacheDirectory) }
 
-    func path(_ relative: String) -> [UInt8] { Array("\(folder)/tree/\(relative)".utf8) }
+    func path(_ relative: String) -> [UInt8] { Array("\(temporary.path)/tree/\(relative)".utf8) }
 
     private func write(_ relative: String, _ text: String) throws {
       try Descriptor.open(path(relative), O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644).write(Array(text.utf8))
@@ -52,7 +53,7 @@ import Testing
 
     private func backUp() throws {
       var options = BackupOptions()
-      options.sources = [folder + "/tree"]
+      options.sources = [temporary.path + "/tree"]
       _ = try Backup.run(repository, options, progress: RunProgress()) { _ in }
       try repository.index.refresh()
       let tree = readers.first?.tree ?? TreeStore(reader: repository.reader)

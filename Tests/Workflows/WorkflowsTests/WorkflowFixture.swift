@@ -13,18 +13,20 @@ import Workflows
 
 /// A repository in a directory, and a directory of files beside it, both real and removed in the end.
 final class WorkflowFixture {
-  let folder = "/tmp/yester-test-" + Hex.encode(System.random(8))
+  private let temporary: TemporaryDirectory
+  var folder: String { temporary.path }
   let store: DirectoryStore
   let secret = Secret.keyFile(System.random(32))
   private let id: RepositoryID
 
   init() throws {
-    store = try DirectoryStore.create(folder + "/repository")
+    temporary = try TemporaryDirectory()
+    store = try DirectoryStore.create(temporary.path + "/repository")
     id = try Repository.create(in: store, secret: secret, label: "test").id
     try Directory.makeAll(files)
   }
 
-  deinit { for path in [folder, testCaches + "/" + id.description] { removeTree(path) } }
+  deinit { removeTree(testCaches + "/" + id.description) }
 
   var files: String { folder + "/files" }
 

@@ -1,0 +1,34 @@
+internal import ChunkCodec
+internal import ObjectStores
+internal import Platform
+package import RepositoryCore
+package import RepositoryFormat
+
+extension Repository {
+  /// Stores a lease as another process of this machine would: one that is alive, unless `change` says otherwise.
+  @discardableResult
+  package func putLease(_ change: (inout LeaseRecord) -> Void = { _ in }) throws -> LeaseRecord {
+    var record = LeaseRecord(
+      id: System.random(16),
+      purpose: .backup,
+      host: System.hostName,
+      bootID: System.bootID,
+      process: UInt64(System.processID),
+      processStart: System.startTime(ofProcess: System.processID) ?? 0,
+      sequence: 1,
+      since: .now(),
+      renewed: .now()
+    )
+    change(&record)
+    try store.put(.lease(record.name), RecordSealing.seal(record, keyring))
+    return record
+  }
+}
+
+extension LeaseRecord {
+  /// That of its object.
+  package var name: String {
+    let digits = String(sequence, radix: 16)
+    return Hex.encode(id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}
