@@ -144,6 +144,12 @@ let package = Package(
         "SnapshotWriting", "LocalFiles", "FileBackup", "TestSupport",
       ]),
     tests(
+      "Engine", "Restoring",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "LocalFiles",
+        "Restoring", "TestSupport",
+      ]),
+    tests(
       "Engine", "Maintenance",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "Exploring",
