@@ -87,6 +87,20 @@ int yl_fadvise(int fd, int64_t offset, int64_t length, int advice) {
 int yl_mknodat(int dirfd, const char *path, uint32_t mode, uint32_t major, uint32_t minor) {
   return result(mknodat(dirfd, path, mode, makedev(major, minor)));
 }
+// Glibc before 2.39 goes by way of /proc, and has no answer where that is not mounted; kernels before 6.6 have no call.
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+int yl_fchmodat_nofollow(int dirfd, const char *name, uint32_t mode) {
+  if (syscall(SYS_fchmodat2, dirfd, name, mode, AT_SYMLINK_NOFOLLOW) == 0) return 0;
+  // Some sandboxes refuse calls that they do not know with EPERM.
+  if (errno != ENOSYS && errno != EPERM) return -errno;
+  if (fchmodat(dirfd, name, mode, AT_SYMLINK_NOFOLLOW) == 0) return 0;
+  struct stat s;
+  if (errno != EOPNOTSUPP || fstatat(dirfd, name, &s, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  if (S_ISLNK(s.st_mode)) return -EOPNOTSUPP;
+  return result(fchmodat(dirfd, name, mode, 0));
+}
 int yl_utimensat(int dirfd, const char *path, int64_t as, int64_t ans, int64_t ms, int64_t mns, int flags) {
   struct timespec t[2] = {{as, ans}, {ms, mns}};
   return result(utimensat(dirfd, path, t, flags));

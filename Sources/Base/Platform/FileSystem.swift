@@ -53,9 +53,9 @@ package enum FileSystem {
   ) throws(Errno) {
     try call(name) { Glibc.fchownat(raw(directory), $0, user, group, yl_at_symlink_nofollow) }
   }
-  /// Not for symbolic links, which have no permissions of their own: `name` must not be one.
+  /// Not for symbolic links, which have no permissions of their own: a link is an error, and is not followed.
   package static func setMode(_ name: [UInt8], at directory: Descriptor?, _ mode: UInt32) throws(Errno) {
-    try call(name) { Glibc.fchmodat(raw(directory), $0, mode, 0) }
+    try Errno.check(name.withCPath { yl_fchmodat_nofollow(raw(directory), $0, mode) })
   }
   package static func setTimes(
     _ name: [UInt8], at directory: Descriptor?, accessed: Timestamp, modified: Timestamp

@@ -154,6 +154,20 @@ import Testing
     #expect(try FileStatus(of: outside).modified != TestEntry.time)
   }
 
+  /// Modes are set by name: the name may have become that of a link to anywhere.
+  @Test func theModeOfALinksTargetIsNotSet() throws {
+    let fixture = try RestoreFixture()
+    let outside = try fixture.makeOutside()
+    let reader = try fixture.store([.file("f", "text").with { $0.permissions = 0o666 }])
+    try fixture.write("f", "text")
+    let prepared = try fixture.prepare(reader)
+    #expect(prepared.plan.steps.first == "metadata f")
+    removeTree(fixture.destination + "/f")
+    try fixture.makeLink("f", to: outside + "/f")
+    try fixture.carryOut(prepared)
+    #expect(try FileStatus(of: outside + "/f").permissions == 0o600)
+  }
+
   // MARK: What others do meanwhile
 
   @Test func whatCameAfterPlanningIsNotOverwritten() throws {

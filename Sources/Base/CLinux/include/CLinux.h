@@ -35,6 +35,8 @@ int yl_syncfs(int fd);
 int yl_start_writing(int fd, int64_t offset, int64_t length);
 int yl_fadvise(int fd, int64_t offset, int64_t length, int advice);
 int yl_mknodat(int dirfd, const char *path, uint32_t mode, uint32_t major, uint32_t minor);
+/// chmod(2) of `name` in a directory, never of what a link at `name` leads to: that is an error (EOPNOTSUPP).
+int yl_fchmodat_nofollow(int dirfd, const char *name, uint32_t mode);
 int yl_utimensat(int dirfd, const char *path, int64_t as, int64_t ans, int64_t ms, int64_t mns, int flags);
 int yl_futimens(int fd, int64_t as, int64_t ans, int64_t ms, int64_t mns);
 // Extended attributes of `name` in the directory `dirfd`, never following a link at `name`.
