@@ -27,8 +27,9 @@ final class RestoreExecutor {
   private static let pendingMax = 128
   /// Where the first member of each link group lies.
   private var links: [UInt64: [UInt8]] = [:]
-  /// What is being made goes by another name until it takes the place of something: it is listed then.
-  private var isReplacing = false
+  /// What is being made in the place of something else: until it is whole, it lies at `temporary`. All paths are those
+  /// that are meant, and nothing is listed until it is there.
+  private var replacing: (path: [UInt8], temporary: [UInt8])?
   private(set) var failures = 0
   /// What could be made, and lacks something.
   let losses = RestoreLosses()
@@ -129,7 +130,7 @@ final class RestoreExecutor {
   }
 
   private func tell(_ event: @autoclosure () -> EntryEvent) {
-    if let listing, !isReplacing { listing.tell(event()) }
+    if let listing, replacing == nil { listing.tell(event()) }
   }
 
   /// Runs one step; what goes wrong with one path does not keep the others from being restored, but a full disk, a
@@ -210,18 +211,12 @@ final class RestoreExecutor {
       let before = failures
       let above = path.lastIndex(of: 0x2F).map { Array(path[...$0]) } ?? []
       do {
-        isReplacing = true
-        defer { isReplacing = false }
-        try create(node, temporary, parent, above + temporary)
+        replacing = (path, above + temporary)
+        defer { replacing = nil }
+        try create(node, temporary, parent, path)
         try settle()
       }
-      guard failures == before else {
-        // What is there stays when what should take its place is not whole.
-        try LiveTree.remove(temporary, at: parent)
-        forgetLinks(under: above + temporary)
-        return
-      }
-      defer { moveLinks(from: above + temporary, to: path) }
+      guard failures == before else { return try keepOld(node, temporary, parent, path) }
       let wasDirectory = try FileStatus(of: name, at: parent).isDirectory
       if wasDirectory || node.entry.isDirectory {
         try exchange(temporary, name, parent)
@@ -230,12 +225,26 @@ final class RestoreExecutor {
       }
       try tellReplaced(node, path)
     } catch {
+      forgetLinks(under: path)
       // Nobody may make files any more in what is to go.
       making.flush()
       for case .files(let batch) in pending { _ = batch.wait() }
       try? LiveTree.remove(temporary, at: parent)
       throw error
     }
+  }
+
+  /// What is there stays when what should take its place is not whole.
+  private func keepOld(_ node: SnapshotNode, _ temporary: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
+    forgetLinks(under: path)
+    // A file that failed is gone by itself.
+    if (try? FileStatus(of: temporary, at: parent)) != nil { try LiveTree.remove(temporary, at: parent) }
+    guard node.entry.isDirectory else { return }
+    failures += 1
+    report(
+      PathProblem(
+        .unreadable, path,
+        "what is there stays as it is: not all of the directory that was to take its place was made"))
   }
 
   /// Puts what is at `temporary` in the place of what is at `name`, which goes.
@@ -268,12 +277,17 @@ final class RestoreExecutor {
   }
 
   private func forgetLinks(under path: [UInt8]) {
-    for (group, first) in links where first.starts(with: path) { links[group] = nil }
+    for (group, first) in links where Self.isPath(first, atOrBelow: path) { links[group] = nil }
   }
 
-  /// What was made under one path lies under another now.
-  private func moveLinks(from old: [UInt8], to new: [UInt8]) {
-    for (group, path) in links where path.starts(with: old) { links[group] = new + path[old.count...] }
+  /// Where what is meant to be at a path lies at present.
+  private func location(of path: [UInt8]) -> [UInt8] {
+    guard let replacing, Self.isPath(path, atOrBelow: replacing.path) else { return path }
+    return replacing.temporary + path[replacing.path.count...]
+  }
+
+  private static func isPath(_ path: [UInt8], atOrBelow top: [UInt8]) -> Bool {
+    path.starts(with: top) && (path.count == top.count || path[top.count] == 0x2F)
   }
 
   // MARK: Making trees
@@ -372,7 +386,7 @@ final class RestoreExecutor {
   private func makeLink(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
     guard let group = node.entry.linkGroup else { return }
     if let first = links[group] {
-      let (directory, firstName) = try LiveTree(live.root).parent(first)
+      let (directory, firstName) = try LiveTree(live.root).parent(location(of: first))
       do throws(Errno) {
         return try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent)
       } catch {

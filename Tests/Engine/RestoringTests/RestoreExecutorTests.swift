@@ -271,6 +271,33 @@ import Testing
     #expect(try fixture.contents == ["f": "file new"])
   }
 
+  @Test func aDamagedChunkLeavesTheOldFileAndIsNamed() throws {
+    let fixture = try RestoreFixture()
+    try fixture.repository.addSnapshot(19_000, of: [.file("f", "will be damaged")])
+    let packs = try fixture.test.store.ids(.packs)
+    let reader = try fixture.store([
+      .file("f", "will be damaged"), .file("g", "sound"), .file("new", "will be damaged"),
+      .directory("was", [.file("in", "will be damaged"), .file("sound", "also sound")]),
+    ])
+    try fixture.write("f", "old")
+    try fixture.write("g", "old")
+    try fixture.write("was", "old")
+    let memory = try #require(fixture.test.store as? MemoryStore)
+    for pack in packs { memory.damage(.pack(pack)) }
+    let fresh = try fixture.test.open()
+    let prepared = try fixture.prepare(fresh.snapshot(reader.snapshot.id))
+    let result = try fixture.carryOut(prepared)
+    // By the names that they have, not by those that they have for the moment.
+    #expect(
+      result.problems.filter { $0.kind == .damaged }.map { String(decoding: $0.path, as: UTF8.self) }.sorted() == [
+        "f", "new", "was/in",
+      ])
+    // All that is in the directory is missing with it.
+    #expect(result.named.filter { $0 == "was" }.count == 1)
+    #expect(result.outcome.failures == 4 && result.named.count == 4)
+    #expect(try fixture.contents == ["f": "file old", "g": "file sound", "was": "file old"])
+  }
+
   @Test func provingFindsDamageBeforeAnythingIsTouched() throws {
     let fixture = try RestoreFixture()
     let chunk = fixture.repository.chunkID(of: Array("second".utf8))
