@@ -10,9 +10,7 @@ extension KeySlots {
   /// A full slot is only removed while another full one is left that holds the same keys: otherwise nobody could
   /// read what was sealed with them. `isForced` is needed for the slot in use and for one that cannot be read, and
   /// does not change that.
-  package static func remove(
-    _ slot: Found, among slots: [Found], _ repository: Repository, isForced: Bool
-  ) throws(YesterError) {
+  package static func remove(_ slot: Found, _ repository: Repository, isForced: Bool) throws(YesterError) {
     try repository.requireFullKey("remove keys")
     if slot.id == repository.slot && !isForced {
       throw YesterError(
@@ -31,17 +29,17 @@ extension KeySlots {
       }
       return try repository.store.delete(.slot(slot.id))
     }
-    if header.role == .full { try requireSuccessor(of: slot, header, among: slots, repository) }
+    if header.role == .full { try requireSuccessor(of: slot, header, repository) }
     try repository.store.delete(.slot(slot.id))
   }
 
   private static func requireSuccessor(
     of slot: Found,
     _ header: SlotHeader,
-    among slots: [Found],
     _ repository: Repository
   ) throws(YesterError) {
-    let others = slots.filter { $0.id != slot.id && $0.readable?.role == .full }
+    // Looked for now: what a list of a while ago has may be gone.
+    let others = try list(repository).filter { $0.id != slot.id && $0.readable?.role == .full }
     guard !others.isEmpty else {
       throw YesterError(
         .failed,

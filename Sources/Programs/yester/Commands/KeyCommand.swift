@@ -170,7 +170,7 @@ struct KeyRemoveCommand: ParsableCommand {
     let repository = try access.open()
     let slots = try KeySlots.list(repository)
     let slot = try KeySlots.find(id, in: slots)
-    try KeySlots.remove(slot, among: slots, repository, isForced: force)
+    try KeySlots.remove(slot, repository, isForced: force)
     SlotReport.show(output, slot.id, "Removed the key slot \(slot.id.short).")
   }
 }
