@@ -1,6 +1,6 @@
 internal import ObjectStores
 internal import ChunkCodec
-internal import Platform
+package import Platform
 package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
@@ -43,7 +43,10 @@ package enum Reclaim {
   /// Clocks may differ, or jump, by this much without harm to readers.
   private static let clockSkewSeconds: Int64 = 3600
 
-  package static func run(_ repository: Repository, _ options: Options, progress: RunProgress) throws -> Result {
+  /// `clock` tells the moment of condemnation.
+  package static func run(
+    _ repository: Repository, _ options: Options, progress: RunProgress, clock: () -> Timestamp = { .now() }
+  ) throws -> Result {
     try repository.requireFullKey("reclaim space")
     if options.isDryRun { return try Work(repository, options, progress, lease: nil).plan() }
     try Leases.removeDead(repository)
@@ -54,7 +57,7 @@ package enum Reclaim {
         .busy, "Space is being reclaimed already, by process \(other.record.process) on \(other.record.host)",
         advice: "Wait until that run is done.")
     }
-    return try Work(repository, options, progress, lease: lease).run()
+    return try Work(repository, options, progress, lease: lease).run(clock)
   }
 
   /// Everybody alive who is at work beside the run that holds `lease`. Another run of this very process is a stranger,
@@ -124,7 +127,7 @@ package enum Reclaim {
       return result
     }
 
-    func run() throws -> Result {
+    func run(_ clock: () -> Timestamp) throws -> Result {
       let packs = try usage.packs()
       count(packs)
       let rewritten = worthRewriting(packs)
@@ -137,7 +140,7 @@ package enum Reclaim {
       condemnedBefore = Set(known.keys)
       let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
       let fresh = dead.filter { known[$0] == nil }
-      try condemn(fresh)
+      try condemn(fresh, clock)
       result.packsCondemned = fresh.count
       result.packsRewritten = rewritten.count
       try deleteCondemned(packs)
@@ -210,10 +213,10 @@ package enum Reclaim {
       }
     }
 
-    private func condemn(_ packs: [ObjectID]) throws {
+    private func condemn(_ packs: [ObjectID], _ clock: () -> Timestamp) throws {
       guard !packs.isEmpty else { return }
       var builder = IndexSegmentBuilder()
-      let now = Timestamp.now().seconds
+      let now = clock().seconds
       builder.condemned = packs.map { ($0, now) }
       _ = try builder.store(in: repository.store, repository.keyring)
       try repository.index.refresh()
