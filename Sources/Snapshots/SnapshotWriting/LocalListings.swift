@@ -1,7 +1,7 @@
 internal import ChunkCodec
 internal import Glibc
 package import Platform
-internal import Reporting
+package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 internal import SnapshotTree

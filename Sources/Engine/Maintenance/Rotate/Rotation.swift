@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
@@ -13,15 +13,16 @@ package enum Rotation {
     package var isKept: Bool { !reasons.isEmpty }
   }
 
-  /// Oldest first. Throws `YesterError`.
+  /// Oldest first. `now` ends pins, and tells snapshots of the future. Throws `YesterError`.
   package static func decide(
-    _ catalog: SnapshotCatalog, host: String?, plan: String?, rules: RetentionRules, force: Bool
+    _ catalog: SnapshotCatalog, host: String?, plan: String?, rules: RetentionRules, force: Bool,
+    now: Timestamp = .now()
   ) throws(YesterError) -> [Decision] {
     let candidates = try SnapshotFilter(host: host, plan: plan).select(from: catalog)
     let byID = Dictionary(uniqueKeysWithValues: candidates.map { ($0.id, $0) })
     do throws(RetentionError) {
       let decisions = try RetentionPolicy.decide(
-        candidates.map { candidate($0, among: candidates) }, rules: rules, nowSeconds: Timestamp.now().seconds,
+        candidates.map { candidate($0, among: candidates) }, rules: rules, nowSeconds: now.seconds,
         force: force)
       return decisions.compactMap { decision in
         byID[decision.candidate.id].map { Decision(snapshot: $0, reasons: decision.reasons.map(\.description)) }
