@@ -135,6 +135,10 @@ let package = Package(
         "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "LocalFiles",
         "Restoring", "TestSupport",
       ]),
+    tests("Engine", "Exploring",
+      [
+        "Platform", "Reporting", "RepositoryFormat", "RepositoryCore", "SnapshotTree", "Exploring", "TestSupport",
+      ]),
     tests("Engine", "Maintenance",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "Exploring",
