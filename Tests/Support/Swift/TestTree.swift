@@ -4,7 +4,7 @@ internal import Glibc
 package import Platform
 package import RepositoryCore
 package import RepositoryFormat
-internal import Reporting
+package import Reporting
 package import SnapshotTree
 
 /// An entry of a tree that a test makes up, with its content: that of a file, or what is in a directory.
@@ -165,11 +165,11 @@ extension Repository {
 /// Passes on what is asked for, and remembers it.
 package final class WatchedChunks: ChunkSource {
   private let source: any ChunkSource
-  private let before: @Sendable (ObjectID) throws -> Void
+  private let before: @Sendable (ObjectID) throws(YesterError) -> Void
   private let log = Monitor<[ObjectID]>([])
 
   /// `before` is called ahead of each read, and its error is what the read gives.
-  package init(_ source: any ChunkSource, before: @escaping @Sendable (ObjectID) throws -> Void = { _ in }) {
+  package init(_ source: any ChunkSource, before: @escaping @Sendable (ObjectID) throws(YesterError) -> Void = { _ in }) {
     self.source = source
     self.before = before
   }
@@ -177,7 +177,7 @@ package final class WatchedChunks: ChunkSource {
   /// What was read so far, in order.
   package var read: [ObjectID] { log.withLock { $0 } }
 
-  package func chunk(_ id: ObjectID, kind: ChunkKind) throws -> BytesSlice {
+  package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     log.withLock { $0.append(id) }
     try before(id)
     return try source.chunk(id, kind: kind)
