@@ -26,7 +26,7 @@ package final class MemoryStore: ObjectStore {
     set { state.withLock { $0.objects[path] = newValue } }
   }
 
-  package /// Turns a bit in the middle of an object.
+  /// Turns a bit in the middle of an object.
   package func damage(_ key: ObjectKey) {
     guard var bytes = self[key.path], !bytes.isEmpty else { return }
     bytes[bytes.count / 2] ^= 1
