@@ -51,7 +51,9 @@ package final class Namespace: FileSystemModel {
   let started = Timestamp.now()
 
   /// Opens the catalog and takes a lease, so that nothing that is shown gets deleted. `log` gets one line an event.
-  package init(_ repository: Repository, _ options: Options, log: @escaping @Sendable (String) -> Void) throws {
+  package init(
+    _ repository: Repository, _ options: Options, log: @escaping @Sendable (String) -> Void
+  ) throws(YesterError) {
     try repository.requireFullKey("show snapshots")
     self.repository = repository
     self.options = options

@@ -63,7 +63,7 @@ enum Driver {
 
   private static func serve(_ options: DriverOptions, background: Background?) throws(YesterError) -> Int32 {
     let counts = RequestCounts(names: RequestKind.names)
-    let model = try open(options, counts)
+    let model = try openModel(options, counts)
     let mount: Mount
     do throws(YesterError) { mount = try Mount(model, options, counts: counts) } catch {
       model.close()
@@ -99,14 +99,6 @@ enum Driver {
       _exit(YesterError.Code.failed.rawValue)
     }
     return 0
-  }
-
-  private static func open(
-    _ options: DriverOptions, _ counts: RequestCounts
-  ) throws(YesterError) -> any FileSystemModel {
-    do { return try openModel(options, counts) } catch let error as YesterError { throw error } catch {
-      throw YesterError(.failed, "\(options.source) cannot be opened: \(error)")
-    }
   }
 
   private static func fail(_ error: YesterError) -> Int32 {

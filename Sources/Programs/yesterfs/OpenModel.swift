@@ -6,7 +6,9 @@ internal import RepositoryOpening
 internal import SnapshotTree
 
 /// Opens the repository that the options name, as the file system that the mount shows.
-func openModel(_ options: DriverOptions, _ counts: RequestCounts) throws -> any FileSystemModel {
+func openModel(
+  _ options: DriverOptions, _ counts: RequestCounts
+) throws(YesterError) -> any FileSystemModel {
   var access = RepositoryAccess(stores: LinkedStores.registry)
   access.warn = { DriverLog.write(.warning, $0) }
   access.askPassword = { (question) throws(YesterError) in
