@@ -67,18 +67,22 @@ let package = Package(
     module("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat"]),
     module("Stores", "DirectoryStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
     tests("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat", "ObjectStores", "TestSupport"]),
-    tests("Stores", "DirectoryStores",
+    tests(
+      "Stores", "DirectoryStores",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores", "TestSupport",
       ]),
 
     // MARK: Repository
-    module("Repository", "RepositoryCore", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
-    module("Repository", "RepositoryOpening",
+    module(
+      "Repository", "RepositoryCore", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
+    module(
+      "Repository", "RepositoryOpening",
       [
         "Platform", "Reporting", "ChunkCodec", "ObjectStores", "RepositoryCore",
       ]),
-    tests("Repository", "RepositoryCore",
+    tests(
+      "Repository", "RepositoryCore",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
         "RepositoryCore", "RepositoryOpening", "TestSupport",
@@ -86,78 +90,93 @@ let package = Package(
 
     // MARK: Snapshots
     module("Snapshots", "SnapshotTree", ["Platform", "Reporting", "RepositoryFormat", "RepositoryCore"]),
-    module("Snapshots", "Documents",
+    module(
+      "Snapshots", "Documents",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
       ]),
-    module("Snapshots", "SnapshotWriting",
+    module(
+      "Snapshots", "SnapshotWriting",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
       ]),
     tests("Snapshots", "SnapshotTree", ["Reporting", "RepositoryFormat", "SnapshotTree", "TestSupport"]),
     tests("Snapshots", "Documents", ["Platform", "Reporting", "RepositoryFormat", "SnapshotTree", "Documents"]),
-    tests("Snapshots", "SnapshotWriting",
+    tests(
+      "Snapshots", "SnapshotWriting",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
         "SnapshotWriting", "TestSupport",
       ]),
 
     // MARK: Engine
-    module("Engine", "LocalFiles",
+    module(
+      "Engine", "LocalFiles",
       [
         "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
-    module("Engine", "FileBackup",
+    module(
+      "Engine", "FileBackup",
       [
         "Platform", "Reporting", "RepositoryFormat", "RepositoryCore", "SnapshotTree", "SnapshotWriting",
         "LocalFiles",
       ]),
-    module("Engine", "Restoring",
+    module(
+      "Engine", "Restoring",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree", "LocalFiles",
       ]),
-    module("Engine", "Exploring",
+    module(
+      "Engine", "Exploring",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree", "LocalFiles",
       ]),
-    module("Engine", "Maintenance",
+    module(
+      "Engine", "Maintenance",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
       ]),
     tests("Engine", "LocalFiles", ["Platform", "LocalFiles", "TestSupport"]),
-    tests("Engine", "FileBackup",
+    tests(
+      "Engine", "FileBackup",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "RepositoryCore", "SnapshotTree",
         "SnapshotWriting", "LocalFiles", "FileBackup", "TestSupport",
       ]),
-    tests("Engine", "Restoring",
+    tests(
+      "Engine", "Restoring",
       [
         "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "LocalFiles",
         "Restoring", "TestSupport",
       ]),
-    tests("Engine", "Exploring",
+    tests(
+      "Engine", "Exploring",
       [
         "Platform", "Reporting", "RepositoryFormat", "RepositoryCore", "SnapshotTree", "Exploring", "TestSupport",
       ]),
-    tests("Engine", "Maintenance",
+    tests(
+      "Engine", "Maintenance",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "Exploring",
         "Maintenance", "TestSupport",
       ]),
 
     // MARK: Workflows
-    module("Workflows", "Workflows",
+    module(
+      "Workflows", "Workflows",
       [
         "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore",
         "RepositoryOpening", "SnapshotTree", "SnapshotWriting", "LocalFiles", "FileBackup", "Restoring",
         "Maintenance",
       ]),
-    module("Workflows", "ResultDocuments",
+    module(
+      "Workflows", "ResultDocuments",
       [
         "Platform", "Reporting", "RepositoryFormat", "ObjectStores", "RepositoryCore", "SnapshotTree", "Documents",
         "SnapshotWriting", "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows",
       ]),
-    tests("Workflows", "Workflows",
+    tests(
+      "Workflows", "Workflows",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
         "RepositoryCore", "RepositoryOpening", "SnapshotTree", "SnapshotWriting", "FileBackup", "Restoring",
@@ -166,13 +185,15 @@ let package = Package(
 
     // MARK: Mount
     library("Mount", "CFuse", pkgConfig: "fuse3", package: "libfuse3-dev"),
-    module("Mount", "MountNamespace",
+    module(
+      "Mount", "MountNamespace",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
         "Documents",
       ]),
     module("Mount", "FuseMount", ["Platform", "Reporting", "ChunkCodec", "SnapshotTree", "CFuse"]),
-    tests("Mount", "MountNamespace",
+    tests(
+      "Mount", "MountNamespace",
       [
         "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
         "MountNamespace", "TestSupport",
@@ -180,13 +201,15 @@ let package = Package(
     tests("Mount", "FuseMount", ["CLinux", "Platform", "Reporting", "SnapshotTree", "FuseMount", "TestSupport"]),
 
     // MARK: Programs
-    program("yester",
+    program(
+      "yester",
       [
         "Platform", "Reporting", "TerminalText", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores",
         "RepositoryCore", "RepositoryOpening", "SnapshotTree", "Documents", "SnapshotWriting", "LocalFiles",
         "FileBackup", "Restoring", "Exploring", "Maintenance", "Workflows", "ResultDocuments", argumentParser,
       ]),
-    program("yesterfs",
+    program(
+      "yesterfs",
       [
         "Platform", "Reporting", "ObjectStores", "DirectoryStores", "RepositoryOpening", "SnapshotTree", "CFuse",
         "MountNamespace", "FuseMount",
@@ -196,7 +219,9 @@ let package = Package(
     // What several targets of tests use. No program and no library may import it.
     .target(
       name: "TestSupport",
-      dependencies: ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree"],
+      dependencies: [
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+      ],
       path: "Tests/Support/Swift",
       swiftSettings: settings
     ),
@@ -209,7 +234,8 @@ if Context.environment["YESTER_FUZZ"] != nil {
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree", "MountNamespace", "FuseMount", "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "MountNamespace", "FuseMount", "TestSupport",
       ],
       path: "Tests/Fuzz",
       exclude: ["Corpus"],
@@ -237,7 +263,10 @@ if Context.environment["YESTER_BENCH"] != nil {
   package.targets.append(
     .executableTarget(
       name: "LargeIndex",
-      dependencies: ["Platform", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore", "RepositoryOpening", "TestSupport"],
+      dependencies: [
+        "Platform", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore", "RepositoryOpening",
+        "TestSupport",
+      ],
       path: "Tests/Benchmarks/LargeIndex",
       swiftSettings: settings
     )

@@ -162,11 +162,10 @@ import Testing
     let ids = try [[TestEntry.file("a", "x")], [.file("b", "x")]].enumerated().map {
       try repository.addSnapshot($0.offset + 1, of: $0.element)
     }
-    let places = try ids.map { id in
-      SnapshotPlace(
-        try repository.snapshot(
-          id, by: WatchedChunks(repository.reader) { _ in throw YesterError(.damaged, "it is damaged") }))
+    let damaged = WatchedChunks(repository.reader) { (_) throws(YesterError) in
+      throw YesterError(.damaged, "it is damaged")
     }
+    let places = try ids.map { SnapshotPlace(try repository.snapshot($0, by: damaged)) }
     #expect(
       errorCode { _ = try SnapshotComparison(places[0], places[1], stop: CancellationFlag()).run { _ in } } == .damaged)
   }

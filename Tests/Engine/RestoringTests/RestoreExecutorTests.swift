@@ -200,7 +200,8 @@ import Testing
 
   /// Reads of chunks that raise the flag, or fail, when it is the turn of one of them.
   private func reader(
-    _ fixture: RestoreFixture, _ entries: [TestEntry], before: @escaping @Sendable (ObjectID) throws -> Void
+    _ fixture: RestoreFixture, _ entries: [TestEntry],
+    before: @escaping @Sendable (ObjectID) throws(YesterError) -> Void
   ) throws -> SnapshotReader {
     try fixture.repository.snapshot(
       fixture.repository.addSnapshot(20_000, of: entries),
@@ -226,7 +227,8 @@ import Testing
     let stop = CancellationFlag()
     let chunk = fixture.repository.chunkID(of: Array("stops here".utf8))
     let reader = try reader(fixture, [.directory("d", [.file("a", "a"), .file("b", "stops here"), .file("c", "c")])]) {
-      if $0 == chunk { stop.raise() }
+      (id) throws(YesterError) in
+      if id == chunk { stop.raise() }
     }
     try fixture.write("d", "old")
     let prepared = try fixture.prepare(reader)
@@ -258,7 +260,7 @@ import Testing
       reader.snapshot.id,
       by: WatchedChunks(fixture.repository.reader) { id in
         if id == chunk {
-          let names = try treeContents(destination).keys.filter { $0 != "f" }
+          let names = (try? treeContents(destination))?.keys.filter { $0 != "f" } ?? []
           found.withLock { $0 = names }
         }
       })
@@ -301,8 +303,8 @@ import Testing
   @Test func provingFindsDamageBeforeAnythingIsTouched() throws {
     let fixture = try RestoreFixture()
     let chunk = fixture.repository.chunkID(of: Array("second".utf8))
-    let reader = try reader(fixture, [.file("a", "first"), .file("b", "second")]) {
-      if $0 == chunk { throw YesterError(.damaged, "it is damaged") }
+    let reader = try reader(fixture, [.file("a", "first"), .file("b", "second")]) { (id) throws(YesterError) in
+      if id == chunk { throw YesterError(.damaged, "it is damaged") }
     }
     let prepared = try fixture.prepare(reader)
     #expect(errorCode { try Restore.prove(prepared, progress: RunProgress()) } == .damaged)
@@ -312,8 +314,8 @@ import Testing
   @Test func aLostRepositoryEndsTheRestore() throws {
     let fixture = try RestoreFixture()
     let chunk = fixture.repository.chunkID(of: Array("first".utf8))
-    let reader = try reader(fixture, [.file("a", "first"), .file("b", "second")]) {
-      if $0 == chunk { throw YesterError(.failed, "the repository is away") }
+    let reader = try reader(fixture, [.file("a", "first"), .file("b", "second")]) { (id) throws(YesterError) in
+      if id == chunk { throw YesterError(.failed, "the repository is away") }
     }
     try fixture.write("a", "old")
     let prepared = try fixture.prepare(reader)

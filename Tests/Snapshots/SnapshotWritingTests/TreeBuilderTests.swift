@@ -113,15 +113,15 @@ import Testing
   @Test func aBatchThatNobodyHasIsHandedOverWhenItIsWaitedFor() throws {
     let fixture = try Fixture()
     let batch = FileBatch()
-    let box = Monitor<[PendingBatch]>([])
+    var handed: PendingBatch?
     let calls = Monitor(0)
     let pending = PendingBatch {
       calls.withLock { $0 += 1 }
       batch.run(count: 2) { result("\($0)") }
-      box.withLock { $0[0] }.submitted(as: batch)
+      handed?.submitted(as: batch)
     }
-    box.withLock { $0 = [pending] }
-    defer { box.withLock { $0 = [] } }
+    handed = pending
+    defer { handed = nil }
     try fixture.take(pending, 0, "0")
     try fixture.take(pending, 1, "1")
     #expect(calls.withLock { $0 } == 0)

@@ -169,7 +169,8 @@ package final class WatchedChunks: ChunkSource {
   private let log = Monitor<[ObjectID]>([])
 
   /// `before` is called ahead of each read, and its error is what the read gives.
-  package init(_ source: any ChunkSource, before: @escaping @Sendable (ObjectID) throws(YesterError) -> Void = { _ in }) {
+  package init(_ source: any ChunkSource, before: @escaping @Sendable (ObjectID) throws(YesterError) -> Void = { _ in })
+  {
     self.source = source
     self.before = before
   }
