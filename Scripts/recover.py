@@ -292,7 +292,7 @@ class Chunks:
         self.packs = []
         self.pack, self.number, self.offset, self.sealed, self.plain = (array.array("I") for _ in range(5))
         self.cache, self.cached = collections.OrderedDict(), 0
-        broken = {}  # key of a pack: its place in self.packs
+        broken = {}  # key of a pack: its index in self.packs
         for first in range(256):
             for key in self.store.keys(f"packs/{first:02x}"):
                 with self.report.guard(key):
@@ -330,9 +330,9 @@ class Chunks:
         cursor, position, found = Cursor(directory), 128, []
         count = cursor.u32()
         require(count <= 1_000_000, "has too many blocks")
-        for place in range(count):
+        for index in range(count):
             sealed, plain, compression, chunks = struct.unpack("<IIBI", cursor.take(13))
-            block = self.add_block(len(self.packs) - 1, place, position, sealed, plain, compression)
+            block = self.add_block(len(self.packs) - 1, index, position, sealed, plain, compression)
             position += sealed
             offset = 0
             for name, length in struct.iter_unpack("<32sI", cursor.take(36 * chunks)):
@@ -344,10 +344,10 @@ class Chunks:
         for chunk in found:
             self.add_chunk(*chunk)
 
-    def add_block(self, pack, place, offset, sealed, plain, compression):
+    def add_block(self, pack, index, offset, sealed, plain, compression):
         require(plain <= 16 * MIB and 16 <= sealed <= 256 * MIB and compression <= 1, "has a block beyond the limits")
         self.pack.append(pack)
-        self.number.append(place)
+        self.number.append(index)
         self.offset.append(offset)
         self.sealed.append(sealed)
         self.plain.append(compression << 28 | plain)
@@ -372,21 +372,21 @@ class Chunks:
             replaced, condemned, packs, blocks, chunks, _ = struct.unpack("<6I", body.read(24))
             body.read(32 * replaced)
             body.read(40 * condemned)
-            wanted = {}  # place in the segment's list of packs: place in self.packs, first block
-            for place in range(packs):
+            wanted = {}  # index in the segment's list of packs: index in self.packs, first block
+            for index in range(packs):
                 name, _, _, first = struct.unpack("<32sQII", body.read(48))
                 name = f"packs/{name[:1].hex()}/{name.hex()}"
                 if name in broken:
-                    wanted[place] = broken[name], first
+                    wanted[index] = broken[name], first
             self.add_indexed(body, blocks, chunks, wanted)
 
     def add_indexed(self, body, blocks, chunks, wanted):
-        known = {}  # place in the segment's list of blocks: place in self.pack
-        for place in range(blocks):
+        known = {}  # index in the segment's list of blocks: index in self.pack
+        for index in range(blocks):
             pack, offset, sealed, plain = struct.unpack("<4I", body.read(16))
             if pack in wanted:
                 pack, first = wanted[pack]
-                known[place] = self.add_block(pack, place - first, offset, sealed, plain & 0xFFFFFFF, plain >> 28)
+                known[index] = self.add_block(pack, index - first, offset, sealed, plain & 0xFFFFFFF, plain >> 28)
         for _ in range(chunks):
             name, block, offset, length = struct.unpack("<20s3I", body.read(32))
             if block in known:
@@ -401,10 +401,10 @@ class Chunks:
         compression, size = self.plain[number] >> 28, self.plain[number] & 0xFFFFFFF
         with self.store.open(pack.key) as file:
             sealed = os.pread(file.fileno(), self.sealed[number], self.offset[number])
-        place = self.number[number]
-        what = f"block {place} of pack {pack.key[9:17]}"
+        index = self.number[number]
+        what = f"block {index} of pack {pack.key[9:17]}"
         additional = struct.pack("<BBI", pack.kind, compression, size)
-        data = unseal(pack.data_key, nonce(1, place), additional, sealed, what)
+        data = unseal(pack.data_key, nonce(1, index), additional, sealed, what)
         if compression:
             data = decompress(data, size, what)
         require(len(data) == size, f"{what} has a wrong length")
@@ -417,8 +417,8 @@ class Chunks:
     def read(self, name, kind):
         """A chunk, from the first good place. The id has the last word on what is good."""
         key, problem = name[:20], Damage(f"chunk {name.hex()[:16]} is missing")
-        places = [self.locations[key]] if key in self.locations else []
-        for location in places + self.further.get(key, []):
+        locations = [self.locations[key]] if key in self.locations else []
+        for location in locations + self.further.get(key, []):
             block, offset, length = location >> 48, location >> 24 & 0xFFFFFF, location & 0xFFFFFF
             try:
                 data = self.block(block)[offset:offset + length]
@@ -519,11 +519,11 @@ class Records:
 
     def describe(self):
         """Descriptions that were given later: those by full keys last, write-only keys' for their own only [8.3]."""
-        places = {snapshot.id: place for place, snapshot in enumerate(self.snapshots)}
+        indices = {snapshot.id: index for index, snapshot in enumerate(self.snapshots)}
         for rank, subject, writer, description in sorted(self.annotations):
-            place = places.get(subject)
-            if place is not None and (rank[0] or self.snapshots[place].writer == writer):
-                self.snapshots[place] = self.snapshots[place]._replace(description=description)
+            index = indices.get(subject)
+            if index is not None and (rank[0] or self.snapshots[index].writer == writer):
+                self.snapshots[index] = self.snapshots[index]._replace(description=description)
 
     def open_note(self, data):
         index_key = self.keys.find(data[32:40]).index_key
@@ -739,7 +739,7 @@ class Restorer:
     def __init__(self, chunks, snapshot, report, pool):
         self.chunks, self.snapshot, self.report, self.pool = chunks, snapshot, report, pool
         self.stack = []       # of listings, from the root to the working directory
-        self.places = []      # of their (device, inode), to be sure on the way back
+        self.identities = []      # of their (device, inode), to be sure on the way back
         self.name = None      # what is being restored in it
         self.count = 0
 
@@ -777,7 +777,7 @@ class Restorer:
 
     def push(self, entry):
         status = os.stat(".")
-        self.places.append((status.st_dev, status.st_ino))
+        self.identities.append((status.st_dev, status.st_ino))
         self.stack.append(Listing(self.chunks, entry, self.fail))
 
     def enter(self, entry):
@@ -801,13 +801,13 @@ class Restorer:
             if len(self.stack) > 1:
                 os.chdir("..")
                 status = os.stat(".")
-                if (status.st_dev, status.st_ino) != self.places[-2]:
+                if (status.st_dev, status.st_ino) != self.identities[-2]:
                     raise Stop(FAILED, f"{self.path()} was moved while it was restored")
             self.apply(listing.entry, here)
         finally:
             os.close(here)
         self.stack.pop()
-        self.places.pop()
+        self.identities.pop()
         self.count += 1
 
     def make(self, entry):
@@ -917,8 +917,8 @@ class Destination:
     def make(self, *names):
         """Make a directory below, with those above it, and return its descriptor. It must be new."""
         here = os.dup(self.fd)
-        for place, name in enumerate(names, 1):
-            with contextlib.suppress(() if place == len(names) else FileExistsError):
+        for index, name in enumerate(names, 1):
+            with contextlib.suppress(() if index == len(names) else FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=here)
             here, above = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here), here
             os.close(above)

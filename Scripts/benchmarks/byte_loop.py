@@ -36,7 +36,7 @@ CHUNKS = 1_000_000
 LOOK_UPS = 100_000
 SPEED_RUNS = 3   # of the libraries, a second each
 
-PIECES = {"cut": "cut by content", "hash": "SHA-256", "compress": f"compress (beside zstd -{LEVEL})",
+PIECES = {"chunk": "chunk by content", "hash": "SHA-256", "compress": f"compress (beside zstd -{LEVEL})",
           "seal": "seal, AES-256-GCM", "compress,_seal_and_prove": "write: compress, seal, open again, compare",
           "open_and_decompress": "read: open, decompress"}
 LOOKED_UP = {"look_up_a_chunk": "chunk that is there", "look_up_a_missing_chunk": "chunk that is not there"}

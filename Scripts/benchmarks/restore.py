@@ -15,7 +15,7 @@ DESCRIPTION = """Compare restoring a whole tree with other programs.
 
 Makes a backup of a tree with each program that is installed, and restores it into an empty directory: `yester restore`,
 `restic restore`, `borg extract`, `unsquashfs`, and "tar", which is `openssl enc -d | zstd -d | tar -x`. After each run
-the number of entries and bytes are held against the source, and after the last one every entry with its content. The
+the number of entries and bytes are compared with the source, and after the last one every entry with its content. The
 largest memory is that of the largest process, and not the sum of them.
 
 Repositories are in the folder of --work and in the page cache, and what is restored goes to memory where there is

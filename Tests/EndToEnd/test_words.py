@@ -1,4 +1,4 @@
-"""What people say of a snapshot is held against the limits of the format before anything is done, and so are words that
+"""What people say of a snapshot is checked against the limits of the format before all else, and so are words that
 are empty because a variable was."""
 
 import unittest

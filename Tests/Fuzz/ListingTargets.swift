@@ -17,11 +17,11 @@ let listingTargets: [Target] = [
   Target("branch", seeds: { random { branch(&$0).encode() } }) { input in
     let branch = try input.withUnsafeBytes { try Branch(decoding: $0) }
     expect(branch.encode() == input, "a branch has one form only")
-    for (place, child) in branch.children.enumerated() {
-      expect(child.firstName.withUnsafeBytes { branch.child(holding: $0) } == place, "a child holds its first name")
+    for (index, child) in branch.children.enumerated() {
+      expect(child.firstName.withUnsafeBytes { branch.child(holding: $0) } == index, "a child holds its first name")
       expect(
-        branch.child(holdingPosition: branch.position(ofChild: place)) == place, "a child holds its first position")
-      expect(branch.child(holdingNumber: branch.number(ofChild: place)) == place, "a child holds its first number")
+        branch.child(holdingPosition: branch.position(ofChild: index)) == index, "a child holds its first position")
+      expect(branch.child(holdingNumber: branch.number(ofChild: index)) == index, "a child holds its first number")
     }
     _ = branch.child(holdingPosition: .max)
     expect(branch.child(holdingNumber: branch.total) == nil, "nothing is behind the last number")
@@ -44,23 +44,23 @@ let listingTargets: [Target] = [
 private func check(_ leaf: Leaf, isRoot: Bool) throws {
   var builder = LeafBuilder()
   var before: UInt64 = 0
-  for place in 0..<leaf.count {
-    let entry = try leaf.entry(place)
+  for index in 0..<leaf.count {
+    let entry = try leaf.entry(index)
     builder.append(entry)
-    let name = try leaf.name(place)
+    let name = try leaf.name(index)
     expect(name.equals(entry.name), "an entry's name is found without decoding it")
     expect(isRoot || isValidName(name), "a name is one that a file can have")
-    expect(try leaf.type(place) == entry.type, "an entry's type is found without decoding it")
-    expect(try leaf.find(name) == (place, true), "a name is found where it stands")
-    expect(leaf.numberOffset(place) == before && leaf.place(holding: before) == place, "entries are numbered in order")
+    expect(try leaf.type(index) == entry.type, "an entry's type is found without decoding it")
+    expect(try leaf.find(name) == (index, true), "a name is found where it stands")
+    expect(leaf.numberOffset(index) == before && leaf.index(holding: before) == index, "entries are numbered in order")
     before += 1 + entry.below
   }
   expect(leaf.total == before, "a leaf counts what it holds")
   let bytes = builder.finish()
   let again = try Leaf(BytesSlice(Bytes(bytes), offset: 0, count: bytes.count), isRoot: isRoot)
   expect(again.count == leaf.count, "a leaf survives its own writing")
-  for place in 0..<leaf.count {
-    expect(try again.entry(place) == leaf.entry(place), "an entry survives its own writing")
+  for index in 0..<leaf.count {
+    expect(try again.entry(index) == leaf.entry(index), "an entry survives its own writing")
   }
 }
 

@@ -1,4 +1,4 @@
-// Asks a mount what the kernel may ask, and holds the answers against each other.
+// Asks a mount what the kernel may ask, and compares the answers with each other.
 import Platform
 internal import MountNamespace
 internal import RepositoryFormat
@@ -42,11 +42,11 @@ struct MountWalk {
         return children.count < 40
       }
     }
-    for (place, child) in children.enumerated() {
+    for (index, child) in children.enumerated() {
       steps += 1
       expect(child.name.withUnsafeBytes { isValidName($0) }, "a listed name is one that a file can have")
       if !nodes.contains(child.info.node) { nodes.append(child.info.node) }
-      guard isWhole != nil, place < 8 else { continue }
+      guard isWhole != nil, index < 8 else { continue }
       let found = accepted { try child.name.withUnsafeBytes { try mount.lookUp($0, in: directory) } }
       expect(found == nil || found?.node == child.info.node, "a listed name leads to the listed node")
       var following: [UInt8]?
@@ -56,7 +56,7 @@ struct MountWalk {
           return false
         }
       }
-      if place + 1 < children.count { expect(following == children[place + 1].name, "a listing goes on where it was") }
+      if index + 1 < children.count { expect(following == children[index + 1].name, "a listing goes on where it was") }
     }
   }
 

@@ -44,7 +44,7 @@ let packTargets: [Target] = [
     let sealed = AESGCM().seal(
       Array(input[5...]), key: key.dataKey, nonce: .block(3),
       authenticating: key.blockExtra(compression: compression, plainLength: plainLength))
-    let place = BlockPlace(
+    let location = BlockLocation(
       number: 3, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plainLength),
       compression: compression)
     let plain = Bytes(capacity: plainLength)
@@ -52,7 +52,9 @@ let packTargets: [Target] = [
     defer { withExtendedLifetime((plain, scratch)) {} }
     try sealed.withUnsafeBytes {
       let sealed = $0
-      try codecs.use { try $0.open(sealed, key: key, place, into: plain.whole.rebased(plainLength), by: scratch.base) }
+      try codecs.use {
+        try $0.open(sealed, key: key, location, into: plain.whole.rebased(plainLength), by: scratch.base)
+      }
     }
   },
   Target("index-segment", seeds: { try random { try indexSegment(&$0) } }) { input in
@@ -67,17 +69,17 @@ private let codecs = Pool { BlockCodec() }
 private func check(_ segment: IndexSegment) throws {
   expect(segment.replaced.count == segment.head.replaced, "a segment has as many replaced ids as it says")
   expect(segment.condemned.count == segment.head.condemned, "a segment has as many condemned packs as it says")
-  for place in 0..<segment.packCount {
-    _ = accepted { try segment.pack(place) }
-    for block in segment.blocks(ofPack: place) { _ = accepted { try segment.block(block) } }
+  for index in 0..<segment.packCount {
+    _ = accepted { try segment.pack(index) }
+    for block in segment.blocks(ofPack: index) { _ = accepted { try segment.block(block) } }
   }
-  for place in 0...Int(segment.head.blocks) {
-    if let (pack, _) = accepted({ try segment.block(place) }) {
+  for index in 0...Int(segment.head.blocks) {
+    if let (pack, _) = accepted({ try segment.block(index) }) {
       expect(pack < segment.packCount, "a block is in a pack of the segment")
     }
   }
-  for place in 0..<segment.chunkCount {
-    let prefix = segment.prefix(place)
+  for index in 0..<segment.chunkCount {
+    let prefix = segment.prefix(index)
     var id = ByteWriter()
     for word in [prefix.w0, prefix.w1] { withUnsafeBytes(of: word.bigEndian) { id.raw($0) } }
     withUnsafeBytes(of: prefix.w2.bigEndian) { id.raw($0) }
@@ -86,7 +88,7 @@ private func check(_ segment: IndexSegment) throws {
     if let wanted = ObjectID(id.bytes), let found = segment.find(wanted) {
       expect(segment.prefix(found) == prefix, "what is found is what was looked for")
     }
-    if let location = accepted({ try segment.location(place) }) {
+    if let location = accepted({ try segment.location(index) }) {
       expect(
         UInt64(location.offset) + UInt64(location.length) <= UInt64(location.block.plainLength),
         "a chunk lies in its block")

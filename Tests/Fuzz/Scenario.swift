@@ -4,7 +4,7 @@ internal import Platform
 internal import RepositoryFormat
 
 /// An input is a row of parts: one byte of kind, two of length, then the part. Chunks cannot name each other by the
-/// hash of their content, which no fuzzer finds; a mark stands for it, the chunk's place and 31 times the same byte.
+/// hash of their content, which no fuzzer finds; a mark stands for it, the chunk's index and 31 times the same byte.
 struct Scenario {
   private(set) var chunks: [(kind: ChunkKind, bytes: [UInt8])] = []
   private(set) var records: [SnapshotRecord] = []
@@ -14,17 +14,17 @@ struct Scenario {
   static let idMark: UInt8 = 0x5A
   static let digestMark: UInt8 = 0x5B
 
-  static func id(_ place: Int) -> ObjectID { marked(place, idMark).withUnsafeBytes { ObjectID($0) } }
-  static func digest(_ place: Int) -> Digest { marked(place, digestMark).withUnsafeBytes { Digest($0) } }
+  static func id(_ index: Int) -> ObjectID { marked(index, idMark).withUnsafeBytes { ObjectID($0) } }
+  static func digest(_ index: Int) -> Digest { marked(index, digestMark).withUnsafeBytes { Digest($0) } }
 
-  private static func marked(_ place: Int, _ mark: UInt8) -> [UInt8] {
-    [UInt8(truncatingIfNeeded: place)] + [UInt8](repeating: mark, count: 31)
+  private static func marked(_ index: Int, _ mark: UInt8) -> [UInt8] {
+    [UInt8(truncatingIfNeeded: index)] + [UInt8](repeating: mark, count: 31)
   }
 
   /// The chunk that an id stands for; nil when it is no mark, or there is no such chunk.
-  func place(_ id: ObjectID) -> Int? {
-    let place = Int(id.w0 >> 56)
-    return place < chunks.count && (id == Self.id(place) || id == ObjectID(nameOf: Self.digest(place))) ? place : nil
+  func index(_ id: ObjectID) -> Int? {
+    let index = Int(id.w0 >> 56)
+    return index < chunks.count && (id == Self.id(index) || id == ObjectID(nameOf: Self.digest(index))) ? index : nil
   }
 
   init(_ input: [UInt8]) {
@@ -165,10 +165,10 @@ private func largeListing() -> [UInt8] {
 private func severalSnapshots() -> [UInt8] {
   var writer = ScenarioWriter()
   let (_, digest) = writer.data([1, 2, 3])
-  for (place, name) in ["20261119_0215", "20261120_0215", "20261120_0216"].enumerated() {
-    let file = entry("x\(place)", .file(size: 3, content: .single(digest)))
+  for (index, name) in ["20261119_0215", "20261120_0215", "20261120_0216"].enumerated() {
+    let file = entry("x\(index)", .file(size: 3, content: .single(digest)))
     let home = directory("home", [file], &writer, isPartial: true)
-    writer.record(record(directory("", [home], &writer, isPartial: true), name: name, plan: "plan\(place)"))
+    writer.record(record(directory("", [home], &writer, isPartial: true), name: name, plan: "plan\(index)"))
   }
   writer.note(
     NoteRecord(

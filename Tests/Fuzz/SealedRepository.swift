@@ -21,8 +21,8 @@ struct SealedRepository {
       sequence += 1
       record.sequence = sequence
       // The root stands in a record as in a leaf.
-      if case .directory(let below, let listing) = record.root.body, let place = scenario.place(listing) {
-        record.root.body = .directory(below: below, listing: ids[place])
+      if case .directory(let below, let listing) = record.root.body, let index = scenario.index(listing) {
+        record.root.body = .directory(below: below, listing: ids[index])
       }
       let bytes = try RecordSealing.seal(record, testKeyring)
       try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
@@ -34,9 +34,9 @@ struct SealedRepository {
         NoteRecord.Subject(snapshot: $1, writer: $0.writer, sequence: $0.sequence)
       }
       note.names = Array(note.names.prefix(note.subjects.count))
-      // Its id counts as a place, since the true ids are known only now.
-      if let place = note.annotation?.snapshot.bytes.first, !snapshots.isEmpty {
-        note.annotation?.snapshot = snapshots[Int(place) % snapshots.count]
+      // Its id counts as an index, since the true ids are known only now.
+      if let index = note.annotation?.snapshot.bytes.first, !snapshots.isEmpty {
+        note.annotation?.snapshot = snapshots[Int(index) % snapshots.count]
       }
       let bytes = RecordSealing.seal(note, testKeyring)
       try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
@@ -63,17 +63,17 @@ struct SealedRepository {
     if !builder.isEmpty { _ = try builder.store(in: store, testKeyring) }
   }
 
-  /// Puts ids and hashes of earlier chunks in the place of their marks.
+  /// Replaces marks by the ids and hashes of earlier chunks.
   private func resolve(_ bytes: [UInt8]) -> [UInt8] {
     var out = bytes
     var at = 0
     while at + 32 <= out.count {
-      let place = Int(out[at])
+      let index = Int(out[at])
       let mark = out[at + 1]
-      if place < ids.count, mark == Scenario.idMark || mark == Scenario.digestMark,
+      if index < ids.count, mark == Scenario.idMark || mark == Scenario.digestMark,
         out[(at + 1)..<(at + 32)].allSatisfy({ $0 == mark })
       {
-        let real = mark == Scenario.idMark ? ids[place].bytes : digests[place].bytes
+        let real = mark == Scenario.idMark ? ids[index].bytes : digests[index].bytes
         out.replaceSubrange(at..<(at + 32), with: real)
         at += 32
       } else {

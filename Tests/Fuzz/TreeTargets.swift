@@ -44,10 +44,10 @@ private struct MarkedChunks: ChunkSource {
   let scenario: Scenario
 
   func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
-    guard let place = scenario.place(id), scenario.chunks[place].kind == kind else {
+    guard let index = scenario.index(id), scenario.chunks[index].kind == kind else {
       throw YesterError(.damaged, "there is no such chunk")
     }
-    let bytes = Bytes(scenario.chunks[place].bytes)
+    let bytes = Bytes(scenario.chunks[index].bytes)
     return BytesSlice(bytes, offset: 0, count: bytes.count)
   }
   func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID? {

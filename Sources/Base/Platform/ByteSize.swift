@@ -41,8 +41,8 @@ package enum ByteSize {
   /// Of a unit in small letters; nil when it is none.
   private static func factor(of unit: String) -> UInt64? {
     if unit == "b" { return 1 }
-    guard let first = unit.first, let place = prefixes.firstIndex(of: first) else { return nil }
-    let power = prefixes.distance(from: prefixes.startIndex, to: place) + 1
+    guard let first = unit.first, let index = prefixes.firstIndex(of: first) else { return nil }
+    let power = prefixes.distance(from: prefixes.startIndex, to: index) + 1
     switch unit.dropFirst() {
     case "", "i", "ib": return 1 << (10 * UInt64(power))
     case "b": return (0..<power).reduce(UInt64(1)) { value, _ in value * 1000 }

@@ -8,7 +8,7 @@ internal import Glibc
 /// small, comes from the ordinary heap.
 package final class BytesPool: Sendable {
   private struct State {
-    /// Sorted by place; no two of them touch.
+    /// Sorted by offset; no two of them touch.
     var holes: [Range<Int>]
   }
   private static let page = 4096
@@ -43,20 +43,20 @@ package final class BytesPool: Sendable {
   package func takeIfRoom(capacity: Int) -> Bytes? {
     let wanted = (capacity + Self.page - 1) / Self.page * Self.page
     guard wanted >= Self.smallest else { return Bytes(capacity: capacity) }
-    guard let start = take(wanted), let place = UnsafeMutableRawPointer(bitPattern: base + UInt(start)) else {
+    guard let start = take(wanted), let pointer = UnsafeMutableRawPointer(bitPattern: base + UInt(start)) else {
       return nil
     }
-    return Bytes(place, capacity: wanted, of: self)
+    return Bytes(pointer, capacity: wanted, of: self)
   }
 
   private func take(_ wanted: Int) -> Int? {
     state.withLock { state in
-      guard let place = state.holes.firstIndex(where: { $0.count >= wanted }) else { return nil }
-      let hole = state.holes[place]
+      guard let index = state.holes.firstIndex(where: { $0.count >= wanted }) else { return nil }
+      let hole = state.holes[index]
       if hole.count == wanted {
-        state.holes.remove(at: place)
+        state.holes.remove(at: index)
       } else {
-        state.holes[place] = (hole.lowerBound + wanted)..<hole.upperBound
+        state.holes[index] = (hole.lowerBound + wanted)..<hole.upperBound
       }
       return hole.lowerBound
     }
@@ -67,15 +67,15 @@ package final class BytesPool: Sendable {
     let start = Int(UInt(bitPattern: memory) - base)
     state.withLock { state in
       var range = start..<(start + capacity)
-      var place = state.holes.firstIndex { $0.lowerBound > start } ?? state.holes.count
-      if place < state.holes.count, state.holes[place].lowerBound == range.upperBound {
-        range = range.lowerBound..<state.holes.remove(at: place).upperBound
+      var index = state.holes.firstIndex { $0.lowerBound > start } ?? state.holes.count
+      if index < state.holes.count, state.holes[index].lowerBound == range.upperBound {
+        range = range.lowerBound..<state.holes.remove(at: index).upperBound
       }
-      if place > 0, state.holes[place - 1].upperBound == range.lowerBound {
-        place -= 1
-        range = state.holes.remove(at: place).lowerBound..<range.upperBound
+      if index > 0, state.holes[index - 1].upperBound == range.lowerBound {
+        index -= 1
+        range = state.holes.remove(at: index).lowerBound..<range.upperBound
       }
-      state.holes.insert(range, at: place)
+      state.holes.insert(range, at: index)
     }
   }
 }

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// File system calls by directory descriptor and name. Nothing here follows a symbolic link in the last place, so
+/// File system calls by directory descriptor and name. Nothing here follows a symbolic link at the end of a path, so
 /// that nobody can lead a restore out of its destination.
 package enum FileSystem {
   package static func makeDirectory(_ name: [UInt8], at directory: Descriptor?, mode: UInt32) throws(Errno) {

@@ -56,8 +56,8 @@ extension System {
   /// The words of the command line behind the program's name, as they were given. (`CommandLine.arguments` reads /proc,
   /// which may not be there, and takes the words for UTF-8.)
   package static var arguments: [String] {
-    (0..<yl_argument_count()).dropFirst().compactMap { place in
-      yl_argument(place).map { String(path: Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))) }
+    (0..<yl_argument_count()).dropFirst().compactMap { index in
+      yl_argument(index).map { String(path: Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))) }
     }
   }
 }

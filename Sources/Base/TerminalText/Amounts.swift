@@ -42,8 +42,8 @@ package enum Amounts {
   /// `1,234,567`
   package static func count(_ value: UInt64) -> String {
     var out = ""
-    for (place, digit) in String(value).reversed().enumerated() {
-      if place > 0 && place.isMultiple(of: 3) { out.append(",") }
+    for (index, digit) in String(value).reversed().enumerated() {
+      if index > 0 && index.isMultiple(of: 3) { out.append(",") }
       out.append(digit)
     }
     return String(out.reversed())

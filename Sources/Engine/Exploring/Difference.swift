@@ -29,7 +29,7 @@ package struct Difference: Sendable {
   }
 
   package let kind: Kind
-  /// Relative to the places that are compared; empty for these themselves.
+  /// Relative to what is compared; empty for that itself.
   package let path: [UInt8]
   package let aspects: [Aspect]
   package let old: EntryFacts?

@@ -23,7 +23,7 @@ struct ListingCursor {
   /// The next object is the last.
   private var pending: [Pending]
   private var leaf: Leaf?
-  private var place = 0
+  private var index = 0
 
   init(_ listing: ObjectID, below: UInt64, source: any ChunkSource) {
     self.source = source
@@ -33,8 +33,8 @@ struct ListingCursor {
   /// The object in front of which the cursor stands; nil inside of a leaf and at the end.
   var next: Pending? { leaf == nil ? pending.last : nil }
   var isAtEnd: Bool { leaf == nil && pending.isEmpty }
-  /// The leaf that the cursor is in, and the place in it.
-  var position: (leaf: Leaf, place: Int)? { leaf.map { ($0, place) } }
+  /// The leaf that the cursor is in, and the index in it.
+  var position: (leaf: Leaf, index: Int)? { leaf.map { ($0, index) } }
 
   /// Goes past the object in front of the cursor.
   mutating func skip() { pending.removeLast() }
@@ -46,7 +46,7 @@ struct ListingCursor {
     switch try Self.read(object, from: source) {
     case .leaf(let found):
       leaf = found.count > 0 ? found : nil
-      place = 0
+      index = 0
     case .children(let children):
       pending.append(contentsOf: children.reversed())
     }
@@ -57,7 +57,7 @@ struct ListingCursor {
     case children([Pending])
   }
 
-  /// Reads an object and holds it against what was said of it.
+  /// Reads an object and checks it against what was said of it.
   static func read(_ object: Pending, from source: any ChunkSource) throws(YesterError) -> Opened {
     let slice = try source.chunk(object.id, kind: .tree)
     func damaged(_ message: String) -> YesterError {
@@ -88,7 +88,7 @@ struct ListingCursor {
   /// Goes on to the next entry of the leaf.
   mutating func advance() {
     guard let leaf else { return }
-    place += 1
-    if place == leaf.count { self.leaf = nil }
+    index += 1
+    if index == leaf.count { self.leaf = nil }
   }
 }

@@ -9,7 +9,7 @@ struct ListingMerge {
   /// An entry, and the snapshots whose listing holds it.
   struct Variant {
     let leaf: Leaf
-    let place: Int
+    let index: Int
     let snapshots: SnapshotSet
   }
 
@@ -22,7 +22,7 @@ struct ListingMerge {
   private struct Bundle {
     let id: ObjectID
     let leaf: Leaf
-    var place = 0
+    var index = 0
     var streams: [Int]
     var snapshots: SnapshotSet
   }
@@ -57,7 +57,7 @@ struct ListingMerge {
   }
 
   private static func name(_ bundle: Bundle) throws(YesterError) -> UnsafeRawBufferPointer {
-    do { return try bundle.leaf.name(bundle.place) } catch { throw YesterError.damaged("A listing", error) }
+    do { return try bundle.leaf.name(bundle.index) } catch { throw YesterError.damaged("A listing", error) }
   }
 
   /// Opens the objects that begin first, if they do not begin behind `name`; false when there are none.
@@ -81,7 +81,7 @@ struct ListingMerge {
     waiting = left
     for (id, group) in groups {
       // It may be gone through already: for a listing with fewer levels above it.
-      if let at = bundles.firstIndex(where: { $0.id == id && $0.place == 0 }) {
+      if let at = bundles.firstIndex(where: { $0.id == id && $0.index == 0 }) {
         bundles[at].streams += group.streams
         for stream in group.streams { bundles[at].snapshots.formUnion(streams[stream].snapshots) }
         continue
@@ -116,10 +116,10 @@ struct ListingMerge {
     let all = bundles
     for var bundle in all {
       if try Self.name(bundle).equals(name) {
-        out.append(Variant(leaf: bundle.leaf, place: bundle.place, snapshots: bundle.snapshots))
-        bundle.place += 1
+        out.append(Variant(leaf: bundle.leaf, index: bundle.index, snapshots: bundle.snapshots))
+        bundle.index += 1
       }
-      if bundle.place < bundle.leaf.count { going.append(bundle) } else { wait(bundle.streams) }
+      if bundle.index < bundle.leaf.count { going.append(bundle) } else { wait(bundle.streams) }
     }
     bundles = going
     return out

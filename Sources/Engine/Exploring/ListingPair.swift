@@ -33,13 +33,13 @@ struct ListingPair {
         }
         try open(a, b)
       case (let a?, nil):
-        if let place = new?.position, try Self.name(place, isBefore: a.firstName) {
-          return .onlyNew(try takeNew(place))
+        if let position = new?.position, try Self.name(position, isBefore: a.firstName) {
+          return .onlyNew(try takeNew(position))
         }
         try old?.open()
       case (nil, let b?):
-        if let place = old?.position, try Self.name(place, isBefore: b.firstName) {
-          return .onlyOld(try takeOld(place))
+        if let position = old?.position, try Self.name(position, isBefore: b.firstName) {
+          return .onlyOld(try takeOld(position))
         }
         try new?.open()
       case (nil, nil):
@@ -48,7 +48,7 @@ struct ListingPair {
     }
   }
 
-  /// Opens the one that begins earlier, or else the higher one, whose children can then be held against the other.
+  /// Opens the one that begins earlier, or else the higher one, whose children can then be compared with the other.
   private mutating func open(_ a: ListingCursor.Pending, _ b: ListingCursor.Pending) throws(YesterError) {
     let order = a.firstName.withUnsafeBytes { x in b.firstName.withUnsafeBytes { x.compare($0) } }
     let opensOld = order < 0 || (order == 0 && a.total >= b.total)
@@ -71,23 +71,23 @@ struct ListingPair {
     }
   }
 
-  private mutating func takeOld(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
+  private mutating func takeOld(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> Entry {
     old?.advance()
-    return try Self.entry(place)
+    return try Self.entry(position)
   }
-  private mutating func takeNew(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
+  private mutating func takeNew(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> Entry {
     new?.advance()
-    return try Self.entry(place)
+    return try Self.entry(position)
   }
 
-  private static func entry(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> Entry {
-    do { return try place.leaf.entry(place.place) } catch { throw YesterError.damaged("A listing", error) }
+  private static func entry(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> Entry {
+    do { return try position.leaf.entry(position.index) } catch { throw YesterError.damaged("A listing", error) }
   }
-  private static func name(_ place: (leaf: Leaf, place: Int)) throws(YesterError) -> UnsafeRawBufferPointer {
-    do { return try place.leaf.name(place.place) } catch { throw YesterError.damaged("A listing", error) }
+  private static func name(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> UnsafeRawBufferPointer {
+    do { return try position.leaf.name(position.index) } catch { throw YesterError.damaged("A listing", error) }
   }
-  private static func name(_ place: (leaf: Leaf, place: Int), isBefore other: [UInt8]) throws(YesterError) -> Bool {
-    let name = try name(place)
+  private static func name(_ position: (leaf: Leaf, index: Int), isBefore other: [UInt8]) throws(YesterError) -> Bool {
+    let name = try name(position)
     return other.withUnsafeBytes { name.precedes($0) }
   }
 }

@@ -6,7 +6,7 @@ package import Reporting
 internal import RepositoryFormat
 internal import SnapshotTree
 
-/// Compares a place in a snapshot with what is on this machine now. Both are walked in step, sorted by name; a file
+/// Compares a path in a snapshot with what is on this machine now. Both are walked in step, sorted by name; a file
 /// is read only when its size is the same but its times or its inode are not.
 ///
 /// What the snapshot left out on purpose does not count as added: what its exclude patterns match, what is beside
@@ -28,7 +28,7 @@ package final class LiveComparison {
     let isPassage: Bool
   }
 
-  private let place: SnapshotPlace
+  private let location: SnapshotLocation
   private let stop: CancellationFlag
   private let content: LiveContent
   private let excludes: ExcludeRules
@@ -42,17 +42,17 @@ package final class LiveComparison {
 
   /// `repository` is the one of the snapshot. What cannot be read goes to `problem`.
   package init(
-    _ place: SnapshotPlace,
+    _ location: SnapshotLocation,
     of repository: Repository,
     stop: CancellationFlag,
     problem: @escaping (PathProblem) -> Void
   ) {
-    self.place = place
+    self.location = location
     self.stop = stop
     onProblem = problem
     mounts = MountTable(repository: repository)
-    let snapshot = place.reader.snapshot
-    content = LiveContent(FileContentReader(tree: place.reader.tree, keySet: snapshot.keySet))
+    let snapshot = location.reader.snapshot
+    content = LiveContent(FileContentReader(tree: location.reader.tree, keySet: snapshot.keySet))
     // They were good when the snapshot was made.
     excludes = (try? ExcludeRules(lines: snapshot.record.excludes)) ?? ExcludeRules()
     forbidden = Set(
@@ -72,7 +72,7 @@ package final class LiveComparison {
       parent = try Descriptor.open(slash == 0 ? [0x2F] : Array(live[..<slash]), Descriptor.passageFlags)
       status = try FileStatus(of: name, at: parent)
     } catch { throw YesterError.system("Looking at", printable(Array(live.dropFirst())), error) }
-    try compare(place.node.entry, status, name, in: parent, aboveDevice: status.device, path: [], report)
+    try compare(location.node.entry, status, name, in: parent, aboveDevice: status.device, path: [], report)
     while stack.last != nil {
       if stop.isRaised { throw Stopped() }
       if try !step(report) { try leave() }
@@ -87,7 +87,7 @@ package final class LiveComparison {
     do throws(LostDirectory) {
       try directories.pop()
     } catch {
-      throw YesterError.lost(above: printable(place.path(of: done.path)), error, while: "it was compared")
+      throw YesterError.lost(above: printable(location.path(of: done.path)), error, while: "it was compared")
     }
   }
 
@@ -125,8 +125,8 @@ package final class LiveComparison {
     return true
   }
 
-  private static func entry(_ position: (leaf: Leaf, place: Int)) throws -> Entry {
-    do { return try position.leaf.entry(position.place) } catch { throw YesterError.damaged("A listing", error) }
+  private static func entry(_ position: (leaf: Leaf, index: Int)) throws -> Entry {
+    do { return try position.leaf.entry(position.index) } catch { throw YesterError.damaged("A listing", error) }
   }
 
   private func emit(_ difference: Difference?, _ report: (Difference) throws -> Void) throws {
@@ -136,7 +136,7 @@ package final class LiveComparison {
   }
 
   private func problem(_ path: [UInt8], _ doing: String, _ error: Errno) {
-    if error != .notFound { onProblem(PathProblem(.unreadable, place.path(of: path), "\(doing) failed: \(error)")) }
+    if error != .notFound { onProblem(PathProblem(.unreadable, location.path(of: path), "\(doing) failed: \(error)")) }
   }
 
   // MARK: Entries
@@ -149,7 +149,7 @@ package final class LiveComparison {
     do throws(Errno) { status = try FileStatus(of: name, at: directory) } catch {
       return problem(path, "looking at it", error)
     }
-    guard !excludes.isExcluded(path: place.path(of: path), isDirectory: status.isDirectory), !isOutside(status),
+    guard !excludes.isExcluded(path: location.path(of: path), isDirectory: status.isDirectory), !isOutside(status),
       let type = Self.body(status)?.type
     else { return }
     try emit(Difference(added: EntryFacts(status, type), path), report)
@@ -249,7 +249,7 @@ package final class LiveComparison {
   private func push(stored: Entry?, live: (Descriptor, NameList)?, device: UInt64, path: [UInt8]) throws {
     var cursor: ListingCursor?
     var ignoresAdded = false
-    let source = place.reader.tree
+    let source = location.reader.tree
     if let stored, case .directory(let below, let listing) = stored.body {
       cursor = ListingCursor(listing, below: below, source: source.reader)
       ignoresAdded = stored.isPartial
@@ -262,7 +262,7 @@ package final class LiveComparison {
     }
     guard cursor != nil || live != nil else { return }
     guard stack.count < Limits.treeDepthMax else {
-      throw YesterError(.failed, "The directory \(printable(place.path(of: path))) is nested too deeply")
+      throw YesterError(.failed, "The directory \(printable(location.path(of: path))) is nested too deeply")
     }
     if let live {
       let isPassage = stored?.isPartial ?? false

@@ -4,11 +4,11 @@ internal import Reporting
 internal import RepositoryFormat
 internal import SnapshotTree
 
-/// Compares two places in snapshots. Directories with the same listing are not gone into, and of large ones only
+/// Compares two paths in snapshots. Directories with the same listing are not gone into, and of large ones only
 /// the parts that differ are read: the cost is that of the differences.
 package final class SnapshotComparison {
-  private let old: SnapshotPlace
-  private let new: SnapshotPlace
+  private let old: SnapshotLocation
+  private let new: SnapshotLocation
   private let stop: CancellationFlag
   private let oldContent: FileContentReader
   private let newContent: FileContentReader
@@ -20,7 +20,7 @@ package final class SnapshotComparison {
   }
   private var stack: [Frame] = []
 
-  package init(_ old: SnapshotPlace, _ new: SnapshotPlace, stop: CancellationFlag) {
+  package init(_ old: SnapshotLocation, _ new: SnapshotLocation, stop: CancellationFlag) {
     self.old = old
     self.new = new
     self.stop = stop
@@ -74,12 +74,12 @@ package final class SnapshotComparison {
   private func enter(_ a: Entry?, _ b: Entry?, _ path: [UInt8]) throws {
     var cursors: [ListingCursor?] = []
     var listings: [ObjectID] = []
-    for (entry, place) in [(a, old), (b, new)] {
+    for (entry, location) in [(a, old), (b, new)] {
       guard let entry, case .directory(let below, let listing) = entry.body else {
         cursors.append(nil)
         continue
       }
-      cursors.append(ListingCursor(listing, below: below, source: place.reader.tree.reader))
+      cursors.append(ListingCursor(listing, below: below, source: location.reader.tree.reader))
       listings.append(listing)
     }
     if listings.isEmpty || (listings.count == 2 && listings[0] == listings[1]) { return }

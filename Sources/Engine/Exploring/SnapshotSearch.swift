@@ -19,7 +19,7 @@ package final class SnapshotSearch {
   package struct Version {
     /// As one of the snapshots has it.
     package let entry: Entry
-    /// Places in the list of readers.
+    /// Indices of the list of readers.
     package fileprivate(set) var snapshots: SnapshotSet
   }
 
@@ -42,19 +42,19 @@ package final class SnapshotSearch {
     self.stop = stop
   }
 
-  /// Calls `report` for each path that matches, in the order of a depth-first walk. `places` are all at the same
+  /// Calls `report` for each path that matches, in the order of a depth-first walk. `locations` are all at the same
   /// path. Throws `Stopped` when the flag was raised.
-  package func run(_ places: [SnapshotPlace], _ report: (Match) throws -> Void) throws {
-    guard let first = places.first else { return }
+  package func run(_ locations: [SnapshotLocation], _ report: (Match) throws -> Void) throws {
+    guard let first = locations.first else { return }
     var versions: [Version] = []
-    for (at, place) in places.enumerated() {
-      Self.add(place.node.entry, SnapshotSet(at), to: &versions)
+    for (at, location) in locations.enumerated() {
+      Self.add(location.node.entry, SnapshotSet(at), to: &versions)
     }
     path = first.path
     let depth = path.split(separator: 0x2F).count
     let nameStart = path.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0
     if !path.isEmpty && pattern.matches(path, nameStart: nameStart) { try match(versions, report) }
-    let directories = places.enumerated().map { ($1.node.entry, SnapshotSet($0)) }
+    let directories = locations.enumerated().map { ($1.node.entry, SnapshotSet($0)) }
     try push(directories, first.reader.tree.reader)
     while let top = stack.last {
       if stop.isRaised { throw Stopped() }
@@ -78,7 +78,7 @@ package final class SnapshotSearch {
     let isMatch: Bool
     let entries: [(Entry, SnapshotSet)]
     do throws(FormatError) {
-      path.append(contentsOf: try one.leaf.name(one.place))
+      path.append(contentsOf: try one.leaf.name(one.index))
       isMatch = pattern.matches(path, nameStart: nameStart)
       entries = try decode(variants, isMatch: isMatch)
     } catch { throw YesterError.damaged("A listing", error) }
@@ -98,9 +98,9 @@ package final class SnapshotSearch {
   ) throws(FormatError) -> [(Entry, SnapshotSet)] {
     var out: [(Entry, SnapshotSet)] = []
     for variant in variants {
-      let type = try variant.leaf.type(variant.place)
+      let type = try variant.leaf.type(variant.index)
       guard type == .directory || (isMatch && isWanted(type)) else { continue }
-      out.append((try variant.leaf.entry(variant.place), variant.snapshots))
+      out.append((try variant.leaf.entry(variant.index), variant.snapshots))
     }
     return out
   }
@@ -128,13 +128,13 @@ package final class SnapshotSearch {
   /// Goes on inside of the directories, each distinct listing once.
   private func push(_ entries: [(Entry, SnapshotSet)], _ source: any ChunkSource) throws {
     var listings: [(listing: ObjectID, below: UInt64, snapshots: SnapshotSet)] = []
-    var places: [ObjectID: Int] = [:]
+    var indices: [ObjectID: Int] = [:]
     for (entry, snapshots) in entries {
       guard case .directory(let below, let listing) = entry.body else { continue }
-      if let place = places[listing] {
-        listings[place].snapshots.formUnion(snapshots)
+      if let index = indices[listing] {
+        listings[index].snapshots.formUnion(snapshots)
       } else {
-        places[listing] = listings.count
+        indices[listing] = listings.count
         listings.append((listing, below, snapshots))
       }
     }

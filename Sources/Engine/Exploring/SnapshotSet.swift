@@ -1,14 +1,14 @@
-/// Some of a list of snapshots, by their places in it.
+/// Some of a list of snapshots, by their indices in it.
 package struct SnapshotSet: Sendable, Equatable {
   private var words: [UInt64] = []
 
   package init() {}
-  package init(_ place: Int) { insert(place) }
+  package init(_ index: Int) { insert(index) }
 
-  package mutating func insert(_ place: Int) {
-    let word = place >> 6
+  package mutating func insert(_ index: Int) {
+    let word = index >> 6
     if word >= words.count { words += [UInt64](repeating: 0, count: word + 1 - words.count) }
-    words[word] |= 1 << UInt64(place & 63)
+    words[word] |= 1 << UInt64(index & 63)
   }
 
   package mutating func formUnion(_ other: SnapshotSet) {
@@ -20,7 +20,7 @@ package struct SnapshotSet: Sendable, Equatable {
 
   package var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
-  /// The lowest and the highest place; nil when it is empty.
+  /// The lowest and the highest index; nil when it is empty.
   package var bounds: ClosedRange<Int>? {
     guard let low = words.firstIndex(where: { $0 != 0 }), let high = words.lastIndex(where: { $0 != 0 }) else {
       return nil

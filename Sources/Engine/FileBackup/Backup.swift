@@ -62,9 +62,9 @@ struct LocalFileSource: SnapshotSource {
     let scanIsOver = CancellationFlag()
     defer { scanIsOver.raise() }
     if writer.base == nil && options.showsProgress {
-      SourceScan.start(plan, options, repository, writer.progress, done: scanIsOver)
+      SourceTotals.start(plan, options, repository, writer.progress, done: scanIsOver)
     }
-    let looker = SourceLooker(options, base: writer.base, repository: repository)
-    try TreeWalk(options, looker: looker, writer: writer).run(plan)
+    let scanner = DirectoryScanner(options, base: writer.base, repository: repository)
+    try TreeWalk(options, scanner: scanner, writer: writer).run(plan)
   }
 }

@@ -4,7 +4,7 @@ internal import Reporting
 
 /// Tells exclude patterns that can match nothing of what is backed up: mostly they were meant to begin somewhere else.
 enum ExcludeReach {
-  /// A remark on each pattern that names a place outside of all sources, or on the way to one.
+  /// A remark on each pattern that names a path outside of all sources, or on the way to one.
   static func remarks(_ patterns: [[UInt8]], _ plan: SourcePlan) -> [PathProblem] {
     patterns.compactMap { remark($0, plan) }
   }
@@ -13,18 +13,18 @@ enum ExcludeReach {
     guard let line = ExcludeLine(text[...]), !line.isNegated, !line.matchesBasename else { return nil }
     let parts = line.pattern.split(separator: 0x2F)
     let literal = parts.prefix { part in !part.contains { Array("*?[\\".utf8).contains($0) } }
-    let place = Array(literal.joined(separator: [0x2F]))
+    let path = Array(literal.joined(separator: [0x2F]))
     let pattern = printable(text).dropFirst()
-    switch plan.reach(place) {
+    switch plan.reach(path) {
     case .inside: return nil
     case .onTheWay:
       guard literal.count == parts.count else { return nil }
       return PathProblem(
-        .remark, place, "the exclude pattern \"\(pattern)\" leaves out nothing: this only leads to what is backed up")
+        .remark, path, "the exclude pattern \"\(pattern)\" leaves out nothing: this only leads to what is backed up")
     case .outside:
       let advice = suggestion(text, plan).map { "; write \($0)" } ?? ""
       return PathProblem(
-        .remark, place,
+        .remark, path,
         "the exclude pattern \"\(pattern)\" begins here, outside of all that is backed up, and matches nothing\(advice)"
       )
     }

@@ -27,15 +27,15 @@ final class FileReads {
   private func makeBatch() -> PendingBatch { PendingBatch { [unowned self] in try flush() } }
 
   /// Takes on a file; where its result will be.
-  func add(_ request: FileRequest) throws -> (batch: PendingBatch, place: Int) {
+  func add(_ request: FileRequest) throws -> (batch: PendingBatch, index: Int) {
     if waiting.last?.directory !== request.directory {
       if directories == directoriesMax { try flush() }
       directories += 1
     }
     waiting.append(request)
-    let place = (batch, waiting.count - 1)
+    let position = (batch, waiting.count - 1)
     if waiting.count == Self.batchMax { try flush() }
-    return place
+    return position
   }
 
   /// Hands over what was gathered.

@@ -33,9 +33,9 @@ struct PathList: Sendable {
         }
         order.sort { Self.isBefore(path($0), path($1)) }
         var kept = 0
-        for place in order.indices {
-          if kept > 0, path(order[kept - 1]).elementsEqual(path(order[place])) { continue }
-          order[kept] = order[place]
+        for index in order.indices {
+          if kept > 0, path(order[kept - 1]).elementsEqual(path(order[index])) { continue }
+          order[kept] = order[index]
           kept += 1
         }
         order.removeLast(order.count - kept)
@@ -44,21 +44,21 @@ struct PathList: Sendable {
     isSorted = true
   }
 
-  subscript(place: Int) -> ArraySlice<UInt8> {
-    let number = Int(order[place])
+  subscript(index: Int) -> ArraySlice<UInt8> {
+    let number = Int(order[index])
     return bytes[Int(starts[number])..<Int(starts[number + 1])]
   }
 
   /// What is in a directory comes right behind it, before what follows on it: a slash goes before all other bytes.
   static func isBefore(_ path: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
     let length = min(path.count, other.count)
-    for place in 0..<length where path[place] != other[place] {
-      return other[place] != 0x2F && (path[place] == 0x2F || path[place] < other[place])
+    for index in 0..<length where path[index] != other[index] {
+      return other[index] != 0x2F && (path[index] == 0x2F || path[index] < other[index])
     }
     return path.count < other.count
   }
 
-  private func precedes(_ place: Int, _ other: Int) -> Bool {
-    self[place].withUnsafeBytes { path in self[other].withUnsafeBytes { Self.isBefore(path, $0) } }
+  private func precedes(_ index: Int, _ other: Int) -> Bool {
+    self[index].withUnsafeBytes { path in self[other].withUnsafeBytes { Self.isBefore(path, $0) } }
   }
 }

@@ -120,20 +120,20 @@ extension SourcePlan {
   /// list is empty, and what `report` throws.
   init(_ options: BackupOptions, report: (PathProblem) throws -> Void) throws {
     var sources = SourceList()
-    func add(_ path: ArraySlice<UInt8>, isLooked: Bool) throws {
+    func add(_ path: ArraySlice<UInt8>, isChecked: Bool) throws {
       do {
         try sources.add(path)
-        if isLooked { _ = try FileStatus(of: Array(path)) }
+        if isChecked { _ = try FileStatus(of: Array(path)) }
       } catch let error as Errno {
         try report(.of(error, doing: "looking at it", SourceList.named(path), isSource: true))
       }
     }
     for path in options.sources {
       guard !path.isEmpty else { throw YesterError(.usage, "An empty path cannot be backed up") }
-      try add(path.pathBytes[...], isLooked: options.isStrict)
+      try add(path.pathBytes[...], isChecked: options.isStrict)
     }
     if let list = options.sourceList {
-      let count = try list.forEach { try add($0, isLooked: false) }
+      let count = try list.forEach { try add($0, isChecked: false) }
       guard count > 0 else {
         throw YesterError(
           .failed, "The list of files \(list.name) is empty",

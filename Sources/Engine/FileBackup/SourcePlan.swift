@@ -25,11 +25,11 @@ package struct SourcePlan: Sendable {
   /// What is wanted of this directory, which is no source.
   var names: NameList {
     var names = NameList()
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let name = name(place)
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let name = name(index)
       names.append(name)
-      place = end(of: name, from: place)
+      index = end(of: name, from: index)
     }
     return names
   }
@@ -60,7 +60,7 @@ package struct SourcePlan: Sendable {
 
   /// The sources, as absolute paths.
   func forEachSource(_ body: ([UInt8]) -> Void) {
-    for place in range { body([0x2F] + list[place]) }
+    for index in range { body([0x2F] + list[index]) }
   }
 
   /// The sources as a record names them: where there are more than `countMax`, the directory that all of them are in.
@@ -84,19 +84,19 @@ package struct SourcePlan: Sendable {
   private var nameStart: Int { length == 0 ? 0 : length + 1 }
 
   /// The part of a path that names something in this directory.
-  private func name(_ place: Int) -> ArraySlice<UInt8> {
-    list[place].dropFirst(nameStart).prefix { $0 != 0x2F }
+  private func name(_ index: Int) -> ArraySlice<UInt8> {
+    list[index].dropFirst(nameStart).prefix { $0 != 0x2F }
   }
 
   /// Behind the last path with that name in this directory.
-  private func end(of name: ArraySlice<UInt8>, from place: Int) -> Int {
-    first(in: place..<range.upperBound) { name.lexicographicallyPrecedes($0) }
+  private func end(of name: ArraySlice<UInt8>, from index: Int) -> Int {
+    first(in: index..<range.upperBound) { name.lexicographicallyPrecedes($0) }
   }
 
-  /// The first place whose name fulfils a condition that holds for all behind it as well.
-  private func first(in places: Range<Int>, where isMet: (ArraySlice<UInt8>) -> Bool) -> Int {
-    var low = places.lowerBound
-    var high = places.upperBound
+  /// The first index whose name fulfils a condition that holds for all behind it as well.
+  private func first(in range: Range<Int>, where isMet: (ArraySlice<UInt8>) -> Bool) -> Int {
+    var low = range.lowerBound
+    var high = range.upperBound
     while low < high {
       let middle = (low + high) / 2
       if isMet(name(middle)) { high = middle } else { low = middle + 1 }

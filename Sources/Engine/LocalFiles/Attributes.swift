@@ -29,7 +29,7 @@ package enum Attributes {
     return reading.attributes
   }
 
-  /// Of a directory that is only on the way to a source: what the user may not read of it is not his to back up.
+  /// Of a directory that is only on the way to a source: what the user may not read of it is not theirs to back up.
   package static func read(
     passage directory: Descriptor, _ path: [UInt8], _ problems: inout [PathProblem]
   ) throws(Errno) -> [ExtendedAttribute] {

@@ -5,7 +5,7 @@ internal import Reporting
 package import RepositoryFormat
 package import SnapshotTree
 
-/// Holds a live file's bytes against those of a snapshot.
+/// Compares a live file's bytes with those of a snapshot.
 package struct LiveContent {
   private let content: FileContentReader
   private let buffer = Bytes(capacity: Limits.chunkSizeMax)

@@ -27,8 +27,8 @@ package struct NameList {
     self.types = types
     var order = (0..<UInt32(starts.count - 1)).map { $0 }
     bytes.withUnsafeBytes { raw in
-      func name(_ place: UInt32) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(place)])..<Int(starts[Int(place) + 1])])
+      func name(_ index: UInt32) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(index)])..<Int(starts[Int(index) + 1])])
       }
       order.sort { name($0).precedes(name($1)) }
     }
@@ -54,13 +54,13 @@ package struct NameList {
   /// About how many bytes it takes.
   package var memory: Int { bytes.count + 9 * count }
 
-  package subscript(place: Int) -> [UInt8] {
-    let at = Int(order[place])
+  package subscript(index: Int) -> [UInt8] {
+    let at = Int(order[index])
     return Array(bytes[Int(starts[at])..<Int(starts[at + 1])])
   }
 
   /// A `DT_` value; `DT_UNKNOWN` where the file system does not say.
-  package func type(_ place: Int) -> UInt8 { types[Int(order[place])] }
+  package func type(_ index: Int) -> UInt8 { types[Int(order[index])] }
 
   package func contains(_ name: [UInt8]) -> Bool {
     var low = 0

@@ -58,9 +58,9 @@ package struct RepositoryStatus: Sendable {
     var known: Set<ObjectID> = []
     for segment in view.segments {
       chunks += segment.chunkCount
-      for place in 0..<segment.packCount {
+      for index in 0..<segment.packCount {
         let pack: IndexLayout.Pack
-        do { pack = try segment.pack(place) } catch {
+        do { pack = try segment.pack(index) } catch {
           throw YesterError.damaged("The index segment \(segment.id.short)", error)
         }
         guard known.insert(pack.id).inserted else { continue }

@@ -12,7 +12,7 @@ package enum Restore {
     /// Also delete what is not in the snapshot, below the restored directory only.
     package var deletes = false
     /// What must stay where it is: the repository and the cache.
-    package var protected = ProtectedPlaces([])
+    package var protected = ProtectedDirectories([])
     package init() {}
   }
 
@@ -22,7 +22,7 @@ package enum Restore {
     fileprivate let reader: SnapshotReader
     fileprivate let destination: Descriptor
     /// The path of the destination, for messages.
-    fileprivate let place: String
+    fileprivate let rootPath: String
   }
 
   /// Plans to restore `path` of a snapshot (empty for all of it) into the directory `destination`, which is made when
@@ -46,13 +46,13 @@ package enum Restore {
       try Directory.makeAll(destination, mode: 0o755)
       let directory = try open(destination, isListed: options.deletes)
       let planner = RestorePlanner(
-        reader, place: destination, deletes: options.deletes, protecting: options.protected, progress: progress,
+        reader, rootPath: destination, deletes: options.deletes, protecting: options.protected, progress: progress,
         listing: listing)
       let plan =
         node.entry.isDirectory
         ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
         : try planner.run(single: node, named: node.entry.name, in: directory)
-      return Prepared(plan: plan, reader: reader, destination: directory, place: destination)
+      return Prepared(plan: plan, reader: reader, destination: directory, rootPath: destination)
     } catch let error as Errno { throw YesterError.system("Restoring to", destination, error) }
   }
 
@@ -91,11 +91,11 @@ package enum Restore {
         advice: "Roll back one of the paths that were backed up.")
     }
     beginComparing(reader, node, progress)
-    let place = printable(path.drop { $0 == 0x2F }.dropLast(name.count + 1).map { $0 })
+    let rootPath = printable(path.drop { $0 == 0x2F }.dropLast(name.count + 1).map { $0 })
     let planner = RestorePlanner(
-      reader, place: place, deletes: options.deletes, protecting: options.protected, progress: progress)
+      reader, rootPath: rootPath, deletes: options.deletes, protecting: options.protected, progress: progress)
     let plan = try planner.run(single: node, named: name, in: parent)
-    return Prepared(plan: plan, reader: reader, destination: parent, place: place)
+    return Prepared(plan: plan, reader: reader, destination: parent, rootPath: rootPath)
   }
 
   /// Proves that all that the plan will write is stored and sound; throws before anything was touched otherwise.
@@ -135,7 +135,7 @@ package enum Restore {
     progress.begin(
       .restore, entries: prepared.plan.actions.reduce(0) { $0 + max(1, $1.entries) }, bytes: prepared.plan.bytes)
     let executor = try RestoreExecutor(
-      prepared.reader, onto: prepared.destination, place: prepared.place, progress: progress, listing: listing,
+      prepared.reader, onto: prepared.destination, rootPath: prepared.rootPath, progress: progress, listing: listing,
       report: report)
     try executor.run(prepared.plan)
     return Outcome(failures: executor.failures, unmade: executor.unmade.all, losses: executor.losses.all)

@@ -11,7 +11,7 @@ internal import SnapshotTree
 final class RestoreExecutor {
   private let reader: SnapshotReader
   /// The destination, for messages.
-  private let place: String
+  private let rootPath: String
   /// So many in a row, and the whole disk is at fault.
   private static let inputOutputErrorsMax = 20
   private var inputOutputErrors = 0
@@ -46,12 +46,12 @@ final class RestoreExecutor {
 
   /// Throws when there is no room for the threads that make files.
   init(
-    _ reader: SnapshotReader, onto destination: Descriptor, place: String, progress: RunProgress,
+    _ reader: SnapshotReader, onto destination: Descriptor, rootPath: String, progress: RunProgress,
     listing: EntryListing?,
     report: @escaping (PathProblem) -> Void
   ) throws(YesterError) {
     self.reader = reader
-    self.place = place
+    self.rootPath = rootPath
     self.progress = progress
     self.listing = listing
     self.report = report
@@ -142,7 +142,7 @@ final class RestoreExecutor {
     } catch let error as Errno {
       inputOutputErrors = error == .inputOutput ? inputOutputErrors + 1 : 0
       if Self.isOfTheDisk(error) || inputOutputErrors > Self.inputOutputErrorsMax {
-        throw YesterError.system("Restoring", place + printable(path), error)
+        throw YesterError.system("Restoring", rootPath + printable(path), error)
       }
       failures += 1
       report(PathProblem(.unreadable, path, Self.explanation(of: error, path)))
@@ -326,7 +326,7 @@ final class RestoreExecutor {
       do throws(LostDirectory) {
         try directories.pop()
       } catch {
-        throw YesterError.lost(above: place + printable(level.path), error, while: "it was restored")
+        throw YesterError.lost(above: rootPath + printable(level.path), error, while: "it was restored")
       }
       let above = directories.top ?? parent
       try take(.finish(level.node.entry, name: level.name, above: above, path: level.path))

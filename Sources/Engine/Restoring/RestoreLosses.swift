@@ -52,7 +52,7 @@ package final class RestoreLosses: Sendable {
 
   /// Compares what an entry shows with what it should, and counts the difference. `reasons` are the errors of setting it.
   func compare(_ entry: Entry, _ status: FileStatus, _ path: [UInt8], _ reasons: [Kind: Errno]) {
-    // An ordinary user restores files as his own.
+    // An ordinary user restores files as their own.
     if System.isRoot, status.user != entry.owner.user || status.group != entry.owner.group {
       add(.owner, path, reasons[.owner])
     }

@@ -10,10 +10,10 @@ internal import SnapshotTree
 final class RestorePlanner {
   private let reader: SnapshotReader
   /// The destination, for messages.
-  private let place: String
+  private let rootPath: String
   private let live: LiveContent
   private let deletes: Bool
-  private let protected: ProtectedPlaces
+  private let protected: ProtectedDirectories
   private let progress: RunProgress
   private let listing: EntryListing?
   private var plan = RestorePlan()
@@ -35,11 +35,11 @@ final class RestorePlanner {
   }
 
   init(
-    _ reader: SnapshotReader, place: String, deletes: Bool, protecting: ProtectedPlaces, progress: RunProgress,
+    _ reader: SnapshotReader, rootPath: String, deletes: Bool, protecting: ProtectedDirectories, progress: RunProgress,
     listing: EntryListing? = nil
   ) {
     self.reader = reader
-    self.place = place
+    self.rootPath = rootPath
     self.deletes = deletes
     protected = protecting
     self.progress = progress
@@ -50,7 +50,7 @@ final class RestorePlanner {
   /// Plans the content of the directory `start` onto the directory `destination`.
   func run(_ start: SnapshotNode, onto destination: Descriptor, setsRootMetadata: Bool) throws -> RestorePlan {
     let status = try destination.status()
-    guard !protected.isPlace(status) else {
+    guard !protected.isProtected(status) else {
       throw YesterError(
         .failed, "The destination is the repository or yester's cache", advice: "Choose another directory.")
     }
@@ -85,7 +85,7 @@ final class RestorePlanner {
       do throws(LostDirectory) {
         try directories.pop()
       } catch {
-        throw YesterError.lost(above: place + printable(top.path), error, while: "it was compared")
+        throw YesterError.lost(above: rootPath + printable(top.path), error, while: "it was compared")
       }
     }
     return plan
@@ -101,7 +101,7 @@ final class RestorePlanner {
     let renamed = SnapshotNode(number: node.number, entry: named, parent: node.parent)
     if let frame = try visit(renamed, above) {
       let inner = try RestorePlanner(
-        reader, place: place + printable(name), deletes: deletes, protecting: protected, progress: progress,
+        reader, rootPath: rootPath + printable(name), deletes: deletes, protecting: protected, progress: progress,
         listing: listing?.below(name)
       ).run(
         node, onto: frame.directory, setsRootMetadata: true)
@@ -131,7 +131,7 @@ final class RestorePlanner {
     do throws(Errno) { status = try FileStatus(of: entry.name, at: above.directory) } catch {
       // A name that the file system cannot hold is not there either; making it will fail, and be told.
       guard [.notFound, .illegalBytes, .nameTooLong, .invalid].contains(error) else {
-        throw YesterError.system("Looking at", place + printable(path), error)
+        throw YesterError.system("Looking at", rootPath + printable(path), error)
       }
       progress.add(entries: 1)
       noteLink(entry, nil)
@@ -149,7 +149,7 @@ final class RestorePlanner {
     }
     progress.setPath(path)
     if entry.isDirectory && status.isDirectory {
-      if protected.isPlace(status) { return keep(path, "it is the repository or yester's cache") }
+      if protected.isProtected(status) { return keep(path, "it is the repository or yester's cache") }
       // An empty directory in the snapshot says nothing of a file system that is mounted there.
       if status.device != above.device && entry.below == 0 { return keep(path, "another file system is mounted there") }
       return Frame(

@@ -90,12 +90,12 @@ package final class BlockCodec {
   private func prove(
     _ sealed: Bytes, holds plain: UnsafeRawBufferPointer, _ key: PackKey, _ number: UInt32, _ compression: Compression
   ) throws(FormatError) {
-    let place = BlockPlace(
+    let location = BlockLocation(
       number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
       compression: compression)
     let isSame = try check.withRoom(plain.count) { out throws(FormatError) in
       try sealed.withFilled { bytes throws(FormatError) in
-        try open(bytes, key: key, place, into: out, by: packed.base)
+        try open(bytes, key: key, location, into: out, by: packed.base)
       }
       return UnsafeRawBufferPointer(out).equals(plain)
     }
@@ -107,20 +107,20 @@ package final class BlockCodec {
   /// Opens a block into `out`, which has the block's plain length. Its compressed bytes go to `scratch`, which has
   /// room for as much as `sealed` holds, and may be where `sealed` is.
   package func open(
-    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ place: BlockPlace, into out: UnsafeMutableRawBufferPointer,
+    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ location: BlockLocation, into out: UnsafeMutableRawBufferPointer,
     by scratch: UnsafeMutableRawPointer
   ) throws(FormatError) {
-    guard out.count == Int(place.plainLength), out.count <= Limits.blockSizeMax,
-      sealed.count == Int(place.sealedLength), sealed.count >= AESGCM.tagSize
+    guard out.count == Int(location.plainLength), out.count <= Limits.blockSizeMax,
+      sealed.count == Int(location.sealedLength), sealed.count >= AESGCM.tagSize
     else { throw FormatError("a block has impossible lengths") }
-    let extra = key.blockExtra(compression: place.compression, plainLength: out.count)
+    let extra = key.blockExtra(compression: location.compression, plainLength: out.count)
     let length = sealed.count - AESGCM.tagSize
-    switch place.compression {
+    switch location.compression {
     case .none:
       guard length == out.count, let base = out.baseAddress else { throw FormatError("a block has impossible lengths") }
-      try decrypt(sealed, key, place.number, extra, into: base)
+      try decrypt(sealed, key, location.number, extra, into: base)
     case .zstd:
-      try decrypt(sealed, key, place.number, extra, into: scratch)
+      try decrypt(sealed, key, location.number, extra, into: scratch)
       try zstd.decompress(UnsafeRawBufferPointer(start: scratch, count: length), into: out)
     }
   }

@@ -9,7 +9,7 @@ package enum EntryCoding {
   private static let hasDigest: UInt8 = 16
   private static let incomplete: UInt8 = 32
 
-  /// `owner` is the place of the entry's owner in the leaf's list.
+  /// `owner` is the index of the entry's owner in the leaf's list.
   package static func encode(_ entry: Entry, owner: Int, to out: inout ByteWriter) {
     var flags: UInt8 = 0
     if !entry.attributes.isEmpty { flags |= hasAttributes }
@@ -89,8 +89,8 @@ package enum EntryCoding {
       throw FormatError("an entry has a name that no file can have")
     }
     let permissions = UInt32(try reader.count(limit: 0o7777))
-    let ownerPlace = try reader.count(limit: Limits.leafEntriesMax)
-    guard ownerPlace < owners.count else { throw FormatError("an entry has an owner that is not listed") }
+    let ownerIndex = try reader.count(limit: Limits.leafEntriesMax)
+    guard ownerIndex < owners.count else { throw FormatError("an entry has an owner that is not listed") }
     let modified = try reader.time()
     let changed = try reader.time()
     let born = flags & hasBirth != 0 ? try reader.time() : nil
@@ -102,7 +102,7 @@ package enum EntryCoding {
     let body = try decodeBody(type, hasDigest: flags & hasDigest != 0, &reader)
     try reader.requireEnd()
     return Entry(
-      name: Array(name), permissions: permissions, owner: owners[ownerPlace], modified: modified, changed: changed,
+      name: Array(name), permissions: permissions, owner: owners[ownerIndex], modified: modified, changed: changed,
       born: born, linkCount: linkCount, sourceInode: inode, linkGroup: group, isPartial: flags & partial != 0,
       isIncomplete: flags & incomplete != 0,
       attributes: attributes, body: body)

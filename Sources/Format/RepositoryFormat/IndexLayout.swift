@@ -59,15 +59,15 @@ package enum IndexLayout {
 }
 
 extension ByteWriter {
-  /// `firstBlock` is the place of the pack's first block in the segment's list.
+  /// `firstBlock` is the index of the pack's first block in the segment's list.
   package mutating func indexPack(_ pack: IndexLayout.Pack, firstBlock: UInt32) {
     id(pack.id)
     u64(pack.size)
     u32(UInt32(pack.kind.rawValue))
     u32(firstBlock)
   }
-  /// `pack` is the pack's place in the segment's list.
-  package mutating func indexBlock(pack: UInt32, _ block: BlockPlace) {
+  /// `pack` is the pack's index in the segment's list.
+  package mutating func indexBlock(pack: UInt32, _ block: BlockLocation) {
     u32(pack)
     u32(block.offset)
     u32(block.sealedLength)

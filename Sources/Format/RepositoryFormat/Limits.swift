@@ -1,4 +1,4 @@
-/// The limits of the format, section 11 of docs/format.md. Everything read is held against them first.
+/// The limits of the format, section 11 of docs/format.md. Everything read is checked against them first.
 package enum Limits {
   package static let configSizeMax = 4 << 10
   package static let slotSizeMax = 64 << 10

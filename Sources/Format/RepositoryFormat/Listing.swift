@@ -60,23 +60,23 @@ package final class Leaf: Sendable {
     return out
   }
 
-  /// The entry at a place from 0 to `count` - 1.
-  package func entry(_ place: Int) throws(FormatError) -> Entry {
-    var part = ByteReader(try body(place))
+  /// The entry at an index from 0 to `count` - 1.
+  package func entry(_ index: Int) throws(FormatError) -> Entry {
+    var part = ByteReader(try body(index))
     let isRoot = count == 1 && nameView(part.bytes).isEmpty
     return try EntryCoding.decode(&part, owners: owners, isRoot: isRoot)
   }
 
-  /// The name at a place, valid while the leaf is.
-  package func name(_ place: Int) throws(FormatError) -> UnsafeRawBufferPointer { nameView(try body(place)) }
+  /// The name at an index, valid while the leaf is.
+  package func name(_ index: Int) throws(FormatError) -> UnsafeRawBufferPointer { nameView(try body(index)) }
 
-  package func type(_ place: Int) throws(FormatError) -> EntryType {
-    guard let type = EntryType(rawValue: try body(place)[0]) else { throw FormatError("an entry has an unknown type") }
+  package func type(_ index: Int) throws(FormatError) -> EntryType {
+    guard let type = EntryType(rawValue: try body(index)[0]) else { throw FormatError("an entry has an unknown type") }
     return type
   }
 
-  private func body(_ place: Int) throws(FormatError) -> UnsafeRawBufferPointer {
-    var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes.raw[Int(starts[place])...]))
+  private func body(_ index: Int) throws(FormatError) -> UnsafeRawBufferPointer {
+    var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes.raw[Int(starts[index])...]))
     return try reader.string(limit: reader.remaining)
   }
 
@@ -89,11 +89,11 @@ package final class Leaf: Sendable {
     return UnsafeRawBufferPointer(rebasing: body[start..<(start + length)])
   }
 
-  /// Entries before the one at `place`, those below them included.
-  package func numberOffset(_ place: Int) -> UInt64 { before[place] }
+  /// Entries before the one at `index`, those below them included.
+  package func numberOffset(_ index: Int) -> UInt64 { before[index] }
 
   /// The entry that holds the `offset`-th number of this leaf: itself, or a directory above it.
-  package func place(holding offset: UInt64) -> Int {
+  package func index(holding offset: UInt64) -> Int {
     var low = 0
     var high = count - 1
     while low < high {
@@ -103,8 +103,8 @@ package final class Leaf: Sendable {
     return low
   }
 
-  /// The place of the first entry whose name is not before `name`, and whether it is that name.
-  package func find(_ name: UnsafeRawBufferPointer) throws(FormatError) -> (place: Int, found: Bool) {
+  /// The index of the first entry whose name is not before `name`, and whether it is that name.
+  package func find(_ name: UnsafeRawBufferPointer) throws(FormatError) -> (index: Int, found: Bool) {
     var low = 0
     var high = count
     while low < high {
@@ -153,31 +153,31 @@ package struct Branch: Sendable, Equatable {
 
   /// All entries in it, with all below them.
   package var total: UInt64 { numbers.last ?? 0 }
-  package func position(ofChild place: Int) -> UInt64 { positions[place] }
-  package func number(ofChild place: Int) -> UInt64 { numbers[place] }
+  package func position(ofChild index: Int) -> UInt64 { positions[index] }
+  package func number(ofChild index: Int) -> UInt64 { numbers[index] }
 
   /// The child that holds a name, if any does.
   package func child(holding name: UnsafeRawBufferPointer) -> Int? {
-    let after = Self.firstPlace(in: children.indices) { place in
-      children[place].firstName.withUnsafeBytes { name.precedes($0) }
+    let after = Self.firstIndex(in: children.indices) { index in
+      children[index].firstName.withUnsafeBytes { name.precedes($0) }
     }
     return after > 0 ? after - 1 : nil
   }
   /// The child that holds the entry at a position of this branch.
   package func child(holdingPosition position: UInt64) -> Int? {
-    let place = Self.firstPlace(in: children.indices) { position < positions[$0 + 1] }
-    return place < children.count ? place : nil
+    let index = Self.firstIndex(in: children.indices) { position < positions[$0 + 1] }
+    return index < children.count ? index : nil
   }
   /// The child that holds a number, counted from the first entry of this branch.
   package func child(holdingNumber number: UInt64) -> Int? {
-    let place = Self.firstPlace(in: children.indices) { number < numbers[$0 + 1] }
-    return place < children.count ? place : nil
+    let index = Self.firstIndex(in: children.indices) { number < numbers[$0 + 1] }
+    return index < children.count ? index : nil
   }
 
-  /// The first place for which `isBehind` holds; it holds for all behind that.
-  private static func firstPlace(in places: Range<Int>, _ isBehind: (Int) -> Bool) -> Int {
-    var low = places.lowerBound
-    var high = places.upperBound
+  /// The first index for which `isBehind` holds; it holds for all behind that.
+  private static func firstIndex(in range: Range<Int>, _ isBehind: (Int) -> Bool) -> Int {
+    var low = range.lowerBound
+    var high = range.upperBound
     while low < high {
       let middle = (low + high) / 2
       if isBehind(middle) { high = middle } else { low = middle + 1 }

@@ -6,7 +6,7 @@ package enum ChunkKind: UInt8, Sendable { case data = 1, tree = 2 }
 package enum Compression: UInt8, Sendable { case none = 0, zstd = 1 }
 
 /// Where a block lies in its pack, and how large it is.
-package struct BlockPlace: Sendable, Hashable {
+package struct BlockLocation: Sendable, Hashable {
   package let number: UInt32
   package let offset: UInt32
   package let sealedLength: UInt32

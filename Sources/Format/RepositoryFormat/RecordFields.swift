@@ -39,21 +39,21 @@ package struct RecordFields: Sendable {
     return out.bytes
   }
 
-  /// The place of a tag, or the one where it belongs.
-  private func place(of tag: UInt64) -> (index: Int, isPresent: Bool) {
+  /// The index of a tag, or the one where it belongs.
+  private func position(of tag: UInt64) -> (index: Int, isPresent: Bool) {
     let index = values.firstIndex { $0.tag >= tag } ?? values.count
     return (index, index < values.count && values[index].tag == tag)
   }
 
   private func value(_ tag: UInt64) -> ArraySlice<UInt8>? {
-    let (index, isPresent) = place(of: tag)
+    let (index, isPresent) = position(of: tag)
     return isPresent ? values[index].bytes : nil
   }
 
   package subscript(tag: UInt64) -> [UInt8]? {
     get { value(tag).map { Array($0) } }
     set {
-      let (index, isPresent) = place(of: tag)
+      let (index, isPresent) = position(of: tag)
       if isPresent { values.remove(at: index) }
       if let newValue { values.insert((tag, newValue[...]), at: index) }
     }
@@ -87,7 +87,7 @@ package struct RecordFields: Sendable {
     try parse(tag) { (reader) throws(FormatError) in try reader.varint() } ?? 0
   }
 
-  /// A place in a writer's chain.
+  /// A position in a writer's chain.
   package func sequence(_ tag: UInt64) throws(FormatError) -> UInt64 {
     let value = try number(tag)
     guard value <= Limits.sequenceMax else { throw FormatError("its sequence number is impossible") }

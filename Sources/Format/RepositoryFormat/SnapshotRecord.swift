@@ -175,8 +175,8 @@ package struct SnapshotRecord: Sendable {
 /// A snapshot's name becomes a directory's name in the mount: `YYYYMMDD_HHMM` and perhaps more.
 package func isValidSnapshotName(_ name: String) -> Bool {
   let bytes = Array(name.utf8)
-  let digits = bytes.prefix(13).enumerated().allSatisfy { place, byte in
-    place == 8 ? byte == 0x5F : (0x30...0x39).contains(byte)
+  let digits = bytes.prefix(13).enumerated().allSatisfy { index, byte in
+    index == 8 ? byte == 0x5F : (0x30...0x39).contains(byte)
   }
   return bytes.count >= 13 && digits && bytes.withUnsafeBytes { isValidName($0) }
 }

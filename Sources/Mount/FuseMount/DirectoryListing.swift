@@ -97,18 +97,18 @@ private struct Page {
       start.copyMemory(from: source, byteCount: name.count)
       terminated[name.count] = 0
       let text = start.assumingMemoryBound(to: CChar.self)
-      let place = buffer.baseAddress.map { ($0 + used).assumingMemoryBound(to: CChar.self) }
+      let pointer = buffer.baseAddress.map { ($0 + used).assumingMemoryBound(to: CChar.self) }
       guard wantsNodes else {
         var attributes = stat()
         attributes.st_ino = ino_t(info.inode)
         attributes.st_mode = info.mode
-        return fuse_add_direntry(request, place, room, text, &attributes, off_t(next))
+        return fuse_add_direntry(request, pointer, room, text, &attributes, off_t(next))
       }
       var nothing = fuse_entry_param()
       nothing.attr.st_ino = ino_t(info.inode)
       nothing.attr.st_mode = info.mode
       var entry = entry() ?? nothing
-      return fuse_add_direntry_plus(request, place, room, text, &entry, off_t(next))
+      return fuse_add_direntry_plus(request, pointer, room, text, &entry, off_t(next))
     }
     guard needed <= room else { return false }
     used += needed

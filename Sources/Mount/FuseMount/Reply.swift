@@ -45,8 +45,8 @@ struct Reply: ~Copyable {
       }
     } else {
       withUnsafeTemporaryAllocation(of: iovec.self, capacity: max(1, parts.count)) { vector in
-        for (place, part) in parts.enumerated() {
-          vector[place] = iovec(iov_base: UnsafeMutableRawPointer(mutating: part.raw.baseAddress), iov_len: part.count)
+        for (index, part) in parts.enumerated() {
+          vector[index] = iovec(iov_base: UnsafeMutableRawPointer(mutating: part.raw.baseAddress), iov_len: part.count)
         }
         _ = withExtendedLifetime(parts) { fuse_reply_iov(request, vector.baseAddress, CInt(parts.count)) }
       }

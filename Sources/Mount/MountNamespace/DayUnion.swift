@@ -37,9 +37,9 @@ extension Namespace {
 
   /// The directories that a union directory unites, newest first. More than one only on the way to sources.
   private func unionMembers(_ union: DayUnion, _ path: [UInt8]) throws -> [Found] {
-    try union.members.enumerated().compactMap { place, snapshot in
+    try union.members.enumerated().compactMap { index, snapshot in
       guard let node = try reader(snapshot).node(at: path), node.entry.isDirectory else { return nil }
-      return (place, node)
+      return (index, node)
     }
   }
 

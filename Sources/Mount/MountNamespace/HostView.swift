@@ -19,8 +19,8 @@ struct HostView: Sendable {
   private(set) var listedSnapshots: [String] = []
   /// The names in the host's directory, sorted.
   private(set) var names: [[UInt8]] = []
-  private var snapshotPlaces: [String: Int] = [:]
-  private var dayPlaces: [String: Int] = [:]
+  private var snapshotIndices: [String: Int] = [:]
+  private var dayIndices: [String: Int] = [:]
 
   init(host: String, _ catalog: [CatalogedSnapshot], listsAll: Bool) {
     self.host = host
@@ -33,7 +33,7 @@ struct HostView: Sendable {
         name = "\(String(decoding: snapshot.record.name.utf8.prefix(200), as: UTF8.self))-\(counter)"
         counter += 1
       }
-      snapshotPlaces[name] = snapshots.count
+      snapshotIndices[name] = snapshots.count
       snapshots.append((name, snapshot))
     }
     var countOfDay: [String: Int] = [:]
@@ -48,9 +48,9 @@ struct HostView: Sendable {
     days = members.keys.sorted().map { day in
       (day, (members[day] ?? [:]).values.sorted { ($0.record.start, $0.id) > ($1.record.start, $1.id) })
     }
-    for (place, day) in days.enumerated() { dayPlaces[day.name] = place }
-    listedSnapshots = snapshots.map(\.name).enumerated().filter { place, name in
-      let record = snapshots[place].snapshot.record
+    for (index, day) in days.enumerated() { dayIndices[day.name] = index }
+    listedSnapshots = snapshots.map(\.name).enumerated().filter { index, name in
+      let record = snapshots[index].snapshot.record
       let isTheDay = record.kind != .restorePoint && countOfDay[String(name.prefix(8))] == 1
       return listsAll || !isTheDay || !record.summary.isEmpty
     }.map(\.element)
@@ -63,6 +63,6 @@ struct HostView: Sendable {
     for day in days where day.members.count > 1 { unions[day.name] = table.union(host, day.name, day.members) }
   }
 
-  func snapshot(named name: String) -> CatalogedSnapshot? { snapshotPlaces[name].map { snapshots[$0].snapshot } }
-  func day(named name: String) -> [CatalogedSnapshot]? { dayPlaces[name].map { days[$0].members } }
+  func snapshot(named name: String) -> CatalogedSnapshot? { snapshotIndices[name].map { snapshots[$0].snapshot } }
+  func day(named name: String) -> [CatalogedSnapshot]? { dayIndices[name].map { days[$0].members } }
 }

@@ -40,20 +40,20 @@ struct InodeRange: Sendable {
 
 /// Gives each snapshot numbers of its own between 2^40 and 2^53; below that are those of what is in no snapshot.
 ///
-/// Where a snapshot's numbers begin follows from its id. When that place is taken in part, it is the next one that
+/// Where a snapshot's numbers begin follows from its id. When that range is taken in part, it is the next one that
 /// follows from it: numbers are unique with certainty. Snapshots come in the order of their times, so that those of one
 /// change at a later mount only when it had to make way for an older one that has been removed since.
-struct InodePlacement: Sendable {
+struct InodeAllocator: Sendable {
   private static let first: UInt64 = 1 << 40
   private static let end: UInt64 = 1 << 53
-  /// So many places are tried. Records of honest writers leave nearly all of the room free; lies about sizes could fill
+  /// So many ranges are tried. Records of honest writers leave nearly all of the room free; lies about sizes could fill
   /// it, and share numbers then.
   private static let attemptsMax: UInt64 = 1000
 
   /// In order, without overlap.
   private var taken: [Range<UInt64>] = []
 
-  mutating func place(_ id: ObjectID, _ record: SnapshotRecord) -> InodeRange {
+  mutating func allocate(_ id: ObjectID, _ record: SnapshotRecord) -> InodeRange {
     let length = InodeRange.length(record)
     var start = Self.first
     for attempt in 0..<Self.attemptsMax {

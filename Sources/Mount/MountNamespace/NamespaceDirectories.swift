@@ -37,7 +37,7 @@ extension Namespace {
     }
   }
 
-  /// Calls `body` with the children from a place on, sorted by name, and with the place behind each, until it returns
+  /// Calls `body` with the children from an index on, sorted by name, and with the index behind each, until it returns
   /// false.
   func forEachChild(
     of node: VirtualNode, from start: UInt64, _ body: (_ name: [UInt8], _ child: NodeInfo, _ next: UInt64) -> Bool
@@ -46,10 +46,10 @@ extension Namespace {
       return try forEachVersion(of: trail(host, []), host, from: start, body)
     }
     let names = try childNames(of: node)
-    for place in min(Int(clamping: start), names.count)..<names.count {
-      let name = names[place]
+    for index in min(Int(clamping: start), names.count)..<names.count {
+      let name = names[index]
       guard let child = try child(name, of: node) else { continue }
-      guard body(name, child, UInt64(place) + 1) else { return }
+      guard body(name, child, UInt64(index) + 1) else { return }
     }
   }
 

@@ -131,8 +131,8 @@ extension Namespace {
       case .union:
         guard let union = view.union else { return }
         let children = try unionChildren(of: parent, view, union)
-        for (place, child) in children.enumerated().dropFirst(Int(clamping: offset)) {
-          guard take(child.name, child.info, UInt64(place) + 1) else { return }
+        for (index, child) in children.enumerated().dropFirst(Int(clamping: offset)) {
+          guard take(child.name, child.info, UInt64(index) + 1) else { return }
         }
       case .versions: try forEachVersion(of: trail(of: parent, view), view.snapshot.record.host, from: offset, take)
       case .versionLink: throw Errno.notDirectory

@@ -9,7 +9,7 @@ internal import Synchronization
 /// reader has done that a few times, what follows is opened into the cache of blocks, some MiB ahead. Nothing is
 /// opened for reads here and there. Errors are left for the reader to find.
 final class ReadAhead: Sendable {
-  /// A place in a snapshot's content: an entry and an offset in its file.
+  /// A position in a snapshot's content: an entry and an offset in its file.
   fileprivate struct Position: Comparable {
     var number: UInt64
     var offset: UInt64
@@ -102,7 +102,7 @@ final class ReadAhead: Sendable {
     let end = Position(number: number, offset: offset + UInt64(count))
     let isWanted = state.withLock { state -> Bool in
       guard
-        let place = state.streams.firstIndex(where: {
+        let index = state.streams.firstIndex(where: {
           $0.view === view && $0.goesOn(number, offset, UInt64(count))
         })
       else {
@@ -112,7 +112,7 @@ final class ReadAhead: Sendable {
         if state.streams.count > Self.streamsMax { state.streams.removeLast() }
         return false
       }
-      if place > 0 { state.streams.insert(state.streams.remove(at: place), at: 0) }
+      if index > 0 { state.streams.insert(state.streams.remove(at: index), at: 0) }
       state.streams[0].advance(to: end, count: UInt64(count))
       return state.streams[0].wantsMore(window, isRunning: false)
     }
@@ -125,8 +125,8 @@ final class ReadAhead: Sendable {
     while let stream = next() {
       let plan = plan(stream)
       state.update { state in
-        guard let place = state.streams.firstIndex(where: { $0.id == stream.id }) else { return }
-        state.streams[place].take(plan)
+        guard let index = state.streams.firstIndex(where: { $0.id == stream.id }) else { return }
+        state.streams[index].take(plan)
       }
       for (chunk, length) in plan.chunks where !isEnding.load(ordering: .relaxed) {
         guard (try? stream.view.content.chunk(chunk, length: length)) != nil else { break }
@@ -137,11 +137,11 @@ final class ReadAhead: Sendable {
   /// Waits until something should be opened; nil at the end. Nobody else plans for this stream until it has a plan.
   private func next() -> Stream? {
     func take(_ state: inout State, isRunning: Bool) -> Stream? {
-      guard let place = state.streams.firstIndex(where: { $0.wantsMore(window, isRunning: isRunning) }) else {
+      guard let index = state.streams.firstIndex(where: { $0.wantsMore(window, isRunning: isRunning) }) else {
         return nil
       }
-      state.streams[place].isPlanning = true
-      return state.streams[place]
+      state.streams[index].isPlanning = true
+      return state.streams[index]
     }
     // What was begun is filled up; otherwise it begins when half of the window has been read.
     if let running = state.withLock({ $0.isEnding ? nil : take(&$0, isRunning: true) }) { return running }

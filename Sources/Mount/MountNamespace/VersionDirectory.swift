@@ -106,13 +106,13 @@ extension Namespace {
         guard body(Array(name.utf8), try versionInfo(snapshot, step.node), UInt64(step.snapshot) + 1) else { return }
       }
     }
-    var place = offset < Self.namesBegin ? 0 : offset - Self.namesBegin
+    var position = offset < Self.namesBegin ? 0 : offset - Self.namesBegin
     while true {
-      let window = try window(trail, host, view, holding: place)
-      for item in window.names.dropFirst(Int(place - window.start)) {
-        place += 1
+      let window = try window(trail, host, view, holding: position)
+      for item in window.names.dropFirst(Int(position - window.start)) {
+        position += 1
         if try versionNamed(item.name, trail, host) != nil { continue }
-        guard body(item.name, try nameInfo(item, view), Self.namesBegin + place) else { return }
+        guard body(item.name, try nameInfo(item, view), Self.namesBegin + position) else { return }
       }
       if window.names.count < Self.windowSize { return }
     }
@@ -129,14 +129,14 @@ extension Namespace {
     return info
   }
 
-  /// The names around a place. Who goes through a directory in order finds what was read before; to begin somewhere
+  /// The names around a position. Who goes through a directory in order finds what was read before; to begin somewhere
   /// else means to merge from the beginning.
   private func window(
-    _ trail: VersionTrail, _ host: String, _ view: HostView, holding place: UInt64
+    _ trail: VersionTrail, _ host: String, _ view: HostView, holding position: UInt64
   ) throws -> NameWindow {
     let generation = state.withLock { $0.generation }
     let size = UInt64(Self.windowSize)
-    let wanted = place / size * size
+    let wanted = position / size * size
     func key(_ start: UInt64) -> NameWindow.Key { NameWindow.Key(host: host, path: trail.path, start: start) }
     var start = wanted
     // Where the names of an earlier catalog ended is where those of this one go on.
@@ -178,12 +178,12 @@ extension Namespace {
       var more: [NameWindow.Item] = []
       let limit = names.count == most ? names.last?.name : nil
       let from = try tree.position(after: name, in: listing, below: below)
-      try tree.forEach(in: listing, below: below, from: from) { place in
-        let found = Array(try place.leaf.name(place.place))
+      try tree.forEach(in: listing, below: below, from: from) { listed in
+        let found = Array(try listed.leaf.name(listed.index))
         if let limit, !found.precedes(limit) { return false }
         more.append(
           NameWindow.Item(
-            name: found, snapshot: step.snapshot, number: step.node.number + 1 + place.numberOffset))
+            name: found, snapshot: step.snapshot, number: step.node.number + 1 + listed.numberOffset))
         return more.count < most
       }
       names = NameWindow.union(names, more, most)
@@ -196,7 +196,7 @@ extension Namespace {
 struct NameWindow: Sendable {
   struct Item: Sendable {
     let name: [UInt8]
-    /// The place of the snapshot that has the name's oldest entry, and the entry's number.
+    /// The index of the snapshot that has the name's oldest entry, and the entry's number.
     let snapshot: Int
     let number: UInt64
   }

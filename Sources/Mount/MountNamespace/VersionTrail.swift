@@ -7,7 +7,7 @@ internal import Synchronization
 /// What became of one path, for `.yester/versions`: each distinct version, oldest first.
 struct VersionTrail: Sendable {
   struct Step: Sendable {
-    /// The first snapshot that shows the version: its place among those of the host.
+    /// The first snapshot that shows the version: its index among those of the host.
     let snapshot: Int
     let node: SnapshotNode
   }
@@ -76,8 +76,8 @@ extension Namespace {
 
   private func rootTrail(_ view: HostView) -> VersionTrail {
     var trail = VersionTrail([])
-    for (place, (_, snapshot)) in view.snapshots.enumerated() {
-      trail.append(VersionTrail.Step(snapshot: place, node: reader(snapshot).root))
+    for (index, (_, snapshot)) in view.snapshots.enumerated() {
+      trail.append(VersionTrail.Step(snapshot: index, node: reader(snapshot).root))
     }
     return trail
   }

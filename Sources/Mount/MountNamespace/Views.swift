@@ -47,7 +47,7 @@ struct ViewTable: Sendable {
   private(set) var unions: [UInt64: (union: DayUnion, member: Int)] = [:]
   private var origins: [ObjectID: (origin: UInt64, inodes: InodeRange)] = [:]
   private var unionsByID: [Digest: DayUnion] = [:]
-  private var placement = InodePlacement()
+  private var allocator = InodeAllocator()
   /// Those that were used.
   var views: [UInt64: SnapshotView] = [:]
 
@@ -57,7 +57,7 @@ struct ViewTable: Sendable {
     var origin = snapshot.id.w0 & NodeNumber.originMask
     while origin == 0 || snapshots[origin] != nil { origin = (origin + 1) & NodeNumber.originMask }
     snapshots[origin] = snapshot
-    origins[snapshot.id] = (origin, placement.place(snapshot.id, snapshot.record))
+    origins[snapshot.id] = (origin, allocator.allocate(snapshot.id, snapshot.record))
   }
 
   /// What several snapshots of a day make together; the same for the same ones.

@@ -60,10 +60,10 @@ enum CommandLineErrors {
   /// What follows the bracket that closes the first one; there may be others between them, in the names of values.
   private static func behindBrackets(_ text: Substring) -> Substring {
     var depth = 0
-    for (place, character) in zip(text.indices, text) {
+    for (index, character) in zip(text.indices, text) {
       if character == "[" { depth += 1 }
       if character == "]" { depth -= 1 }
-      if depth == 0 { return text[text.index(after: place)...] }
+      if depth == 0 { return text[text.index(after: index)...] }
     }
     return ""
   }

@@ -49,17 +49,17 @@ package struct AnnotationHistory: Sendable {
 
   /// All annotations in the order in which they apply.
   static func inOrder(_ notes: [(id: ObjectID, note: NoteRecord, envelope: SignedEnvelope)]) -> [Statement] {
-    // By time and id they are in order already; places keep that order among equal revisions.
-    let found = notes.enumerated().compactMap { place, item -> (place: Int, statement: Statement)? in
+    // By time and id they are in order already; indices keep that order among equal revisions.
+    let found = notes.enumerated().compactMap { index, item -> (index: Int, statement: Statement)? in
       item.note.annotation.map {
         let envelope = item.envelope
         return (
-          place, Statement($0, role: envelope.role, writer: envelope.writer, time: item.note.time, by: item.note.by)
+          index, Statement($0, role: envelope.role, writer: envelope.writer, time: item.note.time, by: item.note.by)
         )
       }
     }
-    func rank(_ item: (place: Int, statement: Statement)) -> (Int, UInt64, Int) {
-      (item.statement.role == .full ? 1 : 0, item.statement.annotation.revision, item.place)
+    func rank(_ item: (index: Int, statement: Statement)) -> (Int, UInt64, Int) {
+      (item.statement.role == .full ? 1 : 0, item.statement.annotation.revision, item.index)
     }
     return found.sorted { rank($0) < rank($1) }.map(\.statement)
   }

@@ -17,7 +17,7 @@ package final class BlockCache: Sendable {
     }
   }
 
-  /// A block's plaintext and which of its chunks have been held against their ids.
+  /// A block's plaintext and which of its chunks have been verified against their ids.
   package final class Block: Sendable {
     package let bytes: Bytes
     private struct Proof: Hashable {
@@ -27,12 +27,12 @@ package final class BlockCache: Sendable {
     }
     private let proven = Monitor(Set<Proof>())
     init(_ bytes: Bytes) { self.bytes = bytes }
-    /// A proof holds for one id: another id that leads to the same place is held against the bytes as well.
-    func isProven(_ id: ObjectID, _ place: ChunkLocation) -> Bool {
-      proven.withLock { $0.contains(Proof(id: id, offset: place.offset, length: place.length)) }
+    /// A proof holds for one id: another id that leads to the same location is verified against the bytes as well.
+    func isProven(_ id: ObjectID, _ location: ChunkLocation) -> Bool {
+      proven.withLock { $0.contains(Proof(id: id, offset: location.offset, length: location.length)) }
     }
-    func setProven(_ id: ObjectID, _ place: ChunkLocation) {
-      proven.withLock { _ = $0.insert(Proof(id: id, offset: place.offset, length: place.length)) }
+    func setProven(_ id: ObjectID, _ location: ChunkLocation) {
+      proven.withLock { _ = $0.insert(Proof(id: id, offset: location.offset, length: location.length)) }
     }
   }
 

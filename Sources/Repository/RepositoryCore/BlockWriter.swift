@@ -107,7 +107,7 @@ final class BlockWriter: Sendable {
   /// Compresses, seals and writes a block. A failure is kept as well as thrown.
   func seal(_ block: PlainBlock, _ codec: BlockCodec) throws(YesterError) {
     try keepingFailure { () throws(YesterError) in
-      let (pack, number) = try place(for: block)
+      let (pack, number) = try position(for: block)
       do throws(YesterError) {
         try pack.waitForRoom(number)
         let sealed = try sealed(block, codec, pack.key, number)
@@ -140,7 +140,7 @@ final class BlockWriter: Sendable {
 
   /// The pack that a block goes to, and its number in it. Taken only by who seals it now: a pack waits for its blocks
   /// in the order of their numbers.
-  private func place(for block: PlainBlock) throws(YesterError) -> (PackAssembly, UInt32) {
+  private func position(for block: PlainBlock) throws(YesterError) -> (PackAssembly, UInt32) {
     try open.withLock { (open) throws(YesterError) in
       var pack =
         if let pack = open[block.kind] { pack } else {

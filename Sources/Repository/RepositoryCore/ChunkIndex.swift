@@ -68,9 +68,9 @@ package final class ChunkIndex: Sendable {
     let view = view.withLock { $0 }
     var avoided: ChunkLocation?
     for segment in view.segments {
-      guard let place = segment.find(id) else { continue }
+      guard let index = segment.find(id) else { continue }
       let location: ChunkLocation
-      do throws(FormatError) { location = try segment.location(place) } catch {
+      do throws(FormatError) { location = try segment.location(index) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if !view.avoided.contains(location.pack) { return location }
@@ -83,9 +83,9 @@ package final class ChunkIndex: Sendable {
   package func findReusable(_ id: ObjectID) throws(YesterError) -> ChunkLocation? {
     let view = view.withLock { $0 }
     for segment in view.segments {
-      guard let place = segment.find(id) else { continue }
+      guard let index = segment.find(id) else { continue }
       let location: ChunkLocation
-      do throws(FormatError) { location = try segment.location(place) } catch {
+      do throws(FormatError) { location = try segment.location(index) } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
@@ -94,15 +94,15 @@ package final class ChunkIndex: Sendable {
   }
 
   /// Packs that the index names and that are not in the repository, or not in full size. Nothing builds on them from
-  /// now on, and other places of their chunks are preferred.
+  /// now on, and other locations of their chunks are preferred.
   package func avoidMissingPacks() throws(YesterError) -> Set<ObjectID> {
     var sizes: [ObjectID: UInt64] = [:]
     try store.list(.packs) { name, size in if let id = ObjectID(hex: name) { sizes[id] = size } }
     var missing: Set<ObjectID> = []
     for segment in current.segments {
       do throws(FormatError) {
-        for place in 0..<segment.packCount {
-          let pack = try segment.pack(place)
+        for index in 0..<segment.packCount {
+          let pack = try segment.pack(index)
           if sizes[pack.id] != pack.size { missing.insert(pack.id) }
         }
       } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }

@@ -33,25 +33,25 @@ package final class ChunkReader: Sendable {
       })
   }
 
-  /// A chunk's plaintext, held against its id. Throws error 13 when it is missing or wrong.
+  /// A chunk's plaintext, verified against its id. Throws error 13 when it is missing or wrong.
   package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     if let location = try index.find(id) {
       do throws(YesterError) { return try chunk(id, kind: kind, at: location) } catch {
-        guard error.code == .damaged, let other = try otherPlace(of: id, than: location) else { throw error }
+        guard error.code == .damaged, let other = try otherLocation(of: id, than: location) else { throw error }
         return try chunk(id, kind: kind, at: other)
       }
     }
     // It may have been stored since the index was read, or the local copy of the index may be damaged.
     try index.refresh()
     if let location = try index.find(id) { return try chunk(id, kind: kind, at: location) }
-    if let location = try otherPlace(of: id, than: nil) { return try chunk(id, kind: kind, at: location) }
+    if let location = try otherLocation(of: id, than: nil) { return try chunk(id, kind: kind, at: location) }
     throw YesterError(
       .damaged, "The chunk \(id.short) is not in the repository",
       advice: "Run \"yester verify\" to see what is affected.")
   }
 
   /// Looks again, once with the local copy of the index made anew, and past the pack that failed.
-  private func otherPlace(of id: ObjectID, than failed: ChunkLocation?) throws(YesterError) -> ChunkLocation? {
+  private func otherLocation(of id: ObjectID, than failed: ChunkLocation?) throws(YesterError) -> ChunkLocation? {
     if isCacheDoubtful.exchange(false, ordering: .relaxed) {
       try index.rebuildCache()
       if let found = try index.find(id), found != failed { return found }
@@ -98,28 +98,28 @@ package final class ChunkReader: Sendable {
   }
 
   /// Fetches and opens one block, past the cache.
-  package func load(_ pack: ObjectID, _ place: BlockPlace, _ key: PackKey) throws(YesterError) -> Bytes {
-    guard place.plainLength <= Limits.blockSizeMax, Int(place.sealedLength) <= Limits.blockSizeMax + 65536 else {
+  package func load(_ pack: ObjectID, _ location: BlockLocation, _ key: PackKey) throws(YesterError) -> Bytes {
+    guard location.plainLength <= Limits.blockSizeMax, Int(location.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
-    let sealed = buffer(Int(place.sealedLength))
-    sealed.count = Int(place.sealedLength)
-    guard try store.get(.pack(pack), at: UInt64(place.offset), into: sealed.whole.rebased(sealed.count)) else {
+    let sealed = buffer(Int(location.sealedLength))
+    sealed.count = Int(location.sealedLength)
+    guard try store.get(.pack(pack), at: UInt64(location.offset), into: sealed.whole.rebased(sealed.count)) else {
       throw missing(pack)
     }
-    let plain = buffer(Int(place.plainLength))
-    plain.count = Int(place.plainLength)
+    let plain = buffer(Int(location.plainLength))
+    plain.count = Int(location.plainLength)
     do throws(FormatError) {
       try codecs.use { codec throws(FormatError) in
         try sealed.withFilled { bytes throws(FormatError) in
           try plain.withRoom(plain.count) { out throws(FormatError) in
             // Opened where it lies.
-            try codec.open(bytes, key: key, place, into: out, by: sealed.base)
+            try codec.open(bytes, key: key, location, into: out, by: sealed.base)
           }
         }
       }
     } catch {
-      throw YesterError.damaged("Block \(place.number) of the pack \(pack.short)", error)
+      throw YesterError.damaged("Block \(location.number) of the pack \(pack.short)", error)
     }
     return plain
   }

@@ -82,8 +82,8 @@ extension Repository {
     for segment in segments {
       for (pack, _) in segment.condemned { out[pack] = all[pack] }
       do throws(FormatError) {
-        for place in 0..<segment.packCount {
-          let pack = try segment.pack(place).id
+        for index in 0..<segment.packCount {
+          let pack = try segment.pack(index).id
           if let since = all[pack] { out[pack] = since }
         }
       } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }

@@ -4,12 +4,12 @@ package import RepositoryFormat
 /// Where a chunk is.
 package struct ChunkLocation: Sendable, Hashable {
   package let pack: ObjectID
-  package let block: BlockPlace
+  package let block: BlockLocation
   /// Offset in the block's plaintext.
   package let offset: UInt32
   package let length: UInt32
 
-  package init(pack: ObjectID, block: BlockPlace, offset: UInt32, length: UInt32) {
+  package init(pack: ObjectID, block: BlockLocation, offset: UInt32, length: UInt32) {
     self.pack = pack
     self.block = block
     self.offset = offset
@@ -38,8 +38,8 @@ package final class IndexSegment: Sendable {
 
   /// Condemned packs, and since when (seconds since 1970).
   package var condemned: [(pack: ObjectID, seconds: Int64)] {
-    (0..<Int(head.condemned)).map { place in
-      let at = head.condemnedStart + place * IndexLayout.condemnedSize
+    (0..<Int(head.condemned)).map { index in
+      let at = head.condemnedStart + index * IndexLayout.condemnedSize
       return (id(at: at), Int64(bitPattern: load(at + 32, UInt64.self)))
     }
   }
@@ -47,71 +47,71 @@ package final class IndexSegment: Sendable {
   package var packCount: Int { Int(head.packs) }
   package var chunkCount: Int { Int(head.chunks) }
 
-  package func pack(_ place: Int) throws(FormatError) -> IndexLayout.Pack {
-    guard place < head.packs else { throw FormatError("an index segment names a pack that it does not list") }
-    let at = head.packsStart + place * IndexLayout.packSize
+  package func pack(_ index: Int) throws(FormatError) -> IndexLayout.Pack {
+    guard index < head.packs else { throw FormatError("an index segment names a pack that it does not list") }
+    let at = head.packsStart + index * IndexLayout.packSize
     guard let kind = ChunkKind(rawValue: UInt8(truncatingIfNeeded: load(at + 40, UInt32.self))) else {
       throw FormatError("an index segment names a pack of unknown kind")
     }
     return IndexLayout.Pack(id: id(at: at), size: load(at + 32, UInt64.self), kind: kind)
   }
 
-  private func firstBlock(ofPack place: Int) -> UInt32 {
-    load(head.packsStart + place * IndexLayout.packSize + 44, UInt32.self)
+  private func firstBlock(ofPack index: Int) -> UInt32 {
+    load(head.packsStart + index * IndexLayout.packSize + 44, UInt32.self)
   }
 
-  /// A block by its place in the list, with the place of its pack.
-  package func block(_ place: Int) throws(FormatError) -> (pack: Int, BlockPlace) { try block(place, mapped) }
+  /// A block by its index in the list, with the index of its pack.
+  package func block(_ index: Int) throws(FormatError) -> (pack: Int, BlockLocation) { try block(index, mapped) }
 
   private func block(
-    _ place: Int, _ bytes: (_ offset: Int, _ count: Int) -> (UInt64, UInt64)
-  ) throws(FormatError) -> (pack: Int, BlockPlace) {
-    guard place < head.blocks else { throw FormatError("an index segment names a block that it does not list") }
-    let (start, end) = bytes(head.blocksStart + place * IndexLayout.blockSize, IndexLayout.blockSize)
+    _ index: Int, _ bytes: (_ offset: Int, _ count: Int) -> (UInt64, UInt64)
+  ) throws(FormatError) -> (pack: Int, BlockLocation) {
+    guard index < head.blocks else { throw FormatError("an index segment names a block that it does not list") }
+    let (start, end) = bytes(head.blocksStart + index * IndexLayout.blockSize, IndexLayout.blockSize)
     let pack = Int(UInt32(truncatingIfNeeded: start))
     let lengths = UInt32(truncatingIfNeeded: end >> 32)
     guard pack < head.packs, let compression = Compression(rawValue: UInt8(lengths >> 28)),
-      firstBlock(ofPack: pack) <= place
+      firstBlock(ofPack: pack) <= index
     else { throw FormatError("an index segment is damaged") }
     return (
       pack,
-      BlockPlace(
-        number: UInt32(place) - firstBlock(ofPack: pack), offset: UInt32(truncatingIfNeeded: start >> 32),
+      BlockLocation(
+        number: UInt32(index) - firstBlock(ofPack: pack), offset: UInt32(truncatingIfNeeded: start >> 32),
         sealedLength: UInt32(truncatingIfNeeded: end), plainLength: lengths & 0x0FFF_FFFF, compression: compression)
     )
   }
 
-  /// The blocks of a pack by its place.
-  package func blocks(ofPack place: Int) -> Range<Int> {
-    let first = Int(firstBlock(ofPack: place))
-    let end = place + 1 < head.packs ? Int(firstBlock(ofPack: place + 1)) : Int(head.blocks)
+  /// The blocks of a pack by its index.
+  package func blocks(ofPack index: Int) -> Range<Int> {
+    let first = Int(firstBlock(ofPack: index))
+    let end = index + 1 < head.packs ? Int(firstBlock(ofPack: index + 1)) : Int(head.blocks)
     return first..<max(first, min(end, Int(head.blocks)))
   }
 
-  /// A chunk's record by its place, 0 to `chunkCount` - 1.
-  package func chunk(_ place: Int) -> (block: Int, offset: UInt32, length: UInt32) {
-    let at = head.chunksStart + place * IndexLayout.chunkSize + IndexLayout.prefixSize
+  /// A chunk's record by its index, 0 to `chunkCount` - 1.
+  package func chunk(_ index: Int) -> (block: Int, offset: UInt32, length: UInt32) {
+    let at = head.chunksStart + index * IndexLayout.chunkSize + IndexLayout.prefixSize
     return (Int(load(at, UInt32.self)), load(at + 4, UInt32.self), load(at + 8, UInt32.self))
   }
 
   /// The 20 bytes by which a chunk is known here.
-  package func prefix(_ place: Int) -> IndexPrefix {
-    let at = head.chunksStart + place * IndexLayout.chunkSize
+  package func prefix(_ index: Int) -> IndexPrefix {
+    let at = head.chunksStart + index * IndexLayout.chunkSize
     return IndexPrefix(
       w0: UInt64(bigEndian: load(at, UInt64.self)), w1: UInt64(bigEndian: load(at + 8, UInt64.self)),
       w2: UInt32(bigEndian: load(at + 16, UInt32.self)))
   }
 
-  package func location(_ place: Int) throws(FormatError) -> ChunkLocation {
-    let (block, offset, length) = lookUpChunk(place)
-    let (pack, blockPlace) = try self.block(block, look)
-    guard UInt64(offset) + UInt64(length) <= UInt64(blockPlace.plainLength) else {
+  package func location(_ index: Int) throws(FormatError) -> ChunkLocation {
+    let (block, offset, length) = lookUpChunk(index)
+    let (pack, blockLocation) = try self.block(block, look)
+    guard UInt64(offset) + UInt64(length) <= UInt64(blockLocation.plainLength) else {
       throw FormatError("an index segment places a chunk outside of its block")
     }
-    return ChunkLocation(pack: try self.pack(pack).id, block: blockPlace, offset: offset, length: length)
+    return ChunkLocation(pack: try self.pack(pack).id, block: blockLocation, offset: offset, length: length)
   }
 
-  /// The place of a chunk; nil when it is not in this segment. Ids are uniform, so that the place can be guessed
+  /// The index of a chunk; nil when it is not in this segment. Ids are uniform, so that the index can be guessed
   /// from the value: a few guesses, then halving.
   package func find(_ id: ObjectID) -> Int? {
     let wanted = IndexPrefix(id)
@@ -153,8 +153,8 @@ package final class IndexSegment: Sendable {
     var lowest: UInt64 = 0
     var highest = UInt64.max
     return withUnsafeTemporaryAllocation(byteCount: Self.readChunks * size, alignment: 8) { buffer -> Int? in
-      func prefix(_ place: Int) -> IndexPrefix {
-        IndexPrefix(UnsafeRawBufferPointer(rebasing: buffer[(place * size)...]))
+      func prefix(_ index: Int) -> IndexPrefix {
+        IndexPrefix(UnsafeRawBufferPointer(rebasing: buffer[(index * size)...]))
       }
       var guesses = 0
       while low < high {
@@ -198,8 +198,8 @@ package final class IndexSegment: Sendable {
   package func releaseMemory() { file.releaseMemory() }
 
   /// As `chunk`, for one that was looked up.
-  private func lookUpChunk(_ place: Int) -> (block: Int, offset: UInt32, length: UInt32) {
-    let at = head.chunksStart + place * IndexLayout.chunkSize + IndexLayout.prefixSize
+  private func lookUpChunk(_ index: Int) -> (block: Int, offset: UInt32, length: UInt32) {
+    let at = head.chunksStart + index * IndexLayout.chunkSize + IndexLayout.prefixSize
     let (start, end) = look(at, IndexLayout.chunkSize - IndexLayout.prefixSize)
     return (
       Int(UInt32(truncatingIfNeeded: start)), UInt32(truncatingIfNeeded: start >> 32), UInt32(truncatingIfNeeded: end)
@@ -215,7 +215,7 @@ package final class IndexSegment: Sendable {
     return (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1))
   }
 
-  /// The same for who looks at single places. Where reading fails, all bits, which no segment
+  /// The same for who looks at single bytes. Where reading fails, all bits, which no segment
   /// holds: a block that it does not list.
   private func look(_ offset: Int, _ count: Int) -> (UInt64, UInt64) {
     guard file.isLarge else { return mapped(offset, count) }

@@ -7,9 +7,9 @@ package import RepositoryFormat
 /// What a segment says of one pack.
 package struct IndexedPack: Sendable {
   package let pack: IndexLayout.Pack
-  package let blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])]
+  package let blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])]
 
-  package init(pack: IndexLayout.Pack, blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])]) {
+  package init(pack: IndexLayout.Pack, blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])]) {
     self.pack = pack
     self.blocks = blocks
   }
@@ -17,12 +17,12 @@ package struct IndexedPack: Sendable {
   /// From a pack's own directory.
   package init(id: ObjectID, size: UInt64, kind: ChunkKind, directory: PackDirectory) {
     var offset = UInt32(PackLayout.headerSize)
-    var blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])] = []
+    var blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])] = []
     for (number, block) in directory.blocks.enumerated() {
-      let place = BlockPlace(
+      let location = BlockLocation(
         number: UInt32(number), offset: offset, sealedLength: block.sealedLength, plainLength: block.plainLength,
         compression: block.compression)
-      blocks.append((place, block.chunks))
+      blocks.append((location, block.chunks))
       offset += block.sealedLength
     }
     self.init(pack: IndexLayout.Pack(id: id, size: size, kind: kind), blocks: blocks)
@@ -57,10 +57,10 @@ package struct IndexSegmentBuilder {
 
   package mutating func add(_ indexed: IndexedPack) {
     hasOwnPacks = true
-    let place = UInt32(packs.count)
+    let index = UInt32(packs.count)
     packs.append((indexed.pack, UInt32(blockCount)))
     for (block, contents) in indexed.blocks {
-      blocks.indexBlock(pack: place, block)
+      blocks.indexBlock(pack: index, block)
       var offset: UInt32 = 0
       for chunk in contents {
         chunks.append(
@@ -76,9 +76,9 @@ package struct IndexSegmentBuilder {
     precondition(!hasOwnPacks, "segments come before packs")
     var merged = MergedSegment(segment)
     var listed = 0
-    for place in 0..<segment.packCount {
-      let pack = try segment.pack(place)
-      let blocks = segment.blocks(ofPack: place)
+    for index in 0..<segment.packCount {
+      let pack = try segment.pack(index)
+      let blocks = segment.blocks(ofPack: index)
       listed += blocks.count
       guard listed <= Int(segment.head.blocks) else {
         throw FormatError("an index segment contradicts itself about its blocks")
@@ -175,8 +175,8 @@ package struct IndexSegmentBuilder {
     while true {
       // There are eight or some dozens: looking at all of them is as fast as anything else.
       var first: Int?
-      for (place, cursor) in cursors.enumerated() {
-        if first.map({ cursor.chunk.prefix < cursors[$0].chunk.prefix }) ?? true { first = place }
+      for (index, cursor) in cursors.enumerated() {
+        if first.map({ cursor.chunk.prefix < cursors[$0].chunk.prefix }) ?? true { first = index }
       }
       if own < chunks.count, first.map({ chunks[own].prefix < cursors[$0].chunk.prefix }) ?? true {
         try body(chunks[own])
@@ -200,8 +200,8 @@ private struct MergedSegment {
   private static let chunksBetweenReleases = 1 << 16
 
   let segment: IndexSegment
-  /// For each of its packs: the place in the new segment, and how far its blocks move; nil for what is left out.
-  var packs: [(place: UInt32, blockShift: Int)?] = []
+  /// For each of its packs: the index in the new segment, and how far its blocks move; nil for what is left out.
+  var packs: [(index: UInt32, blockShift: Int)?] = []
   private(set) var chunkCount = 0
 
   init(_ segment: IndexSegment) { self.segment = segment }
@@ -211,25 +211,25 @@ private struct MergedSegment {
       chunkCount = segment.chunkCount
       return
     }
-    for place in 0..<segment.chunkCount {
-      if try block(of: place) != nil { chunkCount += 1 }
-      releaseMemory(after: place)
+    for index in 0..<segment.chunkCount {
+      if try block(of: index) != nil { chunkCount += 1 }
+      releaseMemory(after: index)
     }
   }
 
-  func forEachBlock(_ body: (_ pack: UInt32, BlockPlace) throws(YesterError) -> Void) throws(YesterError) {
-    for (place, kept) in packs.enumerated() {
+  func forEachBlock(_ body: (_ pack: UInt32, BlockLocation) throws(YesterError) -> Void) throws(YesterError) {
+    for (index, kept) in packs.enumerated() {
       guard let kept else { continue }
-      for number in segment.blocks(ofPack: place) {
-        let block: BlockPlace
+      for number in segment.blocks(ofPack: index) {
+        let block: BlockLocation
         do throws(FormatError) { block = try segment.block(number).1 } catch { throw damaged(error) }
-        try body(kept.place, block)
+        try body(kept.index, block)
       }
       segment.releaseMemory()
     }
   }
 
-  /// The first chunk at or behind a place that is taken over, and the place behind it.
+  /// The first chunk at or behind an index that is taken over, and the index behind it.
   func nextChunk(from start: Int) throws(YesterError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
     do throws(FormatError) { return try chunk(from: start) } catch { throw damaged(error) }
   }
@@ -237,23 +237,23 @@ private struct MergedSegment {
   private func damaged(_ error: FormatError) -> YesterError { .damaged("The index segment \(segment.id.short)", error) }
 
   private func chunk(from start: Int) throws(FormatError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
-    var place = start
-    while place < segment.chunkCount {
-      defer { place += 1 }
-      releaseMemory(after: place)
-      guard let block = try block(of: place) else { continue }
-      let (_, offset, length) = segment.chunk(place)
+    var index = start
+    while index < segment.chunkCount {
+      defer { index += 1 }
+      releaseMemory(after: index)
+      guard let block = try block(of: index) else { continue }
+      let (_, offset, length) = segment.chunk(index)
       return (
-        IndexSegmentBuilder.Chunk(prefix: segment.prefix(place), block: block, offset: offset, length: length),
-        place + 1
+        IndexSegmentBuilder.Chunk(prefix: segment.prefix(index), block: block, offset: offset, length: length),
+        index + 1
       )
     }
     return nil
   }
 
-  /// The new place of a chunk's block; nil when it is left out.
-  private func block(of place: Int) throws(FormatError) -> UInt32? {
-    let block = segment.chunk(place).block
+  /// The new index of a chunk's block; nil when it is left out.
+  private func block(of index: Int) throws(FormatError) -> UInt32? {
+    let block = segment.chunk(index).block
     guard block < Int(segment.head.blocks) else {
       throw FormatError("an index segment names a block that it does not list")
     }
@@ -264,7 +264,7 @@ private struct MergedSegment {
     return new
   }
 
-  private func releaseMemory(after place: Int) {
-    if place % Self.chunksBetweenReleases == 0 { segment.releaseMemory() }
+  private func releaseMemory(after index: Int) {
+    if index % Self.chunksBetweenReleases == 0 { segment.releaseMemory() }
   }
 }

@@ -6,7 +6,7 @@ package import Reporting
 package import RepositoryFormat
 internal import Synchronization
 
-/// Says that somebody is at work, so that nothing he may need is deleted. It renews itself until released.
+/// Says that a run is at work, so that nothing it may need is deleted. It renews itself until released.
 ///
 /// A lease is put again under its next sequence number, then the one before is deleted: whoever watches sees the
 /// number grow and needs no clock (docs/format.md, section 8.4).

@@ -7,7 +7,7 @@ package import RepositoryFormat
 /// A stored pack as its own directory describes it, independent of the index.
 package struct PackFile: Sendable {
   package struct Block: Sendable {
-    package let place: BlockPlace
+    package let location: BlockLocation
     package let chunks: [PackDirectory.Chunk]
 
     /// Calls `body` with each chunk of the opened block and its bytes, which are good during the call.
@@ -63,7 +63,7 @@ package struct PackFile: Sendable {
     let directory = try checked { () throws(FormatError) in try key.key.openDirectory(sealed, offset: offset) }
     self.key = key
     blocks = IndexedPack(id: id, size: size, kind: key.key.kind, directory: directory).blocks.map {
-      Block(place: $0.place, chunks: $0.chunks)
+      Block(location: $0.location, chunks: $0.chunks)
     }
   }
 }

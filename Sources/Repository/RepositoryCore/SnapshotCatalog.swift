@@ -134,23 +134,23 @@ package struct SnapshotCatalog: Sendable {
   /// What notes say of snapshots that are there. Only full writers' notes count: a write-only key must not be able to
   /// release a snapshot, nor to protect one as verified that it cannot have read.
   private mutating func apply() {
-    let places = Dictionary(uniqueKeysWithValues: snapshots.enumerated().map { ($1.id, $0) })
+    let indices = Dictionary(uniqueKeysWithValues: snapshots.enumerated().map { ($1.id, $0) })
     for statement in AnnotationHistory.inOrder(notes) {
-      guard let place = places[statement.annotation.snapshot] else { continue }
-      snapshots[place].apply(statement)
+      guard let index = indices[statement.annotation.snapshot] else { continue }
+      snapshots[index].apply(statement)
     }
     for (_, note, envelope) in notes where envelope.role == .full {
       for subject in note.subjects {
-        guard let place = places[subject.snapshot] else { continue }
+        guard let index = indices[subject.snapshot] else { continue }
         switch note.kind {
-        case .verified: snapshots[place].verified = (note.level, note.time, note.by)
+        case .verified: snapshots[index].verified = (note.level, note.time, note.by)
         case .pinned:
-          snapshots[place].isPinned = note.until == nil
-          snapshots[place].pinnedUntil = note.until
+          snapshots[index].isPinned = note.until == nil
+          snapshots[index].pinnedUntil = note.until
         case .unpinned:
-          snapshots[place].isPinned = false
-          snapshots[place].pinnedUntil = nil
-        case .confirmed: snapshots[place].isConfirmed = true
+          snapshots[index].isPinned = false
+          snapshots[index].pinnedUntil = nil
+        case .confirmed: snapshots[index].isConfirmed = true
         case .removed: break
         }
       }

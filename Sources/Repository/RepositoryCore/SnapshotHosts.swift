@@ -42,8 +42,8 @@ extension SnapshotCatalog {
   /// note tells.
   package func removal(of text: String) -> String? {
     for (_, note, envelope) in notes.reversed() where note.kind == .removed && envelope.role == .full {
-      for (place, subject) in note.subjects.enumerated() {
-        let isNamed = place < note.names.count && note.names[place] == text
+      for (index, subject) in note.subjects.enumerated() {
+        let isNamed = index < note.names.count && note.names[index] == text
         guard isNamed || (text.utf8.count >= 8 && subject.snapshot.hex.hasPrefix(text)) else { continue }
         let how = note.text.isEmpty ? "" : ", by \(Self.shown(note.text))"
         return "The snapshot \(text) was removed on \(note.time.iso8601(offset: note.time.localOffset)) by "

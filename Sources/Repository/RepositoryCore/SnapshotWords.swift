@@ -1,7 +1,7 @@
 package import Reporting
 internal import RepositoryFormat
 
-/// What people say of a snapshot, when it is made or later, held against the limits of the format: a record that
+/// What people say of a snapshot, when it is made or later, checked against the limits of the format: a record that
 /// nobody can read must not be written.
 package enum SnapshotWords {
   /// What is said beside the sources: texts by their names, nil where nothing is said. Error 2 when one is too long.

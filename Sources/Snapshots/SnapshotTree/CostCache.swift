@@ -18,9 +18,9 @@ package final class CostCache<Key: Hashable & Sendable, Value: Sendable>: Sendab
 
   package subscript(key: Key) -> Value? {
     state.withLock { state in
-      guard let place = state.slots.index(forKey: key) else { return nil }
-      state.slots.values[place].isUsed = true
-      return state.slots.values[place].value
+      guard let index = state.slots.index(forKey: key) else { return nil }
+      state.slots.values[index].isUsed = true
+      return state.slots.values[index].value
     }
   }
 

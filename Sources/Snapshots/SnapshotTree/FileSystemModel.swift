@@ -58,8 +58,8 @@ package struct NodeInfo: Sendable, Equatable {
 package protocol FileSystemModel: Sendable {
   func attributes(of node: UInt64) throws(Errno) -> NodeInfo
 
-  /// The same for somebody who comes with a number that he was given earlier (a file handle): ESTALE also when it leads
-  /// into a snapshot that was removed since, which those who have it open may still read.
+  /// The same for a caller that comes with a number that it was given earlier (a file handle): ESTALE also when it
+  /// leads into a snapshot that was removed since, which those who have it open may still read.
   func found(_ node: UInt64) throws(Errno) -> NodeInfo
 
   /// The child of a directory; `name` is valid during the call only. `.` and `..` are not asked for.

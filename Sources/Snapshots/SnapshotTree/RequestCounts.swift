@@ -21,8 +21,8 @@ package final class RequestCounts: @unchecked Sendable {
   }
 
   package func add(_ kind: Int) {
-    let place = names.indices.contains(kind) ? kind : names.count
-    counts[place].add(1, ordering: .relaxed)
+    let index = names.indices.contains(kind) ? kind : names.count
+    counts[index].add(1, ordering: .relaxed)
   }
 
   package var total: UInt64 { (0...names.count).reduce(0) { $0 + counts[$1].load(ordering: .relaxed) } }

@@ -4,7 +4,7 @@ package import RepositoryCore
 package import RepositoryFormat
 internal import Synchronization
 
-/// An entry of a snapshot with its number: its place in a depth-first walk, the root being 0.
+/// An entry of a snapshot with its number: its position in a depth-first walk, the root being 0.
 package struct SnapshotNode: Sendable {
   package let number: UInt64
   package let entry: Entry
@@ -43,10 +43,10 @@ package final class SnapshotReader: Sendable {
     YesterError.damaged("The snapshot \(snapshot.record.name)", error)
   }
 
-  private func node(_ place: ListingPlace, in directory: UInt64) throws(YesterError) -> SnapshotNode {
+  private func node(_ listed: ListedEntry, in directory: UInt64) throws(YesterError) -> SnapshotNode {
     let entry: Entry
-    do throws(FormatError) { entry = try place.entry() } catch { throw damaged(error) }
-    return SnapshotNode(number: directory + 1 + place.numberOffset, entry: entry, parent: directory)
+    do throws(FormatError) { entry = try listed.entry() } catch { throw damaged(error) }
+    return SnapshotNode(number: directory + 1 + listed.numberOffset, entry: entry, parent: directory)
   }
 
   /// The entry with a number; nil when there are not so many.
@@ -56,9 +56,9 @@ package final class SnapshotReader: Sendable {
     var directory = nearestDirectory(above: number)
     for _ in 0..<Limits.treeDepthMax {
       guard case .directory(let below, let listing) = directory.entry.body, number > directory.number,
-        let place = try tree.find(numberOffset: number - directory.number - 1, in: listing, below: below)
+        let listed = try tree.find(numberOffset: number - directory.number - 1, in: listing, below: below)
       else { return nil }
-      let next = try node(place, in: directory.number)
+      let next = try node(listed, in: directory.number)
       if next.number == number || next.entry.isDirectory { keep(next) }
       if next.number == number {
         remember(directory)
@@ -75,9 +75,9 @@ package final class SnapshotReader: Sendable {
     _ name: UnsafeRawBufferPointer, of directory: SnapshotNode, isRemembered: Bool = true
   ) throws(YesterError) -> SnapshotNode? {
     guard case .directory(let below, let listing) = directory.entry.body,
-      let place = try tree.find(name, in: listing, below: below)
+      let listed = try tree.find(name, in: listing, below: below)
     else { return nil }
-    let child = try node(place, in: directory.number)
+    let child = try node(listed, in: directory.number)
     if isRemembered { keep(child) }
     return child
   }
@@ -115,8 +115,8 @@ package final class SnapshotReader: Sendable {
   ) throws {
     guard case .directory(let below, let listing) = directory.entry.body else { return }
     remember(directory)
-    try tree.forEach(in: listing, below: below, from: position) { place in
-      try body(try node(place, in: directory.number), place.position)
+    try tree.forEach(in: listing, below: below, from: position) { listed in
+      try body(try node(listed, in: directory.number), listed.position)
     }
   }
 

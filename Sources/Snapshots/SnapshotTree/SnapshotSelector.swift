@@ -3,7 +3,7 @@ package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
-/// How users name a snapshot, and a place in it: `latest`, a day, a name, or the beginning of an id; then perhaps a
+/// How users name a snapshot, and a path in it: `latest`, a day, a name, or the beginning of an id; then perhaps a
 /// colon and a path. As everywhere, a path without a slash in front is taken from the working directory.
 package struct SnapshotSelector: Sendable {
   package let snapshot: String
@@ -11,7 +11,7 @@ package struct SnapshotSelector: Sendable {
   package let path: [UInt8]
   package let hasPath: Bool
   /// The path is relative, and there is no working directory to take it from.
-  private let isUnplaced: Bool
+  private let lacksWorkingDirectory: Bool
 
   /// `workingDirectory` is the physical path of where relative ones begin; nil when there is none.
   package init(_ text: String, workingDirectory: () -> [UInt8]? = { try? System.resolve([0x2E]) }) {
@@ -19,7 +19,7 @@ package struct SnapshotSelector: Sendable {
       snapshot = text
       path = []
       hasPath = false
-      isUnplaced = false
+      lacksWorkingDirectory = false
       return
     }
     snapshot = String(text[..<colon])
@@ -27,11 +27,11 @@ package struct SnapshotSelector: Sendable {
     let given = String(text[text.index(after: colon)...]).pathBytes
     guard let first = given.first, first != 0x2F else {
       path = Self.normal(given)
-      isUnplaced = false
+      lacksWorkingDirectory = false
       return
     }
     let start = workingDirectory()
-    isUnplaced = start == nil
+    lacksWorkingDirectory = start == nil
     path = Self.normal((start ?? []) + [0x2F] + given)
   }
 
@@ -46,12 +46,12 @@ package struct SnapshotSelector: Sendable {
 
   /// The snapshot that is meant; error 1 with what would be possible otherwise.
   ///
-  /// For a place (`place`, or the one of the selector) "latest" and a day mean the last snapshot of sources that the
-  /// place belongs to, where there is one: those of other sources, such as a database's dump, say nothing about it.
+  /// For a path (`wantedPath`, or the one of the selector) "latest" and a day mean the last snapshot of sources that
+  /// the path belongs to, where there is one: those of other sources, such as a database's dump, say nothing about it.
   package func find(
-    in catalog: SnapshotCatalog, host: String? = nil, holding place: [UInt8]? = nil
+    in catalog: SnapshotCatalog, host: String? = nil, holding wantedPath: [UInt8]? = nil
   ) throws(YesterError) -> CatalogedSnapshot {
-    guard !isUnplaced else {
+    guard !lacksWorkingDirectory else {
       throw YesterError(
         .failed, "The working directory is not there any more",
         advice: "Give the path behind \"\(snapshot):\" with a slash in front, from the snapshot's root.")
@@ -60,7 +60,7 @@ package struct SnapshotSelector: Sendable {
     // This host's snapshots come first, wherever a name could mean several.
     let own = all.filter { $0.record.host == System.hostName }
     for candidates in host == nil && !own.isEmpty ? [own, all] : [all] {
-      if let found = try match(candidates, place ?? path) { return found }
+      if let found = try match(candidates, wantedPath ?? path) { return found }
     }
     if let removal = catalog.removal(of: snapshot) { throw YesterError(.failed, removal) }
     if let absence = catalog.absence(ofHost: host ?? System.hostName), host != nil || catalog.snapshots.isEmpty {
@@ -72,7 +72,7 @@ package struct SnapshotSelector: Sendable {
         "Name one by \"latest\", a day (20261120), its name or the beginning of its id; \"yester list\" shows them.")
   }
 
-  /// As `find`, for what cannot take a place in a snapshot.
+  /// As `find`, for what cannot take a path in a snapshot.
   package func findWhole(in catalog: SnapshotCatalog, host: String? = nil) throws(YesterError) -> CatalogedSnapshot {
     guard !hasPath else {
       throw YesterError(.usage, "A whole snapshot is to be named here", advice: "Leave out the colon and the path.")
@@ -85,9 +85,10 @@ package struct SnapshotSelector: Sendable {
 
   private var isDay: Bool { isSnapshotDay(snapshot) }
 
-  private func match(_ candidates: [CatalogedSnapshot], _ place: [UInt8]) throws(YesterError) -> CatalogedSnapshot? {
+  private func match(_ candidates: [CatalogedSnapshot], _ wantedPath: [UInt8]) throws(YesterError) -> CatalogedSnapshot?
+  {
     func last(_ snapshots: [CatalogedSnapshot]) -> CatalogedSnapshot? {
-      snapshots.last { $0.record.mayHold(place) } ?? snapshots.last
+      snapshots.last { $0.record.mayHold(wantedPath) } ?? snapshots.last
     }
     let regular = candidates.filter { $0.record.kind != .restorePoint }
     if snapshot == "latest" { return last(regular) ?? candidates.last }

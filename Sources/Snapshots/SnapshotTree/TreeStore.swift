@@ -4,22 +4,22 @@ package import RepositoryCore
 package import RepositoryFormat
 internal import Synchronization
 
-/// A place in a directory's listing.
-package struct ListingPlace: Sendable {
+/// An entry where it stands in a directory's listing.
+package struct ListedEntry: Sendable {
   package let leaf: Leaf
-  /// The entry's place in the leaf.
-  package let place: Int
-  /// The entry's place in the whole directory, from 0.
+  /// The entry's index in the leaf.
+  package let index: Int
+  /// The entry's index in the whole directory, from 0.
   package let position: UInt64
   /// Entries of the directory, and below these, that come before it.
   package let numberOffset: UInt64
 
-  package func entry() throws(FormatError) -> Entry { try leaf.entry(place) }
+  package func entry() throws(FormatError) -> Entry { try leaf.entry(index) }
 }
 
 /// Where chunks come from: the repository, or a local copy of listings.
 package protocol ChunkSource: Sendable {
-  /// A chunk's plaintext, held against its id.
+  /// A chunk's plaintext, verified against its id.
   func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice
   /// The id of the data chunk whose SHA-256 is known; nil when the key set is not there.
   func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID?
@@ -84,7 +84,7 @@ package final class TreeStore: Sendable {
 
   /// A content list that must cover `length` bytes.
   package func contentList(_ id: ObjectID, covering length: UInt64) throws(YesterError) -> ContentList {
-    // A hostile file may name one list with several lengths; only that which the list was held against is proven.
+    // A hostile file may name one list with several lengths; only that which the list was checked against is proven.
     if case .list(let list, covering: length)? = cache[id] { return list }
     let slice = try reader.chunk(id, kind: .tree)
     defer { withExtendedLifetime(slice) {} }
@@ -99,7 +99,7 @@ package final class TreeStore: Sendable {
   private func descend(
     _ listing: ObjectID, expecting total: UInt64, choose: (Branch, _ position: UInt64, _ number: UInt64) -> Int?,
     pick: (Leaf, _ position: UInt64, _ number: UInt64) throws(FormatError) -> Int?
-  ) throws(YesterError) -> ListingPlace? {
+  ) throws(YesterError) -> ListedEntry? {
     var id = listing
     var expected = total
     // Entries of the directory itself; the topmost object is where that is counted first.
@@ -123,10 +123,10 @@ package final class TreeStore: Sendable {
               throw FormatError("a listing is not sorted")
             }
           }
-          guard let place = try pick(leaf, position, number) else { return nil }
-          return ListingPlace(
-            leaf: leaf, place: place, position: position + UInt64(place),
-            numberOffset: number + leaf.numberOffset(place))
+          guard let index = try pick(leaf, position, number) else { return nil }
+          return ListedEntry(
+            leaf: leaf, index: index, position: position + UInt64(index),
+            numberOffset: number + leaf.numberOffset(index))
         } catch { throw damaged(id, error) }
       case .branch(let branch):
         let entries = branch.position(ofChild: branch.children.count)
@@ -154,20 +154,20 @@ package final class TreeStore: Sendable {
   /// The entry with a name.
   package func find(
     _ name: UnsafeRawBufferPointer, in listing: ObjectID, below total: UInt64
-  ) throws(YesterError) -> ListingPlace? {
+  ) throws(YesterError) -> ListedEntry? {
     try descend(
       listing, expecting: total,
       choose: { branch, _, _ in branch.child(holding: name) },
       pick: { (leaf, _, _) throws(FormatError) in
-        let (place, found) = try leaf.find(name)
-        return found ? place : nil
+        let (index, found) = try leaf.find(name)
+        return found ? index : nil
       })
   }
 
   /// The entry at a position, from 0; nil behind the last one.
   package func find(
     position wanted: UInt64, in listing: ObjectID, below total: UInt64
-  ) throws(YesterError) -> ListingPlace? {
+  ) throws(YesterError) -> ListedEntry? {
     try descend(
       listing, expecting: total,
       choose: { branch, position, _ in
@@ -181,13 +181,13 @@ package final class TreeStore: Sendable {
   /// The entry that is, or is above, the one with a number; `offset` counts from the directory's first entry.
   package func find(
     numberOffset offset: UInt64, in listing: ObjectID, below total: UInt64
-  ) throws(YesterError) -> ListingPlace? {
+  ) throws(YesterError) -> ListedEntry? {
     guard offset < total else { return nil }
     return try descend(
       listing, expecting: total,
       choose: { branch, _, number in offset < number ? nil : branch.child(holdingNumber: offset - number) },
       pick: { (leaf, _, number) throws(FormatError) in
-        offset >= number && offset - number < leaf.total ? leaf.place(holding: offset - number) : nil
+        offset >= number && offset - number < leaf.total ? leaf.index(holding: offset - number) : nil
       })
   }
 
@@ -199,8 +199,8 @@ package final class TreeStore: Sendable {
         listing, expecting: total,
         choose: { branch, _, _ in branch.child(holding: name) },
         pick: { (leaf, _, _) throws(FormatError) in
-          let (place, found) = try leaf.find(name)
-          return found ? place : place > 0 ? place - 1 : nil
+          let (index, found) = try leaf.find(name)
+          return found ? index : index > 0 ? index - 1 : nil
         })
     }
     return last.map { $0.position + 1 } ?? 0
@@ -210,18 +210,18 @@ package final class TreeStore: Sendable {
   /// `YesterError`.
   package func forEach(
     in listing: ObjectID, below total: UInt64, from position: UInt64 = 0,
-    _ body: (ListingPlace) throws -> Bool
+    _ body: (ListedEntry) throws -> Bool
   ) throws {
     var next = position
     while let first = try find(position: next, in: listing, below: total) {
-      let base = first.numberOffset - first.leaf.numberOffset(first.place)
-      for place in first.place..<first.leaf.count {
-        let here = ListingPlace(
-          leaf: first.leaf, place: place, position: first.position + UInt64(place - first.place),
-          numberOffset: base + first.leaf.numberOffset(place))
+      let base = first.numberOffset - first.leaf.numberOffset(first.index)
+      for index in first.index..<first.leaf.count {
+        let here = ListedEntry(
+          leaf: first.leaf, index: index, position: first.position + UInt64(index - first.index),
+          numberOffset: base + first.leaf.numberOffset(index))
         if try !body(here) { return }
       }
-      next = first.position + UInt64(first.leaf.count - first.place)
+      next = first.position + UInt64(first.leaf.count - first.index)
     }
   }
 

@@ -13,7 +13,7 @@ package import Reporting
 package struct VersionHistory: Sendable {
   /// Snapshots one behind the other that show the same at the path.
   package struct Run: Sendable {
-    /// Places in the list of readers, ascending; never empty.
+    /// Indices of the list of readers, ascending; never empty.
     package fileprivate(set) var readers: [Int]
     /// The path's entry in the first of them; nil when they do not hold the path.
     package let node: SnapshotNode?
@@ -38,13 +38,13 @@ package struct VersionHistory: Sendable {
   /// `readers` are in the order of time. `path` is relative to the root, without a slash in front. `isStopped` is
   /// asked now and then; when it says true, what was found so far is the result.
   package init(of path: [UInt8], in readers: [SnapshotReader], isStopped: () -> Bool = { false }) throws(YesterError) {
-    for (place, reader) in readers.enumerated() where reader.snapshot.record.mayHold(path) {
+    for (index, reader) in readers.enumerated() where reader.snapshot.record.mayHold(path) {
       if isStopped() { return }
       let node = try reader.node(at: path)
       if let last = runs.last, Self.isSame(last.node, node) {
-        runs[runs.count - 1].readers.append(place)
+        runs[runs.count - 1].readers.append(index)
       } else {
-        runs.append(Run(readers: [place], node: node))
+        runs.append(Run(readers: [index], node: node))
       }
     }
   }

@@ -4,8 +4,8 @@ internal import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 
-/// Reads files and streams, cuts them and stores their chunks. One thread at a time; its buffers are used again for
-/// each file.
+/// Reads files and streams, cuts them into chunks and stores these. One thread at a time; its buffers are used again
+/// for each file.
 package final class FileIngest {
   /// Holes beyond this make the SHA-256 of the whole too expensive: it would take longer than the backup.
   static let hashedHolesMax: UInt64 = 1 << 30
@@ -15,10 +15,10 @@ package final class FileIngest {
   private static let listPiecesMax = 4096
 
   private let namer: ChunkNamer
-  private let cutter: Cutter
+  private let chunker: Chunker
   private let fileHash = SHA256()
-  private var pages = ConsiderateReader()
-  private lazy var buffer = Bytes(capacity: Cutter.sizeMax + Self.readSize)
+  private var pages = UncachedReader()
+  private lazy var buffer = Bytes(capacity: Chunker.sizeMax + Self.readSize)
   private lazy var zeros = Self.makeZeros()
   private let isStopped: @Sendable () -> Bool
   private let didRead: @Sendable (Int) -> Void
@@ -30,7 +30,7 @@ package final class FileIngest {
     didSkip: @escaping @Sendable (UInt64) -> Void
   ) {
     namer = ChunkNamer(keySet)
-    cutter = Cutter(seed: keySet.record.chunkerSeed)
+    chunker = Chunker(seed: keySet.record.chunkerSeed)
     self.isStopped = isStopped
     self.didRead = didRead
     self.didSkip = didSkip
@@ -69,7 +69,7 @@ package final class FileIngest {
   package func store(_ file: Descriptor, size: UInt64, blocks: UInt64, to target: Target) throws -> Result {
     if size == 0 { return Result(size: 0, content: .empty, isOneRead: true) }
     let mayHaveHoles = blocks < (size + 511) / 512
-    if size <= UInt64(Cutter.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size), target.lane) }
+    if size <= UInt64(Chunker.wholeFileMax), !mayHaveHoles { return try storeWhole(file, Int(size), target.lane) }
     return try storePieces(file, size, mayHaveHoles: mayHaveHoles, target)
   }
 
@@ -171,7 +171,7 @@ package final class FileIngest {
     var readTo = start
     /// Bytes of the chunk at hand, at the beginning of the buffer.
     var filled = 0
-    var scan = Cutter.Scan()
+    var position = Chunker.Position()
     namer.start()
     while readTo < end {
       if isStopped() { throw Stopped() }
@@ -182,14 +182,14 @@ package final class FileIngest {
         if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
         var from = filled
         filled += got
-        while let length = cutter.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled]), &scan) {
+        while let length = chunker.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled]), &position) {
           namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<length]))
           try add(UnsafeRawBufferPointer(rebasing: memory[..<length]), lane, &list)
           // The rest begins the next chunk.
           memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[length..<filled]))
           filled -= length
           from = 0
-          scan = Cutter.Scan()
+          position = Chunker.Position()
           namer.start()
         }
         namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<filled]))

@@ -87,14 +87,14 @@ package enum LocalListings {
 
   /// Tree objects from the local copy.
   package final class Source: ChunkSource {
-    private struct Place {
+    private struct Location {
       let offset: Int64
       let length: Int
       let number: UInt64
     }
     private let file: Descriptor
     private let key: [UInt8]
-    private let places: [ObjectID: Place]
+    private let locations: [ObjectID: Location]
     private let identifiers: [KeySetID: Pool<KeyedHash>]
 
     /// Nil when there is no usable copy.
@@ -104,7 +104,7 @@ package enum LocalListings {
       guard (try? header.withUnsafeMutableBytes({ try file.read(into: $0, at: 0) })) == headerSize,
         header.starts(with: magic)
       else { return nil }
-      var places: [ObjectID: Place] = [:]
+      var locations: [ObjectID: Location] = [:]
       var offset = Int64(headerSize)
       var head = [UInt8](repeating: 0, count: recordHeadSize)
       while offset < Int64(size) {
@@ -115,11 +115,12 @@ package enum LocalListings {
           Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 32, as: UInt32.self)))
         }
         guard length <= Limits.chunkSizeMax + AESGCM.tagSize else { return nil }
-        places[id] = Place(offset: offset + Int64(recordHeadSize), length: length, number: UInt64(places.count + 1))
+        locations[id] = Location(
+          offset: offset + Int64(recordHeadSize), length: length, number: UInt64(locations.count + 1))
         offset += Int64(recordHeadSize + length)
       }
       self.file = file
-      self.places = places
+      self.locations = locations
       key = LocalListings.key(repository.keyring, salt: Array(header[8...]))
       identifiers = Dictionary(
         uniqueKeysWithValues: repository.keyring.keySets.map { set in
@@ -128,12 +129,12 @@ package enum LocalListings {
     }
 
     package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
-      guard let place = places[id] else { throw YesterError(.failed, "The local copy of listings is incomplete") }
-      var sealed = [UInt8](repeating: 0, count: place.length)
-      let got = try? sealed.withUnsafeMutableBytes { try file.read(into: $0, at: place.offset) }
-      guard got == place.length,
+      guard let location = locations[id] else { throw YesterError(.failed, "The local copy of listings is incomplete") }
+      var sealed = [UInt8](repeating: 0, count: location.length)
+      let got = try? sealed.withUnsafeMutableBytes { try file.read(into: $0, at: location.offset) }
+      guard got == location.length,
         let plain = try? AESGCM().open(
-          sealed, key: key, nonce: Nonce(4, place.number), authenticating: id.bytes)
+          sealed, key: key, nonce: Nonce(4, location.number), authenticating: id.bytes)
       else { throw YesterError(.failed, "The local copy of listings is damaged") }
       return BytesSlice(Bytes(plain), offset: 0, count: plain.count)
     }

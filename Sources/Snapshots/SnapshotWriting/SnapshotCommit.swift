@@ -19,7 +19,7 @@ enum SnapshotCommit {
         continue
       }
       defer { claim.release() }
-      // Somebody may have stored a record of this name and given up his claim just before ours.
+      // Another run may have stored a record of this name and given up its claim just before ours.
       let now = try SnapshotCatalog(repository, reusing: before)
       guard name(record, now, refused) == record.name else { continue }
       return try repository.store(&record, after: now)

@@ -241,7 +241,7 @@ package final class SnapshotWriter {
     return .file(size: UInt64(bytes.count), content: .single(digest))
   }
   /// In bytes: what is not cut.
-  package static let smallContentMax = Cutter.wholeFileMax
+  package static let smallContentMax = Chunker.wholeFileMax
 
   // MARK: For sources that read with workers
 

@@ -16,7 +16,7 @@ package final class TreeBuilder {
     /// One more name of a file that the link table has.
     case link(LinkReference, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// A file that somebody reads.
-    case file(PendingBatch, place: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
+    case file(PendingBatch, index: Int, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// The same when it has been read already.
     case result(FileResult, name: [UInt8], path: [UInt8], base: SnapshotNode?)
     /// Something of the base that was met again and could not be stored.
@@ -124,9 +124,9 @@ package final class TreeBuilder {
     case .link(let file, let name, let path, let base):
       match(base)
       try storeLink(file, name, path, base)
-    case .file(let pending, let place, let name, let path, let base):
+    case .file(let pending, let index, let name, let path, let base):
       match(base)
-      try finish(try pending.requireBatch().result(place), name, path, base)
+      try finish(try pending.requireBatch().result(index), name, path, base)
     case .result(let result, let name, let path, let base):
       match(base)
       try finish(result, name, path, base)

@@ -58,7 +58,7 @@ package struct ListingBuilder {
   private static let leafSizeMax = 256 << 10
   private static let branchChildrenMin = 512
   private static let branchChildrenMax = 8192
-  private static let cutMask: UInt64 = 0x1FF
+  private static let boundaryMask: UInt64 = 0x1FF
 
   private var leaf = LeafBuilder()
   private var children: [Branch.Child] = []
@@ -70,8 +70,8 @@ package struct ListingBuilder {
   package mutating func append(_ entry: Entry, _ writer: TreeWriter) throws {
     leaf.append(entry)
     below += 1 + entry.below
-    let isCut = leaf.count >= Self.leafEntriesMin && Self.hash(entry.name) & Self.cutMask == 0
-    if isCut || leaf.size >= Self.leafSizeMax { try flush(writer) }
+    let isBoundary = leaf.count >= Self.leafEntriesMin && Self.hash(entry.name) & Self.boundaryMask == 0
+    if isBoundary || leaf.size >= Self.leafSizeMax { try flush(writer) }
   }
 
   private mutating func flush(_ writer: TreeWriter) throws {
@@ -100,8 +100,8 @@ package struct ListingBuilder {
     }
     for child in children {
       group.append(child)
-      let isCut = group.count >= branchChildrenMin && hash(child.firstName) >> 9 & cutMask == 0
-      if isCut || group.count >= branchChildrenMax { try flush() }
+      let isBoundary = group.count >= branchChildrenMin && hash(child.firstName) >> 9 & boundaryMask == 0
+      if isBoundary || group.count >= branchChildrenMax { try flush() }
     }
     if !group.isEmpty { try flush() }
     return out

@@ -3,9 +3,9 @@ package import Maintenance
 
 /// What was given back of a repository's space.
 package struct PruneDocument: Document {
-  package let result: Reclaim.Result
+  package let result: Prune.Result
 
-  package init(_ result: Reclaim.Result) { self.result = result }
+  package init(_ result: Prune.Result) { self.result = result }
 
   package func writeMembers(to json: inout JSONWriter) {
     json.field("packs_before", result.packsBefore)

@@ -42,11 +42,11 @@ package struct VersionHistoryDocument: Document {
 package struct MatchDocument: Document {
   package let match: SnapshotSearch.Match
   /// Those that were searched.
-  package let places: [SnapshotPlace]
+  package let locations: [SnapshotLocation]
 
-  package init(_ match: SnapshotSearch.Match, in places: [SnapshotPlace]) {
+  package init(_ match: SnapshotSearch.Match, in locations: [SnapshotLocation]) {
     self.match = match
-    self.places = places
+    self.locations = locations
   }
 
   package func writeMembers(to json: inout JSONWriter) {
@@ -57,8 +57,8 @@ package struct MatchDocument: Document {
       guard let bounds = version.snapshots.bounds else { continue }
       json.value(
         VersionDocument(
-          entry: version.entry, first: SnapshotName(places[bounds.lowerBound].reader),
-          last: SnapshotName(places[bounds.upperBound].reader), snapshots: version.snapshots.count))
+          entry: version.entry, first: SnapshotName(locations[bounds.lowerBound].reader),
+          last: SnapshotName(locations[bounds.upperBound].reader), snapshots: version.snapshots.count))
     }
     json.endArray()
   }

@@ -7,7 +7,7 @@ package struct PruneWorkflow {
   package var unusedMax: Double
   package var isDryRun: Bool
 
-  package init(unusedMax: Double = Reclaim.Options().unusedMax, isDryRun: Bool = false) {
+  package init(unusedMax: Double = Prune.Options().unusedMax, isDryRun: Bool = false) {
     self.unusedMax = unusedMax
     self.isDryRun = isDryRun
   }
@@ -15,11 +15,11 @@ package struct PruneWorkflow {
   /// `removed` are the snapshots that a workflow before it has removed or, in a dry run, would have.
   package func run(
     _ repository: Repository, removed: [CatalogedSnapshot] = [], _ interaction: Interaction
-  ) throws -> Reclaim.Result {
-    var options = Reclaim.Options()
+  ) throws -> Prune.Result {
+    var options = Prune.Options()
     options.unusedMax = unusedMax
     options.isDryRun = isDryRun
     options.without = Set(removed.map(\.id))
-    return try interaction.stage(.prune) { try Reclaim.run(repository, options, progress: $0) }
+    return try interaction.stage(.prune) { try Prune.run(repository, options, progress: $0) }
   }
 }

@@ -10,7 +10,7 @@ package struct RemovalWorkflow {
     /// What went, or would have in a dry run.
     package let removed: [Removal.Candidate]
     /// Nil where no space was to be given back.
-    package var pruned: Reclaim.Result?
+    package var pruned: Prune.Result?
   }
 
   /// Names or beginnings of ids.

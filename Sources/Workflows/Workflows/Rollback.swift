@@ -20,7 +20,7 @@ package enum Rollback {
   }
 
   package static func prepare(
-    _ reader: SnapshotReader, path: String, protecting: ProtectedPlaces, progress: RunProgress
+    _ reader: SnapshotReader, path: String, protecting: ProtectedDirectories, progress: RunProgress
   ) throws -> Prepared {
     let absolute = try absolutePath(path)
     guard let slash = absolute.lastIndex(of: 0x2F), absolute.count > 1 else {

@@ -11,7 +11,7 @@ package struct RotationWorkflow {
     /// Of every snapshot that was looked at, oldest first.
     package let decisions: [Rotation.Decision]
     /// Nil where no space was to be given back.
-    package var pruned: Reclaim.Result?
+    package var pruned: Prune.Result?
   }
 
   package var rules: RetentionRules

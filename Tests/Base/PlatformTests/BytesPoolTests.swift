@@ -5,9 +5,9 @@ import Testing
   @Test func memoryIsUsedAgain() {
     let pool = BytesPool(size: 1 << 20)
     var first: Bytes? = pool.take(capacity: 300_000)
-    let place = first?.base
+    let base = first?.base
     first = nil
-    #expect(pool.take(capacity: 200_000).base == place)
+    #expect(pool.take(capacity: 200_000).base == base)
   }
 
   /// What lies between two holes joins them when it comes back: otherwise the pool would crumble.
@@ -15,7 +15,7 @@ import Testing
     let pool = BytesPool(size: 384 << 10)
     var pieces: [Bytes?] = (0..<3).map { _ in pool.take(capacity: 128 << 10) }
     let start = pieces[0]?.base
-    for place in [0, 2, 1] { pieces[place] = nil }
+    for index in [0, 2, 1] { pieces[index] = nil }
     #expect(pool.take(capacity: 384 << 10).base == start)
   }
 

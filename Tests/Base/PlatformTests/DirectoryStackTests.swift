@@ -93,7 +93,7 @@ import Testing
   }
 
   /// Its place was taken by another directory of the same name.
-  @Test func aDirectoryThatWasPutInThePlaceOfTheOneAboveIsNotGoneInto() throws {
+  @Test func aDirectoryThatReplacedTheOneAboveIsNotEntered() throws {
     try withTemporaryDirectory { path in
       try makeDirectories(path + "/a", depth: 4)
       var walk = try Walk(path + "/a", depth: 4, openMax: 1)

@@ -42,7 +42,7 @@ private func makeFile(_ path: String, _ content: [UInt8] = []) throws -> Descrip
     }
   }
 
-  @Test func linksInTheLastPlaceAreNotFollowed() throws {
+  @Test func linksAtTheEndOfAPathAreNotFollowed() throws {
     try withTemporaryDirectory { path in
       try FileSystem.makeSymbolicLink(to: bytes("/"), bytes(path + "/link"), at: nil)
       #expect(throws: Errno.self) { try Descriptor.open(path + "/link", Descriptor.directoryFlags) }

@@ -40,26 +40,26 @@ private struct Sample {
 /// A block as it is stored.
 private struct StoredBlock {
   let sealed: Bytes
-  let place: BlockPlace
+  let location: BlockLocation
 }
 
 func registerByteLoop() {
   let prepared = Prepared { try Sample() }
-  registerCutting(prepared)
+  registerChunking(prepared)
   registerHashing(prepared)
   registerCompressing(prepared)
   registerSealing(prepared)
   registerBlocks(prepared)
 }
 
-private func registerCutting(_ prepared: Prepared<Sample>) {
-  let cutter = Prepared { Cutter(seed: try prepared.value.keyring.current.record.chunkerSeed) }
-  register("cut") {
-    let cutter = try cutter.value
+private func registerChunking(_ prepared: Prepared<Sample>) {
+  let chunker = Prepared { Chunker(seed: try prepared.value.keyring.current.record.chunkerSeed) }
+  register("chunk") {
+    let chunker = try chunker.value
     var rest = try prepared.value.file.bytes
     while !rest.isEmpty {
-      let window = UnsafeRawBufferPointer(rebasing: rest.prefix(Cutter.sizeMax))
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(cutter.cut(window)))
+      let window = UnsafeRawBufferPointer(rebasing: rest.prefix(Chunker.sizeMax))
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(chunker.firstLength(of: window)))
     }
   }
 }
@@ -103,18 +103,18 @@ private func registerBlocks(_ prepared: Prepared<Sample>) {
     let (sample, codec) = (try prepared.value, try codec.value)
     return try sample.blocks.enumerated().map { number, block in
       let (sealed, compression) = try codec.seal(block, key: sample.key, number: UInt32(number))
-      let place = BlockPlace(
+      let location = BlockLocation(
         number: UInt32(number), offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(block.count),
         compression: compression)
-      return StoredBlock(sealed: sealed, place: place)
+      return StoredBlock(sealed: sealed, location: location)
     }
   }
   register("open and decompress") {
     let (sample, codec) = (try prepared.value, try codec.value)
     for block in try stored.value {
-      let plain = UnsafeMutableRawBufferPointer(start: sample.out.base, count: Int(block.place.plainLength))
+      let plain = UnsafeMutableRawBufferPointer(start: sample.out.base, count: Int(block.location.plainLength))
       try block.sealed.withFilled {
-        try codec.open($0, key: sample.key, block.place, into: plain, by: sample.scratch.base)
+        try codec.open($0, key: sample.key, block.location, into: plain, by: sample.scratch.base)
       }
     }
   }

@@ -56,7 +56,7 @@ import Testing
       var found: [String] = []
       var out: [String] = []
       let comparison = LiveComparison(
-        SnapshotPlace(try repository.snapshot(id, by: chunks)), of: repository, stop: CancellationFlag()
+        SnapshotLocation(try repository.snapshot(id, by: chunks)), of: repository, stop: CancellationFlag()
       ) { found.append(String(decoding: $0.path, as: UTF8.self)) }
       let counts = try comparison.run(path("")) { out.append($0.line) }
       #expect(counts.total == UInt64(out.count))
@@ -193,7 +193,7 @@ import Testing
     let fixture = try Fixture()
     let id = try fixture.repository.addSnapshot(1, of: [.file("f", "x")])
     let comparison = LiveComparison(
-      SnapshotPlace(try fixture.repository.snapshot(id)), of: fixture.repository, stop: CancellationFlag()
+      SnapshotLocation(try fixture.repository.snapshot(id)), of: fixture.repository, stop: CancellationFlag()
     ) { _ in }
     #expect(throws: YesterError.self) { try comparison.run(fixture.path("not/there")) { _ in } }
   }
@@ -204,7 +204,7 @@ import Testing
     let id = try fixture.repository.addSnapshot(1, of: [.file("f", "x")])
     let stop = CancellationFlag()
     let comparison = LiveComparison(
-      SnapshotPlace(try fixture.repository.snapshot(id)), of: fixture.repository, stop: stop
+      SnapshotLocation(try fixture.repository.snapshot(id)), of: fixture.repository, stop: stop
     ) { _ in }
     #expect(throws: Stopped.self) { try comparison.run(fixture.path("")) { _ in stop.raise() } }
   }

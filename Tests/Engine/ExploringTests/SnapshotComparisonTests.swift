@@ -20,14 +20,14 @@ import Testing
   /// Two snapshots, and the chunks that are read of them from now on.
   private func snapshots(
     _ old: [TestEntry], _ new: [TestEntry], leafEntriesMax: Int = .max
-  ) throws -> (SnapshotPlace, SnapshotPlace, WatchedChunks) {
+  ) throws -> (SnapshotLocation, SnapshotLocation, WatchedChunks) {
     let ids = try [old, new].enumerated().map {
       try repository.addSnapshot($0.offset + 1, of: $0.element, leafEntriesMax: leafEntriesMax)
     }
     let chunks = WatchedChunks(repository.reader)
     return (
-      SnapshotPlace(try repository.snapshot(ids[0], by: chunks)),
-      SnapshotPlace(try repository.snapshot(ids[1], by: chunks)), chunks
+      SnapshotLocation(try repository.snapshot(ids[0], by: chunks)),
+      SnapshotLocation(try repository.snapshot(ids[1], by: chunks)), chunks
     )
   }
 
@@ -165,9 +165,10 @@ import Testing
     let damaged = WatchedChunks(repository.reader) { (_) throws(YesterError) in
       throw YesterError(.damaged, "it is damaged")
     }
-    let places = try ids.map { SnapshotPlace(try repository.snapshot($0, by: damaged)) }
+    let locations = try ids.map { SnapshotLocation(try repository.snapshot($0, by: damaged)) }
     #expect(
-      errorCode { _ = try SnapshotComparison(places[0], places[1], stop: CancellationFlag()).run { _ in } } == .damaged)
+      errorCode { _ = try SnapshotComparison(locations[0], locations[1], stop: CancellationFlag()).run { _ in } }
+        == .damaged)
   }
 }
 

@@ -23,9 +23,9 @@ import Testing
   }
 
   @Test(arguments: [("/etc", "/etc"), ("/etc/*.conf", "/etc"), ("/home/adam", "/home/adam"), ("/srv/ww", "/srv/ww")])
-  func aPatternThatBeginsOutsideOfAllSourcesMatchesNothing(pattern: String, place: String) throws {
+  func aPatternThatBeginsOutsideOfAllSourcesMatchesNothing(pattern: String, path: String) throws {
     let remark = try #require(remarks(pattern).first)
-    #expect(remark.kind == .remark && remark.path == Array(place.utf8.dropFirst()))
+    #expect(remark.kind == .remark && remark.path == Array(path.utf8.dropFirst()))
     #expect(remark.message.contains("outside of all that is backed up, and matches nothing"))
   }
 

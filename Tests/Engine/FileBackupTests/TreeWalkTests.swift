@@ -12,7 +12,7 @@ import TestSupport
 import Testing
 
 @Suite struct TreeWalkTests {
-  /// Longer than a look at a directory is taken to be fresh.
+  /// Longer than the scan of a directory is taken to be fresh.
   private static let staleNanoseconds: Int64 = 150_000_000
 
   /// A tree of its own, and a repository in memory.
@@ -234,7 +234,7 @@ import Testing
     }
   }
 
-  @Test func aDirectoryThatIsReplacedByAnotherIsLookedIntoAgain() throws {
+  @Test func aDirectoryThatIsReplacedByAnotherIsScannedAgain() throws {
     try withFixture { fixture in
       try fixture.link("a", to: "x")
       try fixture.directory("m")

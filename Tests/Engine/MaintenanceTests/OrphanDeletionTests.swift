@@ -55,24 +55,24 @@ private final class Fixture: Sendable {
   /// Another machine begins a backup.
   func beginBackup() throws { try repository.putLease { $0.host = "elsewhere" } }
 
-  /// Reclaims space; `event` happens just before the list of `folder` is looked at for the `place`-th time, or never.
-  /// How often it was looked at.
+  /// Prunes; `event` happens just before `folder` is listed for the `number`-th time, or never. How often it was
+  /// listed.
   @discardableResult
-  func reclaim(
-    _ folder: ObjectFolder = .index, place: Int = 0, _ event: @escaping @Sendable () throws -> Void = {}
+  func prune(
+    _ folder: ObjectFolder = .index, number: Int = 0, _ event: @escaping @Sendable () throws -> Void = {}
   ) throws -> Int {
-    let looks = Monitor(0)
+    let listings = Monitor(0)
     let watched = WatchedStore(store) { call in
       guard call == .list(folder) else { return }
-      let count = looks.withLock {
+      let count = listings.withLock {
         $0 += 1
         return $0
       }
-      if count == place { try event() }
+      if count == number { try event() }
     }
     let repository = try test.open(watched)
-    _ = try Reclaim.run(repository, Reclaim.Options(), progress: RunProgress())
-    return looks.withLock { $0 }
+    _ = try Prune.run(repository, Prune.Options(), progress: RunProgress())
+    return listings.withLock { $0 }
   }
 }
 
@@ -80,57 +80,57 @@ private final class Fixture: Sendable {
 @Suite struct OrphanDeletionTests {
   @Test func leftoversOfInterruptedRunsAreDeleted() throws {
     let fixture = try Fixture()
-    try fixture.reclaim()
+    try fixture.prune()
     #expect(try !fixture.hasOrphan)
   }
 
   /// A segment appears that was not there, or was not listed, when the index was read. Whenever that is, what it
   /// names must stay.
-  @Test func anIndexThatChangesBetweenTwoLooksKeepsThem() throws {
-    let looks = try Fixture().reclaim()
-    try #require(looks >= 3)
-    for place in 1...looks {
+  @Test func anIndexThatChangesBetweenTwoListingsKeepsThem() throws {
+    let listings = try Fixture().prune()
+    try #require(listings >= 3)
+    for number in 1...listings {
       let fixture = try Fixture()
-      try fixture.reclaim(place: place) { try fixture.nameOrphan() }
-      #expect(try fixture.missing == [], "look \(place) of \(looks)")
+      try fixture.prune(number: number) { try fixture.nameOrphan() }
+      #expect(try fixture.missing == [], "listing \(number) of \(listings)")
       // Named from the beginning it is a pack that no snapshot needs, and goes as these do.
-      if place > 1 { #expect(try fixture.hasOrphan, "look \(place) of \(looks)") }
+      if number > 1 { #expect(try fixture.hasOrphan, "listing \(number) of \(listings)") }
     }
   }
 
   /// The list of segments is another one, whether it names the pack or not: nothing is deleted in this run.
   @Test func anyChangeHoldsThemUpForOneRun() throws {
     let fixture = try Fixture()
-    let looks = try Fixture().reclaim()
+    let listings = try Fixture().prune()
     let store = fixture.store
     let keyring = fixture.repository.keyring
-    try fixture.reclaim(place: looks) {
+    try fixture.prune(number: listings) {
       var builder = IndexSegmentBuilder()
       builder.condemned = [(.zero, 1)]
       _ = try builder.store(in: store, keyring)
     }
     #expect(try fixture.hasOrphan)
-    try fixture.reclaim()
+    try fixture.prune()
     #expect(try !fixture.hasOrphan)
   }
 
   /// A segment that goes is a change as well.
   @Test func aSegmentThatGoesHoldsThemUp() throws {
     let fixture = try Fixture()
-    let looks = try Fixture().reclaim()
+    let listings = try Fixture().prune()
     let store = fixture.store
-    try fixture.reclaim(place: looks) { for id in try store.ids(.index) { try store.delete(.index(id)) } }
+    try fixture.prune(number: listings) { for id in try store.ids(.index) { try store.delete(.index(id)) } }
     #expect(try fixture.hasOrphan)
   }
 
   /// Whoever begins a backup meanwhile may be about to name what nobody names yet.
   @Test func aBackupThatBeginsMeanwhileKeepsThem() throws {
-    let looks = try Fixture().reclaim(.leases)
-    try #require(looks >= 3)
-    for place in 1...looks {
+    let listings = try Fixture().prune(.leases)
+    try #require(listings >= 3)
+    for number in 1...listings {
       let fixture = try Fixture()
-      try fixture.reclaim(.leases, place: place) { try fixture.beginBackup() }
-      #expect(try fixture.hasOrphan, "look \(place) of \(looks)")
+      try fixture.prune(.leases, number: number) { try fixture.beginBackup() }
+      #expect(try fixture.hasOrphan, "listing \(number) of \(listings)")
     }
   }
 }

@@ -50,12 +50,12 @@ struct PruneFixture: Sendable {
   func prune(
     _ store: (any ObjectStore)? = nil, unusedMax: Double = 0, isDryRun: Bool = false, without: Set<ObjectID> = [],
     now: Int64 = 1_000_000
-  ) throws -> Reclaim.Result {
-    var options = Reclaim.Options()
+  ) throws -> Prune.Result {
+    var options = Prune.Options()
     options.unusedMax = unusedMax
     options.isDryRun = isDryRun
     options.without = without
-    return try Reclaim.run(open(store), options, progress: RunProgress()) { Timestamp(seconds: now) }
+    return try Prune.run(open(store), options, progress: RunProgress()) { Timestamp(seconds: now) }
   }
 
   func has(_ pack: ObjectID) throws -> Bool { try memory.size(.pack(pack)) != nil }
@@ -76,7 +76,7 @@ struct PruneFixture: Sendable {
     }
   }
 
-  /// Somebody on another machine is at work, as far as the repository knows; the name of his lease.
+  /// Somebody on another machine is at work, as far as the repository knows; the name of its lease.
   @discardableResult
   func takeLease(_ purpose: LeaseRecord.Purpose, since: Int64 = 0) throws -> String {
     try test.open().putLease {

@@ -171,7 +171,7 @@ import Testing
   @Test func aWriteOnlyKeyCannotPrune() throws {
     let fixture = try PruneFixture()
     let writer = try fixture.test.addWriter(.writeOnly)
-    #expect(errorCode { _ = try Reclaim.run(writer, Reclaim.Options(), progress: RunProgress()) } == .wrongKey)
+    #expect(errorCode { _ = try Prune.run(writer, Prune.Options(), progress: RunProgress()) } == .wrongKey)
   }
 
   // MARK: Others at work

@@ -214,8 +214,8 @@ import Testing
     let fixture = try RestoreFixture()
     let reader = try fixture.store([.file("above", "a file"), .directory("other")])
     for name in ["above/repository", "extra/deep/cache", "other/plain"] { try fixture.makeDirectory(name) }
-    let places = ["above/repository", "extra/deep/cache"].map { "\(fixture.destination)/\($0)" }
-    let prepared = try fixture.prepare(reader, deletes: true, protecting: places)
+    let rootPaths = ["above/repository", "extra/deep/cache"].map { "\(fixture.destination)/\($0)" }
+    let prepared = try fixture.prepare(reader, deletes: true, protecting: rootPaths)
     #expect(prepared.plan.steps.filter { !$0.hasPrefix("metadata") } == ["delete other/plain"])
     #expect(prepared.plan.problems.map { String(decoding: $0.path, as: UTF8.self) } == ["above", "extra"])
     #expect(prepared.plan.problems.allSatisfy { $0.kind == .skipped })
@@ -241,7 +241,7 @@ import Testing
     try fixture.makeDirectory("inside")
     let reader = try fixture.store([.file("a", "a")])
     var options = Restore.Options()
-    options.protected = ProtectedPlaces([fixture.destination])
+    options.protected = ProtectedDirectories([fixture.destination])
     let before = try fixture.contents
     #expect(throws: YesterError.self) {
       try Restore.prepare(reader, path: [], into: fixture.destination + below, options, progress: RunProgress())

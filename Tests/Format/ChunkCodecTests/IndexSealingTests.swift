@@ -52,7 +52,7 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
 
   @Test func everyByteOfASmallSegmentCounts() throws {
     let sealed = seal(System.random(150))
-    #expect(placesThatMayChange(in: sealed) { _ = try open($0) } == [])
+    #expect(offsetsThatMayChange(in: sealed) { _ = try open($0) } == [])
     #expect(lengthsTaken(of: sealed) { _ = try open($0) } == [])
     #expect(lengthsTaken(of: seal([])) { _ = try open($0) } == [])
   }
@@ -90,9 +90,9 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
 
   @Test func aChangedByteInAnyFrameIsFound() {
     let sealed = seal([UInt8](repeating: 1, count: 2 * frame + 10))
-    for place in [header, header + sealedFrame - 1, header + sealedFrame, header + 2 * sealedFrame, sealed.count - 1] {
+    for offset in [header, header + sealedFrame - 1, header + sealedFrame, header + 2 * sealedFrame, sealed.count - 1] {
       var changed = sealed
-      changed[place] ^= 1
+      changed[offset] ^= 1
       #expect(throws: FormatError.self) { try open(changed) }
     }
   }

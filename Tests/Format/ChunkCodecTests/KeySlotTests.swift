@@ -56,13 +56,13 @@ private func open(_ bytes: [UInt8], _ secret: Secret, _ repository: RepositoryID
       if try open(bytes, keyFile) == nil { throw AuthenticationFailure() }
     }
     try read(bytes)
-    #expect(placesThatMayChange(in: bytes) { try read($0) } == [])
+    #expect(offsetsThatMayChange(in: bytes) { try read($0) } == [])
     #expect(lengthsTaken(of: bytes) { try read($0) } == [])
     let locked = try seal(Keys.full, password)
-    let places = placesThatMayChange(in: locked, 32..<140) {
+    let offsets = offsetsThatMayChange(in: locked, 32..<140) {
       if try open($0, password) == nil { throw AuthenticationFailure() }
     }
-    #expect(places == [])
+    #expect(offsets == [])
   }
 
   @Test func aSlotOfAnotherRepositoryIsRefused() throws {

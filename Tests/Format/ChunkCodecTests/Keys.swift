@@ -23,18 +23,18 @@ enum Keys {
   }
 }
 
-/// Whether reading `bytes` succeeds with any one byte changed, and at which places.
-func placesThatMayChange(
+/// Whether reading `bytes` succeeds with any one byte changed, and at which offsets.
+func offsetsThatMayChange(
   in bytes: [UInt8],
   _ range: Range<Int>? = nil,
   _ read: ([UInt8]) throws -> Void
 ) -> [Int] {
   var out: [Int] = []
-  for place in range ?? bytes.indices {
+  for offset in range ?? bytes.indices {
     for mask in [UInt8(1), 0x80] {
       var changed = bytes
-      changed[place] ^= mask
-      if (try? read(changed)) != nil, out.last != place { out.append(place) }
+      changed[offset] ^= mask
+      if (try? read(changed)) != nil, out.last != offset { out.append(offset) }
     }
   }
   return out

@@ -4,8 +4,8 @@ import RepositoryFormat
 import TestSupport
 import Testing
 
-private func place(_ number: UInt32, _ sealed: Int, _ plain: Int, _ compression: Compression) -> BlockPlace {
-  BlockPlace(
+private func location(_ number: UInt32, _ sealed: Int, _ plain: Int, _ compression: Compression) -> BlockLocation {
+  BlockLocation(
     number: number,
     offset: 0,
     sealedLength: UInt32(sealed),
@@ -17,11 +17,11 @@ private func place(_ number: UInt32, _ sealed: Int, _ plain: Int, _ compression:
 /// Holds the compressed bytes while a block is opened.
 private let scratch = Bytes(capacity: Limits.blockSizeMax + 65536)
 
-private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ place: BlockPlace) throws -> [UInt8] {
-  var out = [UInt8](repeating: 0, count: Int(place.plainLength))
+private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ location: BlockLocation) throws -> [UInt8] {
+  var out = [UInt8](repeating: 0, count: Int(location.plainLength))
   if out.isEmpty { out.reserveCapacity(1) }
   try out.withUnsafeMutableBytes { out in
-    try sealed.withUnsafeBytes { try codec.open($0, key: key, place, into: out, by: scratch.base) }
+    try sealed.withUnsafeBytes { try codec.open($0, key: key, location, into: out, by: scratch.base) }
   }
   return out
 }
@@ -37,9 +37,9 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
       let (sealed, compression) = try plain.withUnsafeBytes { try codec.seal($0, key: key, number: 9) }
       if plain[0] == 7 && size > 1000 { #expect(compression == .zstd && sealed.count < size / 100) }
       #expect(sealed.count <= plain.count + AESGCM.tagSize)
-      let place = place(9, sealed.count, plain.count, compression)
+      let location = location(9, sealed.count, plain.count, compression)
       #expect(
-        try open(codec, sealed.withFilled { Array($0) }, key, place) == plain, "seed \(SeededGenerator.seed)")
+        try open(codec, sealed.withFilled { Array($0) }, key, location) == plain, "seed \(SeededGenerator.seed)")
     }
   }
 
@@ -48,7 +48,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (sealed, compression) = try codec.seal(UnsafeRawBufferPointer(start: nil, count: 0), key: key, number: 0)
     let out = Bytes(capacity: 0)
     try sealed.withFilled {
-      try codec.open($0, key: key, place(0, sealed.count, 0, compression), into: out.whole, by: scratch.base)
+      try codec.open($0, key: key, location(0, sealed.count, 0, compression), into: out.whole, by: scratch.base)
     }
     #expect(sealed.count == AESGCM.tagSize && compression == .none)
   }
@@ -61,32 +61,35 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (bytes, used) = try plain.withUnsafeBytes { try codec.seal($0, key: key, number: 1) }
     #expect(used == compression)
     let sealed = bytes.withFilled { Array($0) }
-    func read(_ bytes: [UInt8]) throws { _ = try open(codec, bytes, key, place(1, bytes.count, plain.count, used)) }
+    func read(_ bytes: [UInt8]) throws { _ = try open(codec, bytes, key, location(1, bytes.count, plain.count, used)) }
     try read(sealed)
-    #expect(placesThatMayChange(in: sealed) { try read($0) } == [])
+    #expect(offsetsThatMayChange(in: sealed) { try read($0) } == [])
     #expect(lengthsTaken(of: sealed) { try read($0) } == [])
   }
 
-  @Test func aBlockFitsOnlyItsPlace() throws {
+  @Test func aBlockFitsOnlyItsLocation() throws {
     let plain = [UInt8](repeating: 3, count: 500)
     let (key, header) = try PackKey.make(.data, Keys.full)
     let (otherKey, _) = try PackKey.make(.data, Keys.full)
     let (bytes, used) = try plain.withUnsafeBytes { try codec.seal($0, key: key, number: 1) }
     let sealed = bytes.withFilled { Array($0) }
-    #expect(throws: Never.self) { try open(codec, sealed, key, place(1, sealed.count, 500, .zstd)) }
+    #expect(throws: Never.self) { try open(codec, sealed, key, location(1, sealed.count, 500, .zstd)) }
     for bad in [
-      place(0, sealed.count, 500, used), place(2, sealed.count, 500, used), place(1, sealed.count, 499, used),
-      place(1, sealed.count, 501, used), place(1, sealed.count, 500, .none), place(1, sealed.count - 1, 500, used),
-      place(1, sealed.count, sealed.count - 16, .none), place(1, 0, 500, used),
+      location(0, sealed.count, 500, used), location(2, sealed.count, 500, used), location(1, sealed.count, 499, used),
+      location(1, sealed.count, 501, used), location(1, sealed.count, 500, .none),
+      location(1, sealed.count - 1, 500, used),
+      location(1, sealed.count, sealed.count - 16, .none), location(1, 0, 500, used),
     ] {
       #expect(throws: FormatError.self) { try open(codec, sealed, key, bad) }
     }
-    #expect(throws: FormatError.self) { try open(codec, sealed, otherKey, place(1, sealed.count, 500, used)) }
+    #expect(throws: FormatError.self) { try open(codec, sealed, otherKey, location(1, sealed.count, 500, used)) }
     // The same key, opened from the header, still fits.
     let again = try PackKey.open(header: header, Keys.full).key
-    #expect(try open(codec, sealed, again, place(1, sealed.count, 500, used)) == plain)
+    #expect(try open(codec, sealed, again, location(1, sealed.count, 500, used)) == plain)
     for size in [0, 1, 15] {
-      #expect(throws: FormatError.self) { try open(codec, Array(sealed.prefix(size)), key, place(1, size, 500, used)) }
+      #expect(throws: FormatError.self) {
+        try open(codec, Array(sealed.prefix(size)), key, location(1, size, 500, used))
+      }
     }
   }
 
@@ -96,7 +99,8 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let small = [UInt8](repeating: 0, count: 100)
     #expect(throws: FormatError.self) {
       try small.withUnsafeBytes {
-        try codec.open($0, key: key, place(0, 100, Limits.blockSizeMax + 1, .zstd), into: huge.whole, by: scratch.base)
+        try codec.open(
+          $0, key: key, location(0, 100, Limits.blockSizeMax + 1, .zstd), into: huge.whole, by: scratch.base)
       }
     }
   }
@@ -125,7 +129,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     let (_, header) = try PackKey.make(.tree, Keys.full)
     #expect(header.count == PackLayout.headerSize)
     #expect(try PackKey.open(header: header, Keys.full).key.kind == .tree)
-    #expect(placesThatMayChange(in: header) { _ = try PackKey.open(header: $0, Keys.full) } == [])
+    #expect(offsetsThatMayChange(in: header) { _ = try PackKey.open(header: $0, Keys.full) } == [])
   }
 
   @Test func onlyFullKeysOfTheRepositoryOpenIt() throws {
@@ -150,7 +154,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ plac
     ]
     let sealed = key.sealDirectory(directory)
     #expect(try key.openDirectory(sealed, offset: 244).blocks.count == 1)
-    #expect(placesThatMayChange(in: sealed) { _ = try key.openDirectory($0, offset: 244) } == [])
+    #expect(offsetsThatMayChange(in: sealed) { _ = try key.openDirectory($0, offset: 244) } == [])
     #expect(lengthsTaken(of: sealed) { _ = try key.openDirectory($0, offset: 244) } == [])
     #expect(throws: FormatError.self) { try key.openDirectory(sealed, offset: 243) }
     let (other, _) = try PackKey.make(.data, Keys.full)

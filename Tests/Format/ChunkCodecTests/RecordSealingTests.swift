@@ -58,12 +58,12 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
       try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, Keys.writeOnly), Keys.otherWriteOnly) == nil
     )
     // Also what cannot be read must be genuine.
-    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.writeOnly) } == [])
+    #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.writeOnly) } == [])
   }
 
   @Test func everyByteCounts() throws {
     let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
-    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.full) } == [])
+    #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.full) } == [])
     #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openSnapshot($0, Keys.full) } == [])
   }
 
@@ -71,10 +71,10 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
     let unsigned = bytes.count - SignedEnvelope.signatureSize
     // Bytes 224 to 271 are the writer's own way to the content key; others go by 176 to 223.
-    let places = placesThatMayChange(in: bytes, 0..<unsigned) {
+    let offsets = offsetsThatMayChange(in: bytes, 0..<unsigned) {
       _ = try RecordSealing.openSnapshot(signed($0, "yester snapshot 1", by: Keys.full), Keys.otherFull)
     }
-    #expect(places == [])
+    #expect(offsets == [])
   }
 
   @Test func strangersCannotMakeOne() throws {
@@ -127,13 +127,13 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
 
   @Test func everyByteCounts() throws {
     let bytes = RecordSealing.seal(note(), Keys.full)
-    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openNote($0, Keys.full) } == [])
+    #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openNote($0, Keys.full) } == [])
     #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openNote($0, Keys.full) } == [])
     let unsigned = bytes.count - SignedEnvelope.signatureSize
-    let places = placesThatMayChange(in: bytes, 0..<unsigned) {
+    let offsets = offsetsThatMayChange(in: bytes, 0..<unsigned) {
       _ = try RecordSealing.openNote(signed($0, "yester note 1", by: Keys.full), Keys.full)
     }
-    #expect(places == [])
+    #expect(offsets == [])
   }
 
   @Test func aNoteIsNoSnapshotAndNoneIsOther() throws {
@@ -160,7 +160,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     for reader in [Keys.full, Keys.writeOnly, Keys.otherWriteOnly] {
       #expect(try RecordSealing.openLease(bytes, reader) == lease)
     }
-    #expect(placesThatMayChange(in: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
+    #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
     #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
     for reader in [Keys.stranger, Keys.otherRepository] {
       #expect(throws: FormatError.self) { try RecordSealing.openLease(bytes, reader) }

@@ -122,7 +122,7 @@ import Testing
     #expect(Ed25519.verify(made, of: hex(message), publicKey: hex(publicKey)))
     #expect(!Ed25519.verify(made, of: hex(message) + [0], publicKey: hex(publicKey)))
     #expect(
-      placesThatMayChange(in: made) {
+      offsetsThatMayChange(in: made) {
         if !Ed25519.verify($0, of: hex(message), publicKey: hex(publicKey)) { throw AuthenticationFailure() }
       } == []
     )
@@ -199,9 +199,9 @@ import Testing
       _ = try cipher.open(bytes, key: key, nonce: nonce, authenticating: extra)
     }
     try open(sealed, key)
-    #expect(placesThatMayChange(in: sealed) { try open($0, key) } == [])
-    #expect(placesThatMayChange(in: key) { try open(sealed, $0) } == [])
-    #expect(placesThatMayChange(in: [1, 2, 3]) { try open(sealed, key, Nonce(1, 2), $0) } == [])
+    #expect(offsetsThatMayChange(in: sealed) { try open($0, key) } == [])
+    #expect(offsetsThatMayChange(in: key) { try open(sealed, $0) } == [])
+    #expect(offsetsThatMayChange(in: [1, 2, 3]) { try open(sealed, key, Nonce(1, 2), $0) } == [])
     #expect(lengthsTaken(of: sealed) { try open($0, key) } == [])
     for nonce in [Nonce(1, 3), Nonce(2, 2), Nonce(2, 1), Nonce()] {
       #expect(throws: AuthenticationFailure.self) { try open(sealed, key, nonce) }

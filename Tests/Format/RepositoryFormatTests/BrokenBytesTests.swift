@@ -44,14 +44,14 @@ private struct Sample: CustomTestStringConvertible {
   }
 
   private static func use(_ leaf: Leaf) throws {
-    for place in 0..<leaf.count {
-      let entry = try leaf.entry(place)
-      _ = try leaf.type(place)
+    for index in 0..<leaf.count {
+      let entry = try leaf.entry(index)
+      _ = try leaf.type(index)
       _ = try entry.name.withUnsafeBytes { try leaf.find($0) }
-      _ = leaf.place(holding: leaf.numberOffset(place))
+      _ = leaf.index(holding: leaf.numberOffset(index))
     }
-    _ = leaf.place(holding: leaf.total)
-    _ = leaf.place(holding: .max)
+    _ = leaf.index(holding: leaf.total)
+    _ = leaf.index(holding: .max)
   }
 
   private static func objects(_ random: inout SeededGenerator) -> [Sample] {
@@ -137,15 +137,15 @@ func testDigest(_ bytes: [UInt8]) -> [UInt8] {
   @Test(arguments: Sample.all)
   private func changedBytesDoNotTrap(sample: Sample) {
     var refused = 0
-    for place in sample.bytes.indices {
+    for offset in sample.bytes.indices {
       var changed = sample.bytes
-      let original = changed[place]
+      let original = changed[offset]
       let values: Set<UInt8> = [
         original ^ 1, original ^ 0x80, original ^ 0xFF, original &+ 1, original &- 1, original ^ 0x10, 0, 0x7F, 0x80,
         0xFF,
       ]
       for value in values where value != original {
-        changed[place] = value
+        changed[offset] = value
         do { try sample.read(changed) } catch { refused += 1 }
       }
     }
@@ -154,12 +154,12 @@ func testDigest(_ bytes: [UInt8]) -> [UInt8] {
 
   @Test(arguments: Sample.all)
   private func removedAndDoubledBytesDoNotTrap(sample: Sample) {
-    for place in sample.bytes.indices {
+    for offset in sample.bytes.indices {
       var changed = sample.bytes
-      changed.remove(at: place)
+      changed.remove(at: offset)
       try? sample.read(changed)
       changed = sample.bytes
-      changed.insert(changed[place], at: place)
+      changed.insert(changed[offset], at: offset)
       try? sample.read(changed)
     }
   }
@@ -176,10 +176,10 @@ func testDigest(_ bytes: [UInt8]) -> [UInt8] {
 
   @Test func everyChangedByteOfTheConfigIsFound() {
     let good = RepositoryConfig(id: testRepository).encode(digest: testDigest)
-    for place in good.indices {
+    for offset in good.indices {
       for bit in 0..<8 {
         var changed = good
-        changed[place] ^= 1 << UInt8(bit)
+        changed[offset] ^= 1 << UInt8(bit)
         #expect(throws: FormatError.self) { try RepositoryConfig(decoding: changed, digest: testDigest) }
       }
     }

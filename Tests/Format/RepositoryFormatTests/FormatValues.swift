@@ -14,7 +14,7 @@ func dumped<Value>(_ value: Value) -> String {
 }
 
 extension PackDirectory {
-  /// Where the blocks end, in a pack that they begin in at the right place.
+  /// Where the blocks end, in a pack that they begin in at the right offset.
   var blocksEnd: Int { blocks.reduce(PackLayout.headerSize) { $0 + Int($1.sealedLength) } }
 }
 

@@ -132,7 +132,7 @@ private func message(_ body: () throws -> Void) -> String {
     var payload = random.slotPayload()
     payload.role = .full
     payload.rootPrivateKey = random.bytes(32)
-    for place in payload.keySets.indices { payload.keySets[place].privateKey = random.bytes(32) }
+    for index in payload.keySets.indices { payload.keySets[index].privateKey = random.bytes(32) }
     #expect(throws: Never.self) { try SlotPayload(decoding: payload.encode()) }
     var other = payload
     other.role = .writeOnly
@@ -199,13 +199,13 @@ private func message(_ body: () throws -> Void) -> String {
       }
     }
     try read(good)
-    for (place, value, words) in [
+    for (offset, value, words) in [
       (8, 2, "newer yester"), (11, 1, "newer yester"), (8, 0, "damaged"), (12, 1, "damaged"),
       (0, 0, "not what its place says"),
       (16, 0xFF, "another repository"), (31, 0, "another repository"),
     ] as [(Int, UInt8, String)] {
       var bad = good
-      bad[place] = value
+      bad[offset] = value
       #expect(message { try read(bad) }.contains(words))
     }
   }

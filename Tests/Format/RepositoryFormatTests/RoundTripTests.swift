@@ -15,12 +15,12 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
       let read = try Leaf(bytes)
       #expect(read.count == size)
       var offset: UInt64 = 0
-      for (place, entry) in entries.enumerated() {
-        try #require(try read.entry(place) == entry, hint)
-        try #require(try read.name(place).equals(entry.name) && read.type(place) == entry.type, hint)
-        try #require(read.numberOffset(place) == offset, hint)
-        try #require(read.place(holding: offset) == place, hint)
-        try #require(read.place(holding: offset + entry.below) == place, hint)
+      for (index, entry) in entries.enumerated() {
+        try #require(try read.entry(index) == entry, hint)
+        try #require(try read.name(index).equals(entry.name) && read.type(index) == entry.type, hint)
+        try #require(read.numberOffset(index) == offset, hint)
+        try #require(read.index(holding: offset) == index, hint)
+        try #require(read.index(holding: offset + entry.below) == index, hint)
         offset += 1 + entry.below
       }
       #expect(read.total == offset, hint)
@@ -34,9 +34,9 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
     let present = Set(entries.map(\.name))
     let read = try Leaf(leaf(entries))
     for name in entries.map(\.name) + (0..<300).map({ _ in random.bytes(random.below(5)) }) {
-      let (place, found) = try name.withUnsafeBytes { try read.find($0) }
+      let (index, found) = try name.withUnsafeBytes { try read.find($0) }
       #expect(found == present.contains(name), hint)
-      #expect(place == entries.count { $0.name.precedes(name) }, hint)
+      #expect(index == entries.count { $0.name.precedes(name) }, hint)
     }
   }
 

@@ -146,7 +146,7 @@ internal import Testing
     #expect(mount.stop() == .clean)
   }
 
-  @Test func refusesPlacesThatDoNotWork() throws {
+  @Test func refusesMountPointsThatDoNotWork() throws {
     let mount = try MountFixture(MemoryModel())
     defer { mount.takeDown() }
     func message(_ source: String, _ path: String) -> YesterError? {

@@ -65,14 +65,14 @@ internal import Testing
     }
     #expect(next() == ".")
     #expect(next() == "..")
-    var place = 0
+    var position = 0
     var expected: String?
     for number in 0..<40_000 {
-      if number == 777 { place = telldir(stream) }
+      if number == 777 { position = telldir(stream) }
       let name = next()
       if number == 777 { expected = name }
     }
-    seekdir(stream, place)
+    seekdir(stream, position)
     #expect(next() == expected && expected != nil)
     rewinddir(stream)
     var count = 0

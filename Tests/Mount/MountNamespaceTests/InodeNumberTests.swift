@@ -30,13 +30,13 @@ import Testing
   /// Snapshots so large that hundreds want numbers that others have: none get them.
   @Test func numbersAreUniqueAndShort() {
     let below = UInt64(1) << 35
-    var placement = InodePlacement()
+    var allocator = InodeAllocator()
     var seen: Set<UInt64> = []
     var ranges: [ClosedRange<UInt64>] = []
     for number in 0..<10_000 {
       // Half of them are so large that they take a tenth of the room.
       let size = number % 2 == 0 ? below : 100_000
-      let all = borders(placement.place(id(number), record(below: size)), size, 100)
+      let all = borders(allocator.allocate(id(number), record(below: size)), size, 100)
       #expect(all.allSatisfy { $0 >= 1 << 40 && $0 < 1 << 53 })
       #expect(seen.isDisjoint(with: all) && Set(all).count == all.count)
       seen.formUnion(all)
@@ -49,9 +49,9 @@ import Testing
   /// New snapshots, and the removal of others, change nothing for those that are there.
   @Test func numbersStay() {
     func starts(_ numbers: [Int]) -> [Int: UInt64] {
-      var placement = InodePlacement()
+      var allocator = InodeAllocator()
       var out: [Int: UInt64] = [:]
-      for number in numbers { out[number] = placement.place(id(number), record(below: 1_000_000)).start }
+      for number in numbers { out[number] = allocator.allocate(id(number), record(below: 1_000_000)).start }
       return out
     }
     let all = starts(Array(0..<1000))
@@ -60,11 +60,11 @@ import Testing
     #expect(starts(Array(0..<1000)) == all)
   }
 
-  /// What a record says of itself is bounded, and what a tree says is held against that.
+  /// What a record says of itself is bounded, and what a tree says is checked against that.
   @Test func recordsMayClaimAnything() {
-    var placement = InodePlacement()
+    var allocator = InodeAllocator()
     for number in 0..<5000 {
-      let range = placement.place(id(number), record(below: .max, groups: .max))
+      let range = allocator.allocate(id(number), record(below: .max, groups: .max))
       for role in ViewRole.allCases {
         #expect(range.inode(.max, linkGroup: nil, role) < 1 << 53)
         #expect(range.inode(1, linkGroup: .max, role) < 1 << 53)

@@ -139,9 +139,9 @@ private func pad(_ number: Int, _ digits: Int) -> String {
   /// Reading ahead comes upon damage first. The reader gets the error, there alone, and what is behind it as well.
   @Test func damageIsTheReadersToFind() throws {
     let fixture = try Fixture(files: 60)
-    let place = try #require(try fixture.test.repository.index.find(fixture.chunks[30].id))
-    let path = ObjectKey.pack(place.pack).path
-    fixture.test.store[path]?[Int(place.block.offset + place.block.sealedLength / 2)] ^= 1
+    let location = try #require(try fixture.test.repository.index.find(fixture.chunks[30].id))
+    let path = ObjectKey.pack(location.pack).path
+    fixture.test.store[path]?[Int(location.block.offset + location.block.sealedLength / 2)] ^= 1
     let lost = try #require(try fixture.test.repository.index.find(fixture.chunks[50].id)).pack
     let gone = try (0..<60).filter { try fixture.test.repository.index.find(fixture.chunks[$0].id)?.pack == lost }
     try fixture.test.store.delete(.pack(lost))

@@ -152,8 +152,8 @@ extension BlockCache {
           return blocks.bytes(number)
         }
       }
-      let right = found.enumerated().filter { place, block in
-        blocks.isRight(block, thread.isMultiple(of: 2) ? place : 199 - place)
+      let right = found.enumerated().filter { index, block in
+        blocks.isRight(block, thread.isMultiple(of: 2) ? index : 199 - index)
       }
       let ids = right.map { ObjectIdentifier($1) }
       given.withLock { $0.append(thread.isMultiple(of: 2) ? ids : ids.reversed()) }
@@ -193,9 +193,9 @@ extension BlockCache {
   @Test func likeKeysAreDifferentBlocks() throws {
     let cache = BlockCache(limit: 1 << 20)
     let first = System.random(32)
-    for place in 8..<32 {
+    for offset in 8..<32 {
       var other = first
-      other[place] ^= 1
+      other[offset] ^= 1
       for pack in [first, other] {
         let key = BlockCache.Key(pack: try #require(ObjectID(pack)), number: 3)
         let block = cache.block(key, size: 32) { Bytes(pack) }
@@ -220,13 +220,13 @@ extension BlockCache {
     let chunks = (0..<60).map { _ in TestChunk(random.bytes(20_000 + Int(random.next() % 100_000)), writer) }
     try ChunkWriter.store(chunks, in: writer, settings)
     // A byte in the middle of the last chunk's block.
-    let place = try #require(try writer.index.find(chunks[59].id))
-    let path = ObjectKey.pack(place.pack).path
-    store[path]?[Int(place.block.offset + place.block.sealedLength / 2)] ^= 1
+    let location = try #require(try writer.index.find(chunks[59].id))
+    let path = ObjectKey.pack(location.pack).path
+    store[path]?[Int(location.block.offset + location.block.sealedLength / 2)] ^= 1
     let damaged = Set(
       try chunks.filter {
         let other = try writer.index.find($0.id)
-        return other?.pack == place.pack && other?.block == place.block
+        return other?.pack == location.pack && other?.block == location.block
       }.map(\.id))
 
     let repository = try test.open(cacheSize: 300_000)

@@ -98,12 +98,12 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
     try fixture.check()
     let good = try fixture.cached
     var random = SeededGenerator()
-    let places = Array(0..<48) + (0..<100).map { _ in Int(random.next() % UInt64(good.count)) } + [good.count - 1]
-    for place in places {
+    let offsets = Array(0..<48) + (0..<100).map { _ in Int(random.next() % UInt64(good.count)) } + [good.count - 1]
+    for offset in offsets {
       var content = good
-      content[place] ^= 1 << UInt8(random.next() % 8)
+      content[offset] ^= 1 << UInt8(random.next() % 8)
       try writeFile(fixture.path, content)
-      try #require(try fixture.check() == Self.recordCount, "byte \(place) of \(good.count), \(seedHint.rawValue)")
+      try #require(try fixture.check() == Self.recordCount, "byte \(offset) of \(good.count), \(seedHint.rawValue)")
     }
   }
 
@@ -177,7 +177,7 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
     #expect(try fixture.check() == 1)
   }
 
-  @Test func itWorksWithoutAPlaceForTheCache() throws {
+  @Test func itWorksWithoutADirectoryForTheCache() throws {
     let fixture = try Fixture()
     let directory = try fixture.test.open().cacheDirectory
     // A directory where the file should be: nothing of the attempts stays.

@@ -124,11 +124,11 @@ extension Repository {
   }
 
   @Test(arguments: [0, 1, 2])
-  func aRecordThatIsTakenAwayIsFound(place: Int) throws {
+  func aRecordThatIsTakenAwayIsFound(index: Int) throws {
     let test = try TestRepository()
     let repository = try test.open()
     let ids = try (1...4).map { try repository.addSnapshot($0) }
-    try test.store.delete(.snapshot(ids[place]))
+    try test.store.delete(.snapshot(ids[index]))
     #expect(try !repository.findings.isEmpty)
   }
 
@@ -140,7 +140,7 @@ extension Repository {
     #expect(try repository.findings == [])
     try repository.remove([ids[0]])
     #expect(try repository.findings == [])
-    // Also of the last one, whose place in the chain the next takes up.
+    // Also of the last one, whose position in the chain the next takes up.
     try repository.remove([ids[4]])
     _ = try repository.addSnapshot(6)
     #expect(try repository.findings == [])

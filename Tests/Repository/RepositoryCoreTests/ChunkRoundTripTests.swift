@@ -101,7 +101,7 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
         for chunk in block.chunks {
           #expect(found.insert(chunk.id).inserted)
           let location = try #require(try repository.index.find(chunk.id))
-          #expect(location.pack == id && location.block == block.place && location.length == chunk.length)
+          #expect(location.pack == id && location.block == block.location && location.length == chunk.length)
         }
       }
     }
@@ -145,9 +145,9 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     try ChunkWriter.store([chunk], in: try test.open())
     let path = try #require(store.paths.first { $0.hasPrefix("packs/") })
     let good = try #require(store[path])
-    for place in 0..<(PackLayout.headerSize + 216) {
+    for offset in 0..<(PackLayout.headerSize + 216) {
       var bad = good
-      bad[place] ^= 1
+      bad[offset] ^= 1
       store[path] = bad
       let reader = try test.open()
       try reader.index.refresh()
@@ -173,9 +173,9 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     #expect(errorCode { _ = try repository.reader.chunk(data.id, kind: .tree) } == .damaged)
     var random = SeededGenerator()
     #expect(errorCode { _ = try repository.reader.chunk(random.id(), kind: .data) } == .damaged)
-    // The place of one chunk under the id of another.
-    let place = try #require(try repository.index.find(data.id))
-    #expect(errorCode { _ = try repository.reader.chunk(random.id(), kind: .data, at: place) } == .damaged)
+    // The location of one chunk under the id of another.
+    let location = try #require(try repository.index.find(data.id))
+    #expect(errorCode { _ = try repository.reader.chunk(random.id(), kind: .data, at: location) } == .damaged)
     #expect(try data.isReadable(in: repository))
   }
 
@@ -194,8 +194,8 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
     try ChunkWriter.store([chunk], in: try test.open())
     let calls = FaultyStore(test.store)
     #expect(try chunk.isReadable(in: test.open(calls)))
-    for place in 1...calls.calls {
-      let store = FaultyStore(test.store, failingAt: place)
+    for call in 1...calls.calls {
+      let store = FaultyStore(test.store, failingAt: call)
       guard let reader = try? test.open(store) else { continue }
       if (try? chunk.isReadable(in: reader)) == nil { #expect(try chunk.isReadable(in: reader)) }
       #expect(store.hasFailed)

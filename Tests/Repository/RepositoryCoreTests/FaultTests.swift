@@ -55,45 +55,45 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
     #expect(counter.calls > 25)
 
     // The order of calls differs a little from run to run, with the workers: a few more than were counted.
-    for place in 1...(counter.calls + 3) {
+    for call in 1...(counter.calls + 3) {
       let memory = MemoryStore()
       let test = try TestRepository(in: memory)
       let first = chunks(try test.open(), seed: 1)
       let second = chunks(try test.open(), seed: 2)
       try ChunkWriter.store(first, in: test.open(), smallSettings)
 
-      let faulty = FaultyStore(memory, failingAt: place, mode)
+      let faulty = FaultyStore(memory, failingAt: call, mode)
       let failed = errorMessage { try ChunkWriter.store(second, in: test.open(faulty), smallSettings) }
-      try #require((failed == "no error") == !faulty.hasFailed, "call \(place): \(failed)")
-      try #require(try check(test, first) == first.count, "call \(place)")
+      try #require((failed == "no error") == !faulty.hasFailed, "call \(call): \(failed)")
+      try #require(try check(test, first) == first.count, "call \(call)")
       _ = try check(test, second)
-      try #require(memory.openUploads == 0, "call \(place) left an upload behind")
+      try #require(memory.openUploads == 0, "call \(call) left an upload behind")
 
       try ChunkWriter.store(second, in: test.open(), smallSettings)
-      try #require(try check(test, first + second) == first.count + second.count, "call \(place)")
+      try #require(try check(test, first + second) == first.count + second.count, "call \(call)")
     }
   }
 
-  /// Somebody who goes on after an error gets it again; he does not wait for ever for what will not come.
+  /// A caller that goes on after an error gets it again; it does not wait for ever for what will not come.
   @Test func anErrorStays() throws {
     let counter = FaultyStore(MemoryStore())
     let clean = try TestRepository(in: counter)
     let before = counter.calls
     try ChunkWriter.store(chunks(clean.open(), seed: 2), in: clean.open(), smallSettings)
-    for place in 1...(counter.calls - before) {
+    for call in 1...(counter.calls - before) {
       let test = try TestRepository()
       let all = chunks(try test.open(), seed: 2)
-      let faulty = FaultyStore(test.store, failingAt: place, .once)
+      let faulty = FaultyStore(test.store, failingAt: call, .once)
       guard let repository = try? test.open(faulty) else { continue }
       let writer = try ChunkWriter(repository, smallSettings)
       var errors = 0
       for chunk in all {
         do { try writer.add(chunk) } catch { errors += 1 }
       }
-      if errors > 0 { #expect(errorMessage { try writer.flush() }.contains("injected"), "call \(place)") }
+      if errors > 0 { #expect(errorMessage { try writer.flush() }.contains("injected"), "call \(call)") }
       let isDone = (try? writer.flush()) != nil
-      #expect(isDone == !faulty.hasFailed, "call \(place)")
-      if !isDone { #expect(errorMessage { try writer.flush() }.contains("injected"), "call \(place)") }
+      #expect(isDone == !faulty.hasFailed, "call \(call)")
+      if !isDone { #expect(errorMessage { try writer.flush() }.contains("injected"), "call \(call)") }
       writer.close()
       _ = try check(test, all)
     }
@@ -152,14 +152,14 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
     let test = try TestRepository()
     let all = chunks(try test.open(), seed: 4)
     try ChunkWriter.store(all, in: test.open(), smallSettings)
-    for place in 1... {
-      let faulty = FaultyStore(test.store, failingAt: place, mode)
+    for call in 1... {
+      let faulty = FaultyStore(test.store, failingAt: call, mode)
       let failed = errorMessage {
         let repository = try test.open(faulty)
         try repository.index.refresh()
         _ = try SnapshotCatalog(repository)
       }
-      #expect((failed == "no error") == !faulty.hasFailed, "call \(place): \(failed)")
+      #expect((failed == "no error") == !faulty.hasFailed, "call \(call): \(failed)")
       if !faulty.hasFailed { break }
     }
     #expect(try check(test, all) == all.count)

@@ -87,7 +87,7 @@ import Testing
     }
   }
 
-  @Test func itWorksWithoutAPlaceForTheCache() throws {
+  @Test func itWorksWithoutADirectoryForTheCache() throws {
     try withCachedSegment { test, chunk, path in
       let directory = try test.open().cacheDirectory
       removeTree(directory)

@@ -108,7 +108,7 @@ private final class MergingFixture {
   }
 
   /// The merged segment is there and the old ones are not all gone.
-  @Test(arguments: 1...8) func aCrashWhileDeletingLosesNothing(place: Int) throws {
+  @Test(arguments: 1...8) func aCrashWhileDeletingLosesNothing(failing: Int) throws {
     let fixture = try MergingFixture()
     let packs = try fixture.add([Int](repeating: 2, count: 8))
     try fixture.condemn([(packs[3], 1000)])
@@ -119,10 +119,10 @@ private final class MergingFixture {
         $0 += 1
         return $0
       }
-      if count >= place { throw refusal() }
+      if count >= failing { throw refusal() }
     }
     #expect(throws: YesterError.self) { try fixture.test.open(crashing).mergeIndexSegments() }
-    #expect(try fixture.stored.count == 1 + 9 - (place - 1))
+    #expect(try fixture.stored.count == 1 + 9 - (failing - 1))
     // One segment says it all; those that are left are passed over.
     #expect(try fixture.sizes() == [16])
     #expect(fixture.repository.index.current.condemned == [packs[3]: 1000])

@@ -25,10 +25,10 @@ import Testing
       }
       let pack = indexed(ids, pack: random.id())
       builder.add(pack)
-      for (place, chunks) in pack.blocks {
+      for (location, chunks) in pack.blocks {
         var offset: UInt32 = 0
         for chunk in chunks {
-          model[chunk.id] = ChunkLocation(pack: pack.pack.id, block: place, offset: offset, length: chunk.length)
+          model[chunk.id] = ChunkLocation(pack: pack.pack.id, block: location, offset: offset, length: chunk.length)
           offset += chunk.length
         }
       }
@@ -41,8 +41,8 @@ import Testing
     #expect(segment.chunkCount == 50_000 && segment.packCount == 5)
 
     for id in all {
-      let place = try #require(segment.find(id), seedHint)
-      try #require(try segment.location(place) == model[id], seedHint)
+      let index = try #require(segment.find(id), seedHint)
+      try #require(try segment.location(index) == model[id], seedHint)
     }
     for number in 0..<50_000 {
       var id = random.id()
@@ -57,7 +57,7 @@ import Testing
     for byte in [UInt8(0), 0xFF] {
       #expect(segment.find([UInt8](repeating: byte, count: 32).withUnsafeBytes { ObjectID($0) }) == nil)
     }
-    for place in 1..<segment.chunkCount { try #require(segment.prefix(place - 1) <= segment.prefix(place)) }
+    for index in 1..<segment.chunkCount { try #require(segment.prefix(index - 1) <= segment.prefix(index)) }
   }
 
   @Test func anEmptySegmentFindsNothing() throws {
@@ -88,11 +88,11 @@ import Testing
     _ = try merged.store(in: test.store, repository.keyring)
     try repository.index.refresh()
     for (number, pack) in packs.enumerated() {
-      for (place, chunks) in pack.blocks {
+      for (location, chunks) in pack.blocks {
         for chunk in chunks {
           let found = try repository.index.find(chunk.id)
           #expect((found == nil) == (number == 1))
-          if let found { #expect(found.block == place && found.pack == pack.pack.id) }
+          if let found { #expect(found.block == location && found.pack == pack.pack.id) }
         }
       }
     }
@@ -147,39 +147,39 @@ import Testing
     defer { writer.close() }
     #expect(try writer.add(chunk))
     try writer.flush()
-    let place = try #require(try repository.index.findReusable(chunk.id))
-    #expect(place.pack != pack)
+    let stored = try #require(try repository.index.findReusable(chunk.id))
+    #expect(stored.pack != pack)
     try test.store.delete(.pack(pack))
-    #expect(try repository.reader.chunk(chunk.id, kind: .data, at: place).count == 3)
+    #expect(try repository.reader.chunk(chunk.id, kind: .data, at: stored).count == 3)
   }
 }
 
 @Suite struct LyingIndexTests {
-  /// Whoever has any key can write index segments: what they say must be held against what is stored.
+  /// Whoever has any key can write index segments: what they say must be checked against what is stored.
   @Test func aSegmentThatLiesAboutABlockEndsInAnError() throws {
     let test = try TestRepository()
     let repository = try test.open()
     let first = TestChunk([1, 2, 3], repository)
     let second = TestChunk([4, 5, 6], repository)
     try ChunkWriter.store([first, second], in: repository)
-    let place = try #require(try repository.index.find(first.id))
+    let stored = try #require(try repository.index.find(first.id))
     #expect(try first.isReadable(in: repository) && second.isReadable(in: repository))
     var random = SeededGenerator()
     func lie(_ plainLength: UInt32, offset: UInt32, length: UInt32) throws {
       let id = random.id()
-      let block = BlockPlace(
-        number: place.block.number,
-        offset: place.block.offset,
-        sealedLength: place.block.sealedLength,
+      let block = BlockLocation(
+        number: stored.block.number,
+        offset: stored.block.offset,
+        sealedLength: stored.block.sealedLength,
         plainLength: plainLength,
-        compression: place.block.compression
+        compression: stored.block.compression
       )
-      let location = ChunkLocation(pack: place.pack, block: block, offset: offset, length: length)
+      let location = ChunkLocation(pack: stored.pack, block: block, offset: offset, length: length)
       for reader in [repository, try test.open()] {
         #expect(errorCode { _ = try reader.reader.chunk(id, kind: .data, at: location) } == .damaged)
       }
     }
-    // The block is in the cache of the first reader: these places lie outside of what it holds, or at another chunk.
+    // The block is in the cache of the first reader: these locations lie outside of what it holds, or at another chunk.
     try lie(1000, offset: 500, length: 100)
     try lie(UInt32.max >> 4, offset: UInt32.max >> 5, length: 1)
     try lie(6, offset: 0, length: 3)

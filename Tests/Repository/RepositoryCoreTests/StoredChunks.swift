@@ -46,7 +46,7 @@ extension ChunkWriter {
 /// A pack that is not there, for segments that only say where things are.
 func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedPack {
   var offset: UInt32 = 128
-  var blocks: [(place: BlockPlace, chunks: [PackDirectory.Chunk])] = []
+  var blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])] = []
   for start in stride(from: 0, to: ids.count, by: perBlock) {
     let chunks = ids[start..<min(ids.count, start + perBlock)].enumerated().map {
       PackDirectory.Chunk(id: $1, length: UInt32($0 + 1))
@@ -54,7 +54,7 @@ func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedP
     let plain = chunks.reduce(0) { $0 + $1.length }
     blocks.append(
       (
-        BlockPlace(
+        BlockLocation(
           number: UInt32(blocks.count),
           offset: offset,
           sealedLength: plain + 16,

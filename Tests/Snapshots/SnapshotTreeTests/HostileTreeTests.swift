@@ -12,7 +12,7 @@ import Testing
     FileContentReader(tree: tree, keySet: KeySetID([UInt8](repeating: 0, count: 8)))
   }
 
-  /// The list is held against every length that it is named with, not only the first.
+  /// The list is checked against every length that it is named with, not only the first.
   @Test(arguments: [UInt64(1 << 62), 10])
   func aListHasOneLength(length: UInt64) throws {
     let list = chunks.add(ContentList.pieces([ContentPiece(length: length, chunk: nil)]).encode())
@@ -80,8 +80,8 @@ extension HostileTreeTests {
     let tree = tree
     var names: [[UInt8]] = []
     let isRead =
-      (try? tree.forEach(in: listing, below: 2) { place in
-        names.append(try place.entry().name)
+      (try? tree.forEach(in: listing, below: 2) { listed in
+        names.append(try listed.entry().name)
         return true
       }) != nil
     #expect(isRead == (name == "c"))

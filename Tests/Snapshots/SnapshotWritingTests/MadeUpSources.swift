@@ -99,7 +99,7 @@ struct MadeUpTree: SnapshotSource {
   var paths: [[UInt8]] {
     var all = Set(items.keys)
     for path in items.keys {
-      for (place, byte) in path.enumerated() where byte == 0x2F { all.insert(Array(path[..<place])) }
+      for (index, byte) in path.enumerated() where byte == 0x2F { all.insert(Array(path[..<index])) }
     }
     return all.map { ($0, $0.split(separator: 0x2F).map { Array($0) }) }
       .sorted { $0.1.lexicographicallyPrecedes($1.1) { $0.precedes($1) } }.map(\.0)

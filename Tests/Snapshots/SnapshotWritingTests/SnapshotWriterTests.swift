@@ -460,8 +460,8 @@ import Testing
       })
     let seen = open.withLock { $0 }
     #expect(seen.now == 0 && seen.most == 1 && seen.all == 100)
-    for (place, found) in try maker.last().entries().enumerated() {
-      #expect(try maker.last().content(of: found.entry) == bytes(70_000, seed: UInt64(100 + place)))
+    for (index, found) in try maker.last().entries().enumerated() {
+      #expect(try maker.last().content(of: found.entry) == bytes(70_000, seed: UInt64(100 + index)))
     }
   }
 

@@ -40,8 +40,8 @@ import Testing
       try builder.take(.enter(entry("", .directory(below: 0, listing: .zero)), base: nil))
     }
 
-    func take(_ pending: PendingBatch, _ place: Int, _ name: String) throws {
-      try builder.take(.file(pending, place: place, name: Array(name.utf8), path: Array(name.utf8), base: nil))
+    func take(_ pending: PendingBatch, _ index: Int, _ name: String) throws {
+      try builder.take(.file(pending, index: index, name: Array(name.utf8), path: Array(name.utf8), base: nil))
     }
 
     func finish() throws -> Entry {
@@ -153,14 +153,14 @@ import Testing
     let batch = FileBatch()
     let long = [UInt8](repeating: 0x61, count: 1 << 20)
     for number in 0..<8 {
-      try fixture.builder.take(.file(pending(batch), place: number, name: [UInt8(number)], path: long, base: nil))
+      try fixture.builder.take(.file(pending(batch), index: number, name: [UInt8(number)], path: long, base: nil))
     }
     let worker = try Worker("test-answer") {
       System.sleep(nanoseconds: 50_000_000)
       batch.run(count: 9) { result("\($0)") }
     }
     #expect(fixture.told == [])
-    try fixture.builder.take(.file(pending(batch), place: 8, name: [8], path: long, base: nil))
+    try fixture.builder.take(.file(pending(batch), index: 8, name: [8], path: long, base: nil))
     #expect(fixture.told.count == 9)
     worker.join()
   }

@@ -78,7 +78,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
     }
   }
 
-  @Test func onlyAnEmptyPlaceBecomesARepository() throws {
+  @Test func onlyAnEmptyDirectoryBecomesARepository() throws {
     try withTemporaryDirectory { path in
       #expect(try DirectoryStore.create(path + "/a/b").location == path + "/a/b")
       #expect(throws: YesterError.self) { try DirectoryStore.create(path + "/a/b") }

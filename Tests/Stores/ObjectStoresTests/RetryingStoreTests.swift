@@ -164,12 +164,12 @@ private struct Line {
 
   @Test func aLargeObjectIsComparedToItsLastByte() throws {
     let content = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 9) }
-    for place in [nil, 0, 1 << 20, content.count - 1] {
+    for offset in [nil, 0, 1 << 20, content.count - 1] {
       let line = Line([.isLost])
       var there = content
-      if let place { there[place] ^= 1 }
+      if let offset { there[offset] ^= 1 }
       line.memory["config"] = there
-      #expect(try line.store.put(.config, content: BytesContent(content)) == (place == nil))
+      #expect(try line.store.put(.config, content: BytesContent(content)) == (offset == nil))
     }
   }
 

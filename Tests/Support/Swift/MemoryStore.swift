@@ -116,13 +116,13 @@ package final class FaultyStore: StoreWrapper {
   }
   package let store: any ObjectStore
   /// The number of the first call that fails, from 1; 0 for none.
-  private let place: Int
+  private let call: Int
   private let mode: Mode
   private let state = Monitor(State())
 
-  package init(_ store: any ObjectStore, failingAt place: Int = 0, _ mode: Mode = .once) {
+  package init(_ store: any ObjectStore, failingAt call: Int = 0, _ mode: Mode = .once) {
     self.store = store
-    self.place = place
+    self.call = call
     self.mode = mode
   }
 
@@ -133,7 +133,7 @@ package final class FaultyStore: StoreWrapper {
   fileprivate func call<Value>(_ body: () throws(YesterError) -> Value) throws(YesterError) -> Value {
     let isFailing = state.withLock { state in
       state.calls += 1
-      let isFailing = place > 0 && (mode == .forGood ? state.calls >= place : state.calls == place)
+      let isFailing = call > 0 && (mode == .forGood ? state.calls >= call : state.calls == call)
       if isFailing { state.failures += 1 }
       return isFailing
     }

@@ -5,7 +5,7 @@ package import Reporting
 package import RepositoryFormat
 internal import SnapshotTree
 
-/// Chunks by their place, without keys.
+/// Chunks by their index, without keys.
 package final class Chunks: ChunkSource {
   private let chunks = Monitor<[ObjectID: [UInt8]]>([:])
 

@@ -47,9 +47,9 @@ import Testing
 
     deinit { removeTree(repository.cacheDirectory) }
 
-    func place() throws -> SnapshotPlace {
+    func location() throws -> SnapshotLocation {
       try Explorer(repository, purpose: "compare", takesLease: false)
-        .place(SnapshotSelector("latest:" + source), host: reader.snapshot.record.host)
+        .locate(SnapshotSelector("latest:" + source), host: reader.snapshot.record.host)
     }
 
     /// Moves the directory at a depth to another one.
@@ -88,10 +88,10 @@ import Testing
 
   @Test func aComparisonDoesNotGoOnInADirectoryThatIsNotItsOwn() throws {
     let fixture = try Fixture()
-    let place = try fixture.place()
+    let location = try fixture.location()
     _ = try Descriptor.open(
       fixture.path(Self.depth, in: fixture.source) + "/new", O_WRONLY | O_CREAT, mode: 0o600)
-    let comparison = LiveComparison(place, of: fixture.repository, stop: CancellationFlag()) { _ in }
+    let comparison = LiveComparison(location, of: fixture.repository, stop: CancellationFlag()) { _ in }
     var hasMoved = false
     lost("compared") {
       _ = try comparison.run(fixture.source.pathBytes) { _ in

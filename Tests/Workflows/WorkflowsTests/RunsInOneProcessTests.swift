@@ -52,7 +52,7 @@ import Testing
 
     /// Removes all but the last snapshot of each plan, and prunes as thoroughly as can be.
     @discardableResult
-    func rotateAndPrune() throws -> Reclaim.Result {
+    func rotateAndPrune() throws -> Prune.Result {
       let repository = try open()
       var rules = RetentionRules()
       rules.keepLast = 1
@@ -62,10 +62,10 @@ import Testing
       return try prune(repository)
     }
 
-    func prune(_ repository: Repository? = nil) throws -> Reclaim.Result {
-      var options = Reclaim.Options()
+    func prune(_ repository: Repository? = nil) throws -> Prune.Result {
+      var options = Prune.Options()
       options.unusedMax = 0
-      return try Reclaim.run(repository ?? open(), options, progress: RunProgress())
+      return try Prune.run(repository ?? open(), options, progress: RunProgress())
     }
 
     /// What is wrong with what is stored, read by somebody who knows nothing yet.

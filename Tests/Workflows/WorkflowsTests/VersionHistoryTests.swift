@@ -11,7 +11,7 @@ import SnapshotTree
 import TestSupport
 import Testing
 
-/// Versions, comparison and search, held against walking every snapshot and comparing entry by entry.
+/// Versions, comparison and search, compared with walking every snapshot and comparing entry by entry.
 @Suite struct VersionHistoryTests {
   /// A repository with snapshots of one directory of several thousand files, so that its listing has many leaves.
   private final class Fixture {
@@ -84,7 +84,7 @@ import Testing
     for (a, b) in [(0, 1), (0, 4), (3, 2), (2, 2)] {
       var found: [[UInt8]: Difference.Kind] = [:]
       let comparison = SnapshotComparison(
-        SnapshotPlace(fixture.readers[a]), SnapshotPlace(fixture.readers[b]), stop: CancellationFlag())
+        SnapshotLocation(fixture.readers[a]), SnapshotLocation(fixture.readers[b]), stop: CancellationFlag())
       let counts = try comparison.run { found[$0.path] = $0.kind }
       var expected: [[UInt8]: Difference.Kind] = [:]
       for (path, entry) in all[a] {
@@ -108,15 +108,15 @@ import Testing
   private func checkSearch(_ fixture: Fixture, _ all: [[[UInt8]: Entry]]) throws {
     var found: [[UInt8]: SnapshotSet] = [:]
     let search = SnapshotSearch(try FindPattern("[fdn]*"), types: [.file], stop: CancellationFlag())
-    try search.run(fixture.readers.map { SnapshotPlace($0) }) { match in
+    try search.run(fixture.readers.map { SnapshotLocation($0) }) { match in
       #expect(found[match.path] == nil)
       var snapshots = SnapshotSet()
       for version in match.versions { snapshots.formUnion(version.snapshots) }
       found[match.path] = snapshots
     }
     var expected: [[UInt8]: SnapshotSet] = [:]
-    for (place, entries) in all.enumerated() {
-      for (path, entry) in entries where entry.type == .file { expected[path, default: SnapshotSet()].insert(place) }
+    for (index, entries) in all.enumerated() {
+      for (path, entry) in entries where entry.type == .file { expected[path, default: SnapshotSet()].insert(index) }
     }
     #expect(found == expected)
   }

@@ -5,7 +5,7 @@ package import RepositoryCore
 internal import RepositoryFormat
 
 extension KeySlots {
-  /// Removes a slot: its secret opens the repository no more. What its holder copied before stays readable to him.
+  /// Removes a slot: its secret opens the repository no more. What its holder copied before stays readable to them.
   ///
   /// A full slot is only removed while another full one is left that holds the same keys: otherwise nobody could
   /// read what was sealed with them. `isForced` is needed for the slot in use and for one that cannot be read, and

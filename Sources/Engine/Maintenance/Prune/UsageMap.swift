@@ -71,20 +71,20 @@ final class UsageMap {
   }
 
   private func mark(_ id: ObjectID) throws {
-    var fallback: (number: Int, place: Int)?
+    var fallback: (number: Int, index: Int)?
     for (number, segment) in segments.enumerated() {
-      guard let place = segment.find(id) else { continue }
-      if !secondChoice.isEmpty, secondChoice.contains(try segment.location(place).pack) {
+      guard let index = segment.find(id) else { continue }
+      if !secondChoice.isEmpty, secondChoice.contains(try segment.location(index).pack) {
         // A copy in a missing pack is the last resort.
-        let isMissing = missing.contains(try segment.location(place).pack)
-        if fallback == nil || !isMissing { fallback = (number, place) }
+        let isMissing = missing.contains(try segment.location(index).pack)
+        if fallback == nil || !isMissing { fallback = (number, index) }
         continue
       }
-      bits[number][place / 64] |= 1 << UInt64(place % 64)
+      bits[number][index / 64] |= 1 << UInt64(index % 64)
       return
     }
-    if let (number, place) = fallback {
-      bits[number][place / 64] |= 1 << UInt64(place % 64)
+    if let (number, index) = fallback {
+      bits[number][index / 64] |= 1 << UInt64(index % 64)
       return
     }
     throw YesterError(
@@ -104,13 +104,13 @@ final class UsageMap {
     var out: [ObjectID: PackUse] = [:]
     for (number, segment) in segments.enumerated() {
       var uses: [PackUse] = []
-      for place in 0..<segment.packCount { uses.append(PackUse(pack: try segment.pack(place))) }
-      for place in 0..<segment.chunkCount {
-        if place.isMultiple(of: 1 << 16) { segment.releaseMemory() }
-        let chunk = segment.chunk(place)
+      for index in 0..<segment.packCount { uses.append(PackUse(pack: try segment.pack(index))) }
+      for index in 0..<segment.chunkCount {
+        if index.isMultiple(of: 1 << 16) { segment.releaseMemory() }
+        let chunk = segment.chunk(index)
         let pack = try segment.block(chunk.block).pack
         uses[pack].total += UInt64(chunk.length)
-        if bits[number][place / 64] >> UInt64(place % 64) & 1 == 1 { uses[pack].used += UInt64(chunk.length) }
+        if bits[number][index / 64] >> UInt64(index % 64) & 1 == 1 { uses[pack].used += UInt64(chunk.length) }
       }
       // A pack that several segments list is used when one of them says so.
       for use in uses { out[use.pack.id] = out[use.pack.id].map { $0.used >= use.used ? $0 : use } ?? use }
@@ -121,8 +121,8 @@ final class UsageMap {
   /// Whether a chunk found in a pack's directory is used.
   func isUsed(_ id: ObjectID) -> Bool {
     segments.enumerated().contains { number, segment in
-      guard let place = segment.find(id) else { return false }
-      return bits[number][place / 64] >> UInt64(place % 64) & 1 == 1
+      guard let index = segment.find(id) else { return false }
+      return bits[number][index / 64] >> UInt64(index % 64) & 1 == 1
     }
   }
 }

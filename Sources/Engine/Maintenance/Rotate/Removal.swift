@@ -8,7 +8,7 @@ internal import RepositoryFormat
 ///
 /// The order is what makes it safe. First comes one signed note that names all of them: from then on they are gone
 /// for everybody, all or none, and their absence is no damage. Only then are their records deleted, which need not
-/// succeed. What they alone needed stays until `Reclaim` finds that nobody needs it; so no lease is needed here, and
+/// succeed. What they alone needed stays until `Prune` finds that nobody needs it; so no lease is needed here, and
 /// a mount or a backup under way loses nothing.
 package enum Removal {
   package struct Candidate: Sendable {
@@ -49,7 +49,7 @@ package enum Removal {
   private static func refuseLatest(_ name: String, _ eligible: [CatalogedSnapshot]) throws(YesterError) {
     guard !name.contains(":") else {
       throw YesterError(
-        .usage, "\"\(name)\" names a place in a snapshot, and only whole snapshots can be removed",
+        .usage, "\"\(name)\" names a path in a snapshot, and only whole snapshots can be removed",
         advice: "Leave out the colon and the path.")
     }
     guard name == "latest" else { return }

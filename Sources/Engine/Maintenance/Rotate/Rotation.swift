@@ -63,7 +63,7 @@ package enum Rotation {
     return new.entries * 10 < old.entries || new.bytes * 10 < old.bytes
   }
 
-  /// Removes what is not kept, as `Removal` does. The space comes back with `Reclaim`.
+  /// Removes what is not kept, as `Removal` does. The space comes back with `Prune`.
   package static func remove(_ decisions: [Decision], _ repository: Repository) throws(YesterError) {
     try Removal.carryOut(decisions.filter { !$0.isKept }.map(\.snapshot), repository, reason: "rotation")
   }

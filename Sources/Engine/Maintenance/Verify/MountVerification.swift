@@ -6,7 +6,7 @@ package import Reporting
 internal import RepositoryFormat
 package import SnapshotTree
 
-/// Reads what a snapshot added or changed through a real mount, and holds it against what was seen at the source.
+/// Reads what a snapshot added or changed through a real mount, and compares it with what was seen at the source.
 package enum MountVerification {
   package struct Result: Sendable {
     package var files: UInt64 = 0
@@ -19,19 +19,19 @@ package enum MountVerification {
   package static func run(
     _ reader: SnapshotReader, base: SnapshotReader?, mountedAt directory: String, progress: RunProgress
   ) throws -> Result {
-    let work = Work(reader, base, progress)
+    let run = MountVerificationRun(reader, base, progress)
     do throws(Errno) {
-      work.root = try Descriptor.open(directory, Descriptor.directoryFlags)
+      run.root = try Descriptor.open(directory, Descriptor.directoryFlags)
     } catch { throw YesterError.system("Opening the mounted snapshot", directory, error) }
-    try work.count()
+    try run.count()
     try reader.walk(from: reader.root) { node, path in
       try progress.throwIfStopped()
-      return try work.visit(node, path)
+      return try run.visit(node, path)
     }
-    return work.result
+    return run.result
   }
 
-  private final class Work {
+  private final class MountVerificationRun {
     private let reader: SnapshotReader
     private let base: SnapshotReader?
     private let progress: RunProgress

@@ -13,7 +13,7 @@ package enum Verify {
     case structure
     /// Every object still has the bytes that its name says. Needs no key.
     case packs
-    /// Every chunk is opened and held against its id. Includes the structure.
+    /// Every chunk is opened and verified against its id. Includes the structure.
     case data
   }
 
@@ -37,7 +37,7 @@ package enum Verify {
   /// So many paths are named; beyond that they are counted.
   package static let pathsNamedMax = 1000
 
-  /// Holds every object against its name. Works without a key.
+  /// Verifies every object against its name. Works without a key.
   package static func packs(
     _ store: any ObjectStore, progress: RunProgress, report: (Finding) -> Void
   ) throws -> Result {
@@ -88,27 +88,27 @@ package enum Verify {
   ) throws -> (result: Result, sound: [CatalogedSnapshot]) {
     // A damaged local copy of the index must not pass for a damaged repository, nor hide one.
     try repository.index.rebuildCache()
-    let work = Work(repository, progress, report)
-    work.checkCatalog(catalog)
+    let run = VerificationRun(repository, progress, report)
+    run.checkCatalog(catalog)
     var total = WalkTotal(snapshots)
     let isWhole = snapshots.count == catalog.snapshots.count
     var bytes: UInt64 = 0
     if level == .data && !isWhole { bytes = snapshots.reduce(0) { $0.clampedSum($1.record.counts.bytes) } }
     progress.begin(.verify, entries: total.entries, bytes: bytes)
     if level == .data {
-      bytes.addClamped(try work.openEverything(isWhole: isWhole, entriesTotal: total.entries))
+      bytes.addClamped(try run.openEverything(isWhole: isWhole, entriesTotal: total.entries))
     } else {
-      try work.checkPacksPresent()
+      try run.checkPacksPresent()
     }
     var sound: [CatalogedSnapshot] = []
     for snapshot in snapshots {
-      let before = work.result.entries
-      if try work.walk(snapshot, reads: level == .data) { sound.append(snapshot) }
-      total.didWalk(entries: work.result.entries - before)
+      let before = run.result.entries
+      if try run.walk(snapshot, reads: level == .data) { sound.append(snapshot) }
+      total.didWalk(entries: run.result.entries - before)
       progress.setTotals(entries: total.entries, bytes: bytes)
     }
-    work.reportMissingPacks(areNeeded: sound.count < snapshots.count)
-    return (work.result, sound)
+    run.reportMissingPacks(areNeeded: sound.count < snapshots.count)
+    return (run.result, sound)
   }
 
   /// Records that these snapshots were found sound; a read-only repository is left alone.
@@ -125,7 +125,7 @@ package enum Verify {
     }
   }
 
-  private final class Work {
+  private final class VerificationRun {
     private let repository: Repository
     private let progress: RunProgress
     private let report: (Finding) -> Void
@@ -160,10 +160,10 @@ package enum Verify {
       for gap in ChainCheck.findings(catalog) { find(gap) }
     }
 
-    private func indexedPacks() throws -> [(segment: IndexSegment, place: Int, pack: IndexLayout.Pack)] {
-      var out: [(segment: IndexSegment, place: Int, pack: IndexLayout.Pack)] = []
+    private func indexedPacks() throws -> [(segment: IndexSegment, index: Int, pack: IndexLayout.Pack)] {
+      var out: [(segment: IndexSegment, index: Int, pack: IndexLayout.Pack)] = []
       for segment in repository.index.current.segments {
-        for place in 0..<segment.packCount { out.append((segment, place, try segment.pack(place))) }
+        for index in 0..<segment.packCount { out.append((segment, index, try segment.pack(index))) }
       }
       return out
     }
@@ -179,7 +179,7 @@ package enum Verify {
       for pack in missingPacks.sorted() { find("the pack \(pack.short) is missing or cut off") }
     }
 
-    /// Opens every block of every pack of the index and holds every chunk against its id. For some snapshots only,
+    /// Opens every block of every pack of the index and verifies every chunk against its id. For some snapshots only,
     /// their chunks are read on the walk instead. How many bytes were to be read.
     func openEverything(isWhole: Bool, entriesTotal: UInt64) throws -> UInt64 {
       try checkPacksPresent()
@@ -338,7 +338,7 @@ private struct PackOutcome: Sendable {
 }
 
 extension Verify.Result {
-  /// Opens every block of a pack and holds every chunk against its id.
+  /// Opens every block of a pack and verifies every chunk against its id.
   fileprivate static func check(_ pack: ObjectID, _ repository: Repository, _ progress: RunProgress) -> PackOutcome {
     var out = PackOutcome()
     let file: PackFile
@@ -350,21 +350,21 @@ extension Verify.Result {
     for block in file.blocks {
       if progress.stop.isRaised { return out }
       do throws(YesterError) {
-        let plain = try repository.reader.load(pack, block.place, file.key.key)
+        let plain = try repository.reader.load(pack, block.location, file.key.key)
         try block.forEachChunk(in: plain) { (chunk, bytes) throws(YesterError) in
           out.chunks += 1
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
             throw YesterError(
               .damaged,
-              "block \(block.place.number) of the pack \(pack.short) holds a chunk that is not what its id says")
+              "block \(block.location.number) of the pack \(pack.short) holds a chunk that is not what its id says")
           }
         }
       } catch {
-        out.badBlocks.insert(BlockCache.Key(pack: pack, number: block.place.number))
+        out.badBlocks.insert(BlockCache.Key(pack: pack, number: block.location.number))
         out.messages.append(error.message)
       }
-      out.bytes += UInt64(block.place.sealedLength)
-      progress.add(bytes: UInt64(block.place.sealedLength))
+      out.bytes += UInt64(block.location.sealedLength)
+      progress.add(bytes: UInt64(block.location.sealedLength))
     }
     return out
   }

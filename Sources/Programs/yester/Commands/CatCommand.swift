@@ -17,15 +17,15 @@ struct CatCommand: ParsableCommand {
       """)
 
   @Argument(help: ArgumentHelp("A file in a snapshot, such as latest:/etc/hosts.", valueName: "snapshot:path"))
-  var places: [String]
+  var paths: [String]
   @Option(help: "Whose snapshot (default: this host's, then any).") var host: String?
   @OptionGroup var access: AccessOptions
 
   func run() throws {
-    let selectors = places.map { SnapshotSelector($0) }
-    for (place, selector) in zip(places, selectors) where selector.path.isEmpty {
+    let selectors = paths.map { SnapshotSelector($0) }
+    for (path, selector) in zip(paths, selectors) where selector.path.isEmpty {
       throw YesterError(
-        .usage, "\"\(place)\" names no file", advice: "Name one behind a colon, as in latest:/etc/hosts.")
+        .usage, "\"\(path)\" names no file", advice: "Name one behind a colon, as in latest:/etc/hosts.")
     }
     // Nothing is read twice: the memory for opened blocks is of little use.
     let explorer = try Explorer(access.open(cacheSize: 16 << 20), purpose: "show files")

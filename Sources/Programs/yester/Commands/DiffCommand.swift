@@ -45,23 +45,23 @@ struct DiffCommand: ParsableCommand {
     var counts = DifferenceCounts()
     try ResultStream.run { stream in
       if let live = try LivePath.parse(new) {
-        let place = try explorer.place(oldSelector, defaultPath: (live ?? "").pathBytes)
-        HostNotice.tell(oldSelector, place.reader.snapshot, explorer.catalog, host: nil)
-        let path = live.map(\.pathBytes) ?? [0x2F] + place.path
+        let location = try explorer.locate(oldSelector, defaultPath: (live ?? "").pathBytes)
+        HostNotice.tell(oldSelector, location.reader.snapshot, explorer.catalog, host: nil)
+        let path = live.map(\.pathBytes) ?? [0x2F] + location.path
         let comparison = LiveComparison(
-          place,
+          location,
           of: repository,
           stop: Termination.stop
         ) { problem in
           problems += 1
           Output.note("yester: \(printable(problem.path)): \(problem.message).")
         }
-        try begin(stream, place, new: "live", newPath: Array(path.dropFirst()))
-        counts = try comparison.run(path) { try show($0, below: place, stream) }
+        try begin(stream, location, new: "live", newPath: Array(path.dropFirst()))
+        counts = try comparison.run(path) { try show($0, below: location, stream) }
       } else {
         let newSelector = SnapshotSelector(new)
-        let a = try explorer.place(oldSelector, defaultPath: newSelector.path)
-        let b = try explorer.place(newSelector, defaultPath: oldSelector.path)
+        let a = try explorer.locate(oldSelector, defaultPath: newSelector.path)
+        let b = try explorer.locate(newSelector, defaultPath: oldSelector.path)
         HostNotice.tell(oldSelector, a.reader.snapshot, explorer.catalog, host: nil)
         try begin(stream, a, new: b.reader.snapshot.record.name, newPath: b.path)
         counts = try SnapshotComparison(a, b, stop: Termination.stop).run { try show($0, below: a, stream) }
@@ -76,15 +76,15 @@ struct DiffCommand: ParsableCommand {
 
   // MARK: Output
 
-  private func begin(_ stream: ResultStream, _ place: SnapshotPlace, new: String, newPath: [UInt8]) throws {
+  private func begin(_ stream: ResultStream, _ location: SnapshotLocation, new: String, newPath: [UInt8]) throws {
     guard output.json else { return }
     let document = ComparisonDocument(
-      old: place.reader.snapshot.record.name, oldPath: place.path, new: new, newPath: newPath)
+      old: location.reader.snapshot.record.name, oldPath: location.path, new: new, newPath: newPath)
     try stream.json { document.begin(&$0) }
   }
 
-  private func show(_ difference: Difference, below place: SnapshotPlace, _ stream: ResultStream) throws {
-    let path = place.path(of: difference.path)
+  private func show(_ difference: Difference, below location: SnapshotLocation, _ stream: ResultStream) throws {
+    let path = location.path(of: difference.path)
     if output.json {
       try stream.json { $0.value(DifferenceDocument(difference, path: path)) }
     } else if !output.quiet {

@@ -54,22 +54,22 @@ struct FindCommand: ParsableCommand {
     let pattern = try FindPattern(pattern, ignoresCase: ignoreCase)
     let explorer = try Explorer(access.open(), purpose: "look for files")
     defer { explorer.close() }
-    let places: [SnapshotPlace]
+    let locations: [SnapshotLocation]
     if let snapshot {
-      places = [try explorer.place(SnapshotSelector(snapshot))]
+      locations = [try explorer.locate(SnapshotSelector(snapshot))]
     } else {
-      places = try explorer.snapshots(ofHost: host).snapshots.map { SnapshotPlace(explorer.reader($0)) }
+      locations = try explorer.snapshots(ofHost: host).snapshots.map { SnapshotLocation(explorer.reader($0)) }
     }
     let search = SnapshotSearch(pattern, types: Set(kind.map { [$0.type] } ?? []), stop: Termination.stop)
     var matches = 0
     try ResultStream.run { stream in
       if output.json { try stream.json { $0.beginArray() } }
-      try search.run(places) { match in
+      try search.run(locations) { match in
         matches += 1
         if output.json {
-          try stream.json { $0.value(MatchDocument(match, in: places)) }
+          try stream.json { $0.value(MatchDocument(match, in: locations)) }
         } else {
-          try Self.printText(match, places, stream)
+          try Self.printText(match, locations, stream)
         }
       }
       if output.json {
@@ -77,7 +77,7 @@ struct FindCommand: ParsableCommand {
         try stream.endJSON()
       }
     }
-    guard matches > 0 else { throw nothing(pattern.scope, places.count) }
+    guard matches > 0 else { throw nothing(pattern.scope, locations.count) }
   }
 
   /// What to say when nothing was found, and how else to look for it.
@@ -103,7 +103,7 @@ struct FindCommand: ParsableCommand {
 
   private static func printText(
     _ match: SnapshotSearch.Match,
-    _ places: [SnapshotPlace],
+    _ locations: [SnapshotLocation],
     _ stream: ResultStream
   ) throws {
     let isDirectory = match.versions.allSatisfy { $0.entry.isDirectory }
@@ -111,8 +111,8 @@ struct FindCommand: ParsableCommand {
     try stream.bytes(EntryText.name(path, forTerminal: stream.isTerminal) + [0x0A])
     for version in match.versions {
       guard let bounds = version.snapshots.bounds else { continue }
-      let first = places[bounds.lowerBound].reader.snapshot.record.name
-      let last = places[bounds.upperBound].reader.snapshot.record.name
+      let first = locations[bounds.lowerBound].reader.snapshot.record.name
+      let last = locations[bounds.upperBound].reader.snapshot.record.name
       let count = version.snapshots.count
       let range = count == 1 ? first : "\(first) .. \(last) (\(Output.count(UInt64(count))) snapshots)"
       let entry = version.entry

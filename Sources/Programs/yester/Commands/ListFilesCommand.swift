@@ -16,12 +16,12 @@ struct ListFilesCommand: ParsableCommand {
       """
   )
 
-  @Argument(help: ArgumentHelp("The snapshot, and the place in it.", valueName: "snapshot[:path]"))
-  var place: String
+  @Argument(help: ArgumentHelp("The snapshot, and the path in it.", valueName: "snapshot[:path]"))
+  var path: String
 
   @Flag(name: [.long, .customShort("l")], help: "Show type, mode, links, owner, size and time as well.")
   var long = false
-  @Flag(name: [.long, .customShort("R")], help: "List all that is below, with paths relative to the place.")
+  @Flag(name: [.long, .customShort("R")], help: "List all that is below, with paths relative to the one given.")
   var recursive = false
   @Flag(name: [.customLong("null"), .customShort("0")], help: "End each name with a NUL byte, and escape nothing.")
   var endsWithNull = false
@@ -39,13 +39,13 @@ struct ListFilesCommand: ParsableCommand {
   func run() throws {
     let explorer = try Explorer(access.open(), purpose: "list files", takesLease: recursive)
     defer { explorer.close() }
-    let selector = SnapshotSelector(place)
-    let place = try explorer.place(selector, host: host)
-    HostNotice.tell(selector, place.reader.snapshot, explorer.catalog, host: host)
+    let selector = SnapshotSelector(path)
+    let location = try explorer.locate(selector, host: host)
+    HostNotice.tell(selector, location.reader.snapshot, explorer.catalog, host: host)
     try ResultStream.run { stream in
       if output.json { try stream.json { $0.beginArray() } }
-      try forEach(place) { entry, relative in
-        let path = place.path(of: relative)
+      try forEach(location) { entry, relative in
+        let path = location.path(of: relative)
         if output.json {
           try stream.json { $0.value(EntryDocument(entry, path: path)) }
         } else if endsWithNull {
@@ -61,16 +61,16 @@ struct ListFilesCommand: ParsableCommand {
     }
   }
 
-  /// What the place holds, or itself when it is no directory, with paths relative to it.
-  private func forEach(_ place: SnapshotPlace, _ body: (Entry, [UInt8]) throws -> Void) throws {
-    guard place.node.entry.isDirectory else { return try body(place.node.entry, []) }
+  /// What is below, or the entry itself when it is no directory, with paths relative to it.
+  private func forEach(_ location: SnapshotLocation, _ body: (Entry, [UInt8]) throws -> Void) throws {
+    guard location.node.entry.isDirectory else { return try body(location.node.entry, []) }
     if recursive {
-      try place.reader.walk(from: place.node) { node, path in
+      try location.reader.walk(from: location.node) { node, path in
         if !path.isEmpty { try body(node.entry, path) }
         return true
       }
     } else {
-      try place.reader.forEachChild(of: place.node) { node, _ in
+      try location.reader.forEachChild(of: location.node) { node, _ in
         try body(node.entry, node.entry.name)
         return true
       }

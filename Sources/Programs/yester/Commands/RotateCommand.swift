@@ -115,7 +115,7 @@ struct PruneCommand: ParsableCommand {
     if output.json { Output.json(PruneDocument(result)) } else if !output.quiet { Self.show(result, isDryRun: dryRun) }
   }
 
-  static func show(_ r: Reclaim.Result, isDryRun: Bool) {
+  static func show(_ r: Prune.Result, isDryRun: Bool) {
     if isDryRun {
       return Output.line(
         "Would delete \(packs(r.packsCondemned)) (\(Output.size(r.bytesFreed))) and rewrite \(r.packsRewritten) of "

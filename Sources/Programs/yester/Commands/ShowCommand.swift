@@ -89,11 +89,11 @@ struct ShowCommand: ParsableCommand {
       "Transferred",
       "\(Output.size(c.bytesRead)) read, \(Output.size(c.bytesNew)) new, \(Output.size(c.bytesStored)) stored"
     )
-    for (place, source) in r.sources.enumerated() {
-      rows.append([place == 0 ? "Sources" : "", EntryText.text(source)])
+    for (index, source) in r.sources.enumerated() {
+      rows.append([index == 0 ? "Sources" : "", EntryText.text(source)])
     }
-    for (place, pattern) in r.excludes.enumerated() {
-      rows.append([place == 0 ? "Excludes" : "", EntryText.text(pattern)])
+    for (index, pattern) in r.excludes.enumerated() {
+      rows.append([index == 0 ? "Excludes" : "", EntryText.text(pattern)])
     }
     Output.table(rows)
   }

@@ -12,7 +12,7 @@ struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Prove that what is stored is what was stored.",
     discussion: """
-      Levels: "structure" checks that records, trees and the index agree; "packs" holds every object against its \
+      Levels: "structure" checks that records, trees and the index agree; "packs" verifies every object against its \
       name, for which no key is needed; "data" (the default) also opens every block and checks every piece of every \
       file. What is damaged is named, with the snapshots and paths that are hit; the exit status is then 13.
       """)

@@ -62,20 +62,20 @@ struct VersionsCommand: ParsableCommand {
     return (resolved, history)
   }
 
-  private func name(_ place: Int?, _ readers: [SnapshotReader]) -> String {
-    place.map { readers[$0].snapshot.record.name } ?? ""
+  private func name(_ index: Int?, _ readers: [SnapshotReader]) -> String {
+    index.map { readers[$0].snapshot.record.name } ?? ""
   }
 
   private func printText(_ path: [UInt8], _ history: VersionHistory, _ readers: [SnapshotReader]) {
     Output.line(EntryText.text([0x2F] + path))
     var rows = [["FIRST IN", "LAST IN", "SNAPSHOTS", "SIZE", "MODIFIED", "CONTENT"]]
     for run in history.runs {
-      let place = [name(run.readers.first, readers), name(run.readers.last, readers), "\(run.readers.count)"]
+      let cells = [name(run.readers.first, readers), name(run.readers.last, readers), "\(run.readers.count)"]
       guard let entry = run.node?.entry else {
-        rows.append(place + ["-", "-", "not there"])
+        rows.append(cells + ["-", "-", "not there"])
         continue
       }
-      rows.append(place + [EntryText.size(entry), EntryText.time(entry.modified), content(entry)])
+      rows.append(cells + [EntryText.size(entry), EntryText.time(entry.modified), content(entry)])
     }
     Output.table(rows, right: [2, 3])
   }

@@ -2,15 +2,15 @@ package import Platform
 
 /// What a restore must never remove or replace, whatever a plan says: the repository, the cache, and the directories
 /// above them.
-package struct ProtectedPlaces: Sendable {
-  private var places: Set<FileIdentity> = []
+package struct ProtectedDirectories: Sendable {
+  private var identities: Set<FileIdentity> = []
   private var above: Set<FileIdentity> = []
 
   /// From absolute paths; those that are not there protect nothing.
   package init(_ paths: [String]) {
     for path in paths {
       guard let real = System.realPath(path), let status = try? FileStatus(of: real) else { continue }
-      places.insert(status.identity)
+      identities.insert(status.identity)
       var rest = real
       while let slash = rest.lastIndex(of: "/"), rest != "/" {
         rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
@@ -20,15 +20,15 @@ package struct ProtectedPlaces: Sendable {
   }
 
   /// It is the repository or the cache itself.
-  package func isPlace(_ status: FileStatus) -> Bool { places.contains(status.identity) }
-  /// A path, perhaps not there yet, is such a place or would be inside of one.
+  package func isProtected(_ status: FileStatus) -> Bool { identities.contains(status.identity) }
+  /// A path, perhaps not there yet, is such a directory or would be inside of one.
   package func holds(_ path: String) -> Bool {
     var rest = path
     while !rest.isEmpty {
       if let real = System.realPath(rest) {
         var up = real
         while true {
-          if let status = try? FileStatus(of: up), isPlace(status) { return true }
+          if let status = try? FileStatus(of: up), isProtected(status) { return true }
           guard up != "/", let slash = up.lastIndex(of: "/") else { return false }
           up = slash == up.startIndex ? "/" : String(up[..<slash])
         }
@@ -44,6 +44,6 @@ package struct ProtectedPlaces: Sendable {
     return false
   }
 
-  /// It must stay: such a place, or a directory with one below.
-  package func mustStay(_ status: FileStatus) -> Bool { isPlace(status) || above.contains(status.identity) }
+  /// It must stay: such a directory, or one above of it.
+  package func mustStay(_ status: FileStatus) -> Bool { isProtected(status) || above.contains(status.identity) }
 }

@@ -4,13 +4,13 @@ import TestSupport
 import Testing
 
 /// What no restore may remove or replace, whatever leads to it.
-@Suite struct ProtectedPlacesTests {
-  private func withPlaces(_ body: (String, ProtectedPlaces) throws -> Void) throws {
+@Suite struct ProtectedDirectoriesTests {
+  private func withDirectories(_ body: (String, ProtectedDirectories) throws -> Void) throws {
     try withTemporaryDirectory { folder in
       for name in ["a/repository/packs", "other"] { try Directory.makeAll("\(folder)/\(name)") }
       try FileSystem.makeSymbolicLink(to: Array("a".utf8), Array("\(folder)/link".utf8), at: nil)
       try FileSystem.makeSymbolicLink(to: Array("\(folder)/a/repository".utf8), Array("\(folder)/direct".utf8), at: nil)
-      try body(folder, ProtectedPlaces(["\(folder)/link/repository", "\(folder)/not/there"]))
+      try body(folder, ProtectedDirectories(["\(folder)/link/repository", "\(folder)/not/there"]))
     }
   }
 
@@ -18,11 +18,11 @@ import Testing
     ("a/repository", true, true), ("a", false, true), ("", false, true), ("../..", false, true), ("/", false, true),
     ("other", false, false), ("a/repository/packs", false, false),
   ])
-  func thePlaceAndAllAboveItMustStay(path: String, isPlace: Bool, mustStay: Bool) throws {
-    try withPlaces { folder, places in
+  func theDirectoryAndAllAboveItMustStay(path: String, isProtected: Bool, mustStay: Bool) throws {
+    try withDirectories { folder, directories in
       let status = try FileStatus(of: path.hasPrefix("/") ? path : "\(folder)/\(path)")
-      #expect(places.isPlace(status) == isPlace)
-      #expect(places.mustStay(status) == mustStay)
+      #expect(directories.isProtected(status) == isProtected)
+      #expect(directories.mustStay(status) == mustStay)
     }
   }
 
@@ -33,14 +33,14 @@ import Testing
     ("a", false), ("other", false), ("a/repository-2", false), ("not/there", false), ("a/repository/..", false),
   ])
   func whateverLeadsInsideIsHeld(path: String, isHeld: Bool) throws {
-    try withPlaces { folder, places in #expect(places.holds("\(folder)/\(path)") == isHeld) }
+    try withDirectories { folder, directories in #expect(directories.holds("\(folder)/\(path)") == isHeld) }
   }
 
   @Test func nothingIsProtectedByPathsThatAreNotThere() throws {
     try withTemporaryDirectory { folder in
-      let places = ProtectedPlaces(["\(folder)/not/there"])
+      let directories = ProtectedDirectories(["\(folder)/not/there"])
       let status = try FileStatus(of: folder)
-      #expect(!places.mustStay(status) && !places.holds(folder + "/not/there"))
+      #expect(!directories.mustStay(status) && !directories.holds(folder + "/not/there"))
     }
   }
 }

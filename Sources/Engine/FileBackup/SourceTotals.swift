@@ -5,14 +5,14 @@ internal import Reporting
 internal import RepositoryCore
 
 /// Adds up what a first backup will have to read, beside it, so that its progress has an end to count towards. Later
-/// backups take the numbers of the one before. What cannot be looked at is passed over: the backup itself names it.
-enum SourceScan {
+/// backups take the numbers of the one before. What cannot be scanned is passed over: the backup itself names it.
+enum SourceTotals {
   /// Ends early when `done` is raised or the run is stopped; then no totals are set.
   static func start(
     _ plan: SourcePlan, _ options: BackupOptions, _ repository: Repository, _ progress: RunProgress,
     done: CancellationFlag
   ) {
-    _ = Worker(ifThereIsRoom: "yester-scan") {
+    _ = Worker(ifThereIsRoom: "yester-totals") {
       var entries: UInt64 = 0
       var bytes: UInt64 = 0
       func count(_ status: FileStatus) {

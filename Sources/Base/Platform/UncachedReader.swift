@@ -3,7 +3,7 @@ internal import Glibc
 
 /// Reads files that nobody will read again soon, without pushing what others need out of the page cache: a backup at
 /// night must not make the machine slow in the morning. What was cached before stays cached.
-package struct ConsiderateReader {
+package struct UncachedReader {
   /// Whether the kernel drops what only such reading brought into the cache (`RWF_DONTCACHE`, since Linux 6.14; not on
   /// all file systems).
   package private(set) var isSupported = true

@@ -1,8 +1,8 @@
 internal import Platform
 internal import SnapshotTree
 
-/// A stretch of a large directory's names that several threads look at, a slice each.
-final class SharedLook: Sendable {
+/// A stretch of a large directory's names that several threads scan, a slice each.
+final class SharedScan: Sendable {
   /// Names in a slice.
   private static let sliceSize = 256
   /// Of all entries together.
@@ -12,33 +12,33 @@ final class SharedLook: Sendable {
     /// Slices that somebody has begun.
     var begun = 0
     var done = 0
-    var entries: [[EntryLook]]
+    var entries: [[ScannedEntry]]
   }
 
-  private let looker: SourceLooker
-  private let look: DirectoryLook
-  private let places: Range<Int>
+  private let scanner: DirectoryScanner
+  private let scan: DirectoryScan
+  private let range: Range<Int>
   private let path: [UInt8]
   private let base: SnapshotNode?
   private let slices: Int
   private let state: Monitor<State>
 
-  init(_ looker: SourceLooker, _ look: DirectoryLook, _ places: Range<Int>, path: [UInt8], base: SnapshotNode?) {
-    self.looker = looker
-    self.look = look
-    self.places = places
+  init(_ scanner: DirectoryScanner, _ scan: DirectoryScan, _ range: Range<Int>, path: [UInt8], base: SnapshotNode?) {
+    self.scanner = scanner
+    self.scan = scan
+    self.range = range
     self.path = path
     self.base = base
-    slices = (places.count + Self.sliceSize - 1) / Self.sliceSize
+    slices = (range.count + Self.sliceSize - 1) / Self.sliceSize
     state = Monitor(State(entries: Array(repeating: [], count: slices)))
   }
 
   /// Takes part until every slice has somebody.
   func work() {
     while let slice = begin() {
-      let start = places.lowerBound + slice * Self.sliceSize
-      let part = start..<min(start + Self.sliceSize, places.upperBound)
-      let entries = looker.look(at: part, of: look, path: path, base: base, memoryMax: Self.memoryMax / slices)
+      let start = range.lowerBound + slice * Self.sliceSize
+      let part = start..<min(start + Self.sliceSize, range.upperBound)
+      let entries = scanner.scan(part, of: scan, path: path, base: base, memoryMax: Self.memoryMax / slices)
       let isLast = state.withLock { state in
         state.entries[slice] = entries
         state.done += 1
@@ -59,11 +59,11 @@ final class SharedLook: Sendable {
   }
 
   /// Waits for all slices. What they have shown, up to the first that came to the end of its memory.
-  func wait() -> [EntryLook] {
+  func wait() -> [ScannedEntry] {
     state.wait { state in
       guard state.done == slices else { return nil }
-      var found: [EntryLook] = []
-      found.reserveCapacity(places.count)
+      var found: [ScannedEntry] = []
+      found.reserveCapacity(range.count)
       for (slice, entries) in state.entries.enumerated() {
         found += entries
         let isWhole = entries.count == Self.sliceSize || slice == slices - 1

@@ -1,4 +1,4 @@
-// Whatever the threads that look ahead get to, the walk sees each directory as it would by itself.
+// Whatever the threads that scan ahead get to, the walk sees each directory as it would by itself.
 import LocalFiles
 @testable import ChunkCodec
 @testable import FileBackup
@@ -7,7 +7,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite struct LookAheadTests {
+@Suite struct ScanPrefetcherTests {
   /// A tree of `count` directories with some files each, of a shape that the seed decides.
   private func makeTree(_ root: String, count: Int, seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
@@ -24,35 +24,37 @@ import Testing
     }
   }
 
-  /// Walks depth first, as a backup does; the paths in the order of the walk, and how many looks came from the threads.
+  /// Walks depth first, as a backup does; the paths in the order of the walk, and how many scans came from the threads.
   private func walk(_ root: String, threads: Int, stopAfter: Int = .max) throws -> (paths: [[UInt8]], taken: Int) {
-    let looker = SourceLooker(BackupOptions(), base: nil)
-    let ahead = LookAhead(looker)
-    ahead.start(threads: threads)
-    defer { ahead.close() }
-    func look(_ path: [UInt8]) throws -> DirectoryLook {
+    let scanner = DirectoryScanner(BackupOptions(), base: nil)
+    let prefetcher = ScanPrefetcher(scanner)
+    prefetcher.start(threads: threads)
+    defer { prefetcher.close() }
+    func scan(_ path: [UInt8]) throws -> DirectoryScan {
       let directory = try Descriptor.open(root.pathBytes + [0x2F] + path, Descriptor.directoryFlags)
-      var look = try looker.look(into: directory, path: path, above: nil, base: nil)
-      ahead.announce(&look, path: path)
-      return look
+      var scan = try scanner.scan(directory, path: path, above: nil, base: nil)
+      prefetcher.announce(&scan, path: path)
+      return scan
     }
     var paths: [[UInt8]] = []
     var taken = 0
-    func visit(_ path: [UInt8], _ seen: DirectoryLook) throws {
+    func visit(_ path: [UInt8], _ seen: DirectoryScan) throws {
       var seen = seen
-      for place in 0..<seen.names.count {
-        if place == seen.first + seen.entries.count { ahead.look(on: &seen, from: place, path: path, base: nil) }
-        let entry = seen.entries[place - seen.first]
+      for index in 0..<seen.names.count {
+        if index == seen.first + seen.entries.count {
+          prefetcher.scanNext(of: &seen, from: index, path: path, base: nil)
+        }
+        let entry = seen.entries[index - seen.first]
         let child = path.isEmpty ? entry.name : path + [0x2F] + entry.name
         paths.append(child)
         guard case .directory = entry.finding, paths.count < stopAfter else { continue }
         let number = try #require(entry.number)
-        let found = ahead.take(number)
+        let found = prefetcher.take(number)
         if found != nil { taken += 1 }
-        try visit(child, try found ?? look(child))
+        try visit(child, try found ?? scan(child))
       }
     }
-    try visit([], look([]))
+    try visit([], scan([]))
     return (paths, taken)
   }
 
@@ -80,13 +82,13 @@ import Testing
   @Test func onlySoMuchIsReady() throws {
     try withTemporaryDirectory { root in
       for number in 0..<500 { try Directory.makeAll(root + "/d\(number)") }
-      let looker = SourceLooker(BackupOptions(), base: nil)
-      let ahead = LookAhead(looker)
-      ahead.start(threads: 3)
-      defer { ahead.close() }
-      var look = try looker.look(
-        into: Descriptor.open(root, Descriptor.directoryFlags), path: [], above: nil, base: nil)
-      ahead.announce(&look, path: [])
+      let scanner = DirectoryScanner(BackupOptions(), base: nil)
+      let prefetcher = ScanPrefetcher(scanner)
+      prefetcher.start(threads: 3)
+      defer { prefetcher.close() }
+      var scan = try scanner.scan(
+        Descriptor.open(root, Descriptor.directoryFlags), path: [], above: nil, base: nil)
+      prefetcher.announce(&scan, path: [])
       func open() throws -> Int {
         try Directory.names(Descriptor.open("/proc/self/fd", Descriptor.directoryFlags)).filter { number in
           let target = try? FileSystem.readLink(Array("/proc/self/fd/".utf8) + number, at: nil)
@@ -105,10 +107,10 @@ import Testing
   @Test func largeDirectoriesAreLeftToTheWalk() throws {
     try withTemporaryDirectory { root in
       for number in 0..<11 { _ = try Descriptor.open(root + "/f\(number)", O_WRONLY | O_CREAT) }
-      let looker = SourceLooker(BackupOptions(), base: nil)
+      let scanner = DirectoryScanner(BackupOptions(), base: nil)
       func names(atMost count: Int) throws -> Int {
         let directory = try Descriptor.open(root, Descriptor.directoryFlags)
-        return try looker.look(into: directory, path: [], above: nil, base: nil, namesMax: count).entries.count
+        return try scanner.scan(directory, path: [], above: nil, base: nil, namesMax: count).entries.count
       }
       #expect(throws: Errno.tooLarge) { try names(atMost: 10) }
       #expect(try names(atMost: 11) == 11)

@@ -3,10 +3,10 @@ internal import Platform
 internal import SnapshotTree
 internal import Synchronization
 
-/// Threads that look into the directories that the walk comes to next: so that the processors share what there is to
-/// look at, and a disk has more than one question to answer. What they do not get to, the walk does itself.
-final class LookAhead: Sendable {
-  /// A directory that was seen, and not looked into yet.
+/// Threads that scan the directories that the walk comes to next: so that the processors share the work, and a disk has
+/// more than one question to answer. What they do not get to, the walk does itself.
+final class ScanPrefetcher: Sendable {
+  /// A directory that was seen, and not scanned yet.
   fileprivate struct Upcoming: Sendable {
     let number: UInt64
     let name: [UInt8]
@@ -25,17 +25,17 @@ final class LookAhead: Sendable {
     var upcoming: [Upcoming] = []
     var upcomingMemory = 0
     var running: Set<UInt64> = []
-    var ready: [UInt64: DirectoryLook] = [:]
+    var ready: [UInt64: DirectoryScan] = [:]
     var readyMemory = 0
     /// Of those that are running, what nobody will take.
     var unwanted: Set<UInt64> = []
-    /// Enough is ready; nobody looks further until half of it was taken.
+    /// Enough is ready; nobody scans further until half of it was taken.
     var isResting = false
     var waiting = 0
     /// What the walk waits for.
     var wanted: UInt64?
     /// What the walk itself is at: that goes first.
-    var shared: SharedLook?
+    var shared: SharedScan?
     var isClosed = false
   }
   /// Each of those that are ready holds a descriptor.
@@ -45,18 +45,18 @@ final class LookAhead: Sendable {
   private static let namesMax = 1 << 16
   fileprivate static let upcomingMemoryMax = 4 << 20
 
-  private let looker: SourceLooker
+  private let scanner: DirectoryScanner
   private let lastNumber = Atomic<UInt64>(0)
   private let state = Monitor(State())
   private let workers = Monitor<[Worker]>([])
 
-  init(_ looker: SourceLooker) { self.looker = looker }
+  init(_ scanner: DirectoryScanner) { self.scanner = scanner }
 
   /// Whoever starts the threads also ends them, with `close`.
   func start(threads: Int) {
     workers.withLock { workers in
       for number in 0..<threads {
-        guard let worker = Worker(ifThereIsRoom: "yester-look-\(number)", { [unowned self] in serve() }) else { return }
+        guard let worker = Worker(ifThereIsRoom: "yester-scan-\(number)", { [unowned self] in serve() }) else { return }
         workers.append(worker)
       }
     }
@@ -70,8 +70,8 @@ final class LookAhead: Sendable {
   }
 
   /// Takes on the directories that were seen in another, and numbers them.
-  func announce(_ look: inout DirectoryLook, path: [UInt8]) {
-    let found = number(&look, path)
+  func announce(_ scan: inout DirectoryScan, path: [UInt8]) {
+    let found = number(&scan, path)
     guard !found.isEmpty else { return }
     let wakes = state.withLock { state in
       state.add(found, of: path)
@@ -80,37 +80,37 @@ final class LookAhead: Sendable {
     if wakes { state.notifyAll() }
   }
 
-  /// Looks at the names of a large directory from `place` on, together with the threads, and numbers the directories
+  /// Scans the names of a large directory from `index` on, together with the threads, and numbers the directories
   /// among them.
-  func look(on look: inout DirectoryLook, from place: Int, path: [UInt8], base: SnapshotNode?) {
-    look.hold([], from: place)
-    let places = place..<min(look.names.count, place + SourceLooker.entriesMax)
-    let shared = SharedLook(looker, look, places, path: path, base: base)
+  func scanNext(of scan: inout DirectoryScan, from index: Int, path: [UInt8], base: SnapshotNode?) {
+    scan.hold([], from: index)
+    let indices = index..<min(scan.names.count, index + DirectoryScanner.entriesMax)
+    let shared = SharedScan(scanner, scan, indices, path: path, base: base)
     let wakes = state.withLock { state in
       state.shared = shared
       return state.waiting > 0
     }
     if wakes { state.notifyAll() }
     shared.work()
-    look.hold(shared.wait(), from: place)
+    scan.hold(shared.wait(), from: index)
     state.withLock { $0.shared = nil }
-    announce(&look, path: path)
+    announce(&scan, path: path)
   }
 
-  /// What a directory has shown; nil when the caller is to look himself. Each is taken, in the order of the walk.
-  func take(_ number: UInt64) -> DirectoryLook? {
+  /// What a directory has shown; nil when the caller is to scan it itself. Each is taken, in the order of the walk.
+  func take(_ number: UInt64) -> DirectoryScan? {
     while true {
       switch turn(number) {
-      case .ready(let look): return look
+      case .ready(let scan): return scan
       case .none: return nil
-      // Somebody is at it: what comes after it is looked at meanwhile, rather than nothing.
-      case .other(let upcoming): look(into: upcoming)
+      // Somebody is at it: what comes after it is scanned meanwhile, rather than nothing.
+      case .other(let upcoming): scan(upcoming)
       }
     }
   }
 
   private enum Turn {
-    case ready(DirectoryLook)
+    case ready(DirectoryScan)
     case other(Upcoming)
     case none
   }
@@ -119,9 +119,9 @@ final class LookAhead: Sendable {
     var wakes = false
     let turn: Turn = state.wait { state in
       state.wanted = nil
-      if let look = state.removeReady(number) {
+      if let scan = state.removeReady(number) {
         wakes = state.goOn()
-        return .ready(look)
+        return .ready(scan)
       }
       if state.running.contains(number) {
         if !state.isResting, let other = state.next() { return .other(other) }
@@ -129,17 +129,17 @@ final class LookAhead: Sendable {
         return nil
       }
       // It is the last of them, or close to it.
-      if let place = state.upcoming.lastIndex(where: { $0.number == number }) { state.removeUpcoming(at: place) }
+      if let index = state.upcoming.lastIndex(where: { $0.number == number }) { state.removeUpcoming(at: index) }
       return Turn.none
     }
     if wakes { state.notifyAll() }
     return turn
   }
 
-  /// Of a look that is given up nothing is taken that was found by it.
-  func forget(_ look: DirectoryLook) {
+  /// Of a scan that is given up nothing is taken that was found by it.
+  func forget(_ scan: DirectoryScan) {
     let wakes = state.withLock { state in
-      var open = look.entries.compactMap(\.number)
+      var open = scan.entries.compactMap(\.number)
       var numbers = Set(open)
       while let number = open.popLast() {
         if let below = state.removeReady(number)?.entries.compactMap(\.number) {
@@ -165,27 +165,27 @@ final class LookAhead: Sendable {
 
   private enum Job {
     case directory(Upcoming)
-    case part(SharedLook)
+    case part(SharedScan)
   }
 
   private func serve() {
     while let job = next() {
       switch job {
-      case .directory(let upcoming): look(into: upcoming)
+      case .directory(let upcoming): scan(upcoming)
       case .part(let shared): shared.work()
       }
     }
   }
 
-  private func look(into upcoming: Upcoming) {
+  private func scan(_ upcoming: Upcoming) {
     // What fails here the walk will try for itself, and report.
-    let look = upcoming.parent.descriptor.flatMap { parent in
+    let scan = upcoming.parent.descriptor.flatMap { parent in
       try? SourceReader.open(upcoming.name, parent, Descriptor.directoryFlags)
     }.flatMap {
-      try? looker.look(
-        into: $0, path: upcoming.path, above: upcoming.parentStatus, base: upcoming.base, namesMax: Self.namesMax)
+      try? scanner.scan(
+        $0, path: upcoming.path, above: upcoming.parentStatus, base: upcoming.base, namesMax: Self.namesMax)
     }
-    finish(upcoming, look)
+    finish(upcoming, scan)
   }
 
   private func next() -> Job? {
@@ -202,20 +202,20 @@ final class LookAhead: Sendable {
     } ?? nil
   }
 
-  private func finish(_ upcoming: Upcoming, _ look: DirectoryLook?) {
-    var look = look
+  private func finish(_ upcoming: Upcoming, _ scan: DirectoryScan?) {
+    var scan = scan
     var found: [Upcoming] = []
-    if var numbered = look {
+    if var numbered = scan {
       found = number(&numbered, upcoming.path)
-      look = numbered
+      scan = numbered
     }
     let wakes = state.withLock { state in
       state.running.remove(upcoming.number)
       if state.unwanted.remove(upcoming.number) != nil { return false }
       state.add(found, of: upcoming.path)
-      if let look {
-        state.ready[upcoming.number] = look
-        state.readyMemory += look.memory
+      if let scan {
+        state.ready[upcoming.number] = scan
+        state.readyMemory += scan.memory
         if state.ready.count >= Self.readyMax || state.readyMemory >= Self.readyMemoryMax { state.isResting = true }
       }
       return state.wanted == upcoming.number || (state.waiting > 0 && !state.isResting && !found.isEmpty)
@@ -224,25 +224,25 @@ final class LookAhead: Sendable {
   }
 
   /// Gives the directories in a directory their numbers.
-  private func number(_ look: inout DirectoryLook, _ path: [UInt8]) -> [Upcoming] {
+  private func number(_ scan: inout DirectoryScan, _ path: [UInt8]) -> [Upcoming] {
     var found: [Upcoming] = []
-    for (place, entry) in look.entries.enumerated() {
+    for (index, entry) in scan.entries.enumerated() {
       guard case .directory = entry.finding else { continue }
       let number = lastNumber.add(1, ordering: .relaxed).newValue
-      look.setNumber(number, at: place)
+      scan.setNumber(number, at: index)
       found.append(
         Upcoming(
           number: number, name: entry.name, parentPath: path,
-          base: entry.base, parent: look.directory, parentStatus: look.status, memory: entry.memory))
+          base: entry.base, parent: scan.directory, parentStatus: scan.status, memory: entry.memory))
     }
     if let last = found.indices.last { found[last].memory += path.count }
     return found
   }
 }
 
-extension LookAhead.State {
-  /// Has the caller look into the first of those that nobody looks into.
-  fileprivate mutating func next() -> LookAhead.Upcoming? {
+extension ScanPrefetcher.State {
+  /// Has the caller scan the first of those that nobody scans.
+  fileprivate mutating func next() -> ScanPrefetcher.Upcoming? {
     guard !upcoming.isEmpty else { return nil }
     let next = removeUpcoming(at: upcoming.count - 1)
     running.insert(next.number)
@@ -250,21 +250,21 @@ extension LookAhead.State {
   }
 
   @discardableResult
-  fileprivate mutating func removeUpcoming(at place: Int) -> LookAhead.Upcoming {
-    let removed = upcoming.remove(at: place)
+  fileprivate mutating func removeUpcoming(at index: Int) -> ScanPrefetcher.Upcoming {
+    let removed = upcoming.remove(at: index)
     upcomingMemory -= removed.memory
     return removed
   }
 
-  fileprivate mutating func removeReady(_ number: UInt64) -> DirectoryLook? {
-    guard let look = ready.removeValue(forKey: number) else { return nil }
-    readyMemory -= look.memory
-    return look
+  fileprivate mutating func removeReady(_ number: UInt64) -> DirectoryScan? {
+    guard let scan = ready.removeValue(forKey: number) else { return nil }
+    readyMemory -= scan.memory
+    return scan
   }
 
   /// Ends the rest when half of what was ready is gone; whether somebody is to be woken for that.
   fileprivate mutating func goOn() -> Bool {
-    guard isResting, ready.count <= LookAhead.readyMax / 2, readyMemory <= LookAhead.readyMemoryMax / 2 else {
+    guard isResting, ready.count <= ScanPrefetcher.readyMax / 2, readyMemory <= ScanPrefetcher.readyMemoryMax / 2 else {
       return false
     }
     isResting = false
@@ -273,12 +273,12 @@ extension LookAhead.State {
 
   /// Puts the directories found in the one at `path` where the walk will come to them: behind what comes before that
   /// one, in front of what comes after it.
-  fileprivate mutating func add(_ found: [LookAhead.Upcoming], of path: [UInt8]) {
+  fileprivate mutating func add(_ found: [ScanPrefetcher.Upcoming], of path: [UInt8]) {
     let memory = found.reduce(0) { $0 + $1.memory }
-    guard upcomingMemory + memory <= LookAhead.upcomingMemoryMax else { return }
+    guard upcomingMemory + memory <= ScanPrefetcher.upcomingMemoryMax else { return }
     upcomingMemory += memory
-    var place = upcoming.count
-    while place > 0, LookAhead.isBefore(upcoming[place - 1].path, path) { place -= 1 }
-    upcoming.insert(contentsOf: found.reversed(), at: place)
+    var index = upcoming.count
+    while index > 0, ScanPrefetcher.isBefore(upcoming[index - 1].path, path) { index -= 1 }
+    upcoming.insert(contentsOf: found.reversed(), at: index)
   }
 }

@@ -1,9 +1,9 @@
 internal import RepositoryFormat
 
-/// Cuts data by content with a gear hash and normalized cut probability, as in FastCDC (Xia et al., USENIX ATC
-/// 2016), so that an insertion moves no cut beyond its neighbourhood. The gear table comes from a secret: the sizes
-/// of chunks tell an outsider nothing about known files.
-package struct Cutter: Sendable {
+/// Cuts data into chunks by its content, with a gear hash and normalized cut probability, as in FastCDC (Xia et al.,
+/// USENIX ATC 2016), so that an insertion moves no cut beyond its neighbourhood. The gear table comes from a secret:
+/// the sizes of chunks tell an outsider nothing about known files.
+package struct Chunker: Sendable {
   package static let sizeMin = 128 << 10
   package static let sizeAverage = 512 << 10
   package static let sizeMax = 2 << 20
@@ -20,20 +20,20 @@ package struct Cutter: Sendable {
   }
 
   /// How far the bytes of a chunk were looked at.
-  package struct Scan: Sendable {
-    fileprivate var position = Cutter.sizeMin
+  package struct Position: Sendable {
+    fileprivate var offset = Chunker.sizeMin
     fileprivate var hash: UInt64 = 0
     package init() {}
   }
 
   /// The length of the chunk that begins with `data`, of which more may follow; nil while its end is not there yet.
   /// Each call looks only at what has come since the one before.
-  package func end(of data: UnsafeRawBufferPointer, _ scan: inout Scan) -> Int? {
+  package func end(of data: UnsafeRawBufferPointer, _ position: inout Position) -> Int? {
     gear.withUnsafeBufferPointer { gear in
       let end = min(data.count, Self.sizeMax)
       let middle = min(end, Self.sizeAverage)
-      var hash = scan.hash
-      var at = scan.position
+      var hash = position.hash
+      var at = position.offset
       while at < middle {
         hash = (hash &<< 1) &+ gear[Int(data[at])]
         at &+= 1
@@ -44,15 +44,15 @@ package struct Cutter: Sendable {
         at &+= 1
         if hash & Self.easyMask == 0 { return at }
       }
-      scan.hash = hash
-      scan.position = at
+      position.hash = hash
+      position.offset = at
       return at == Self.sizeMax ? at : nil
     }
   }
 
   /// The length of the first chunk of `data`, which holds `sizeMax` bytes or all that is left.
-  package func cut(_ data: UnsafeRawBufferPointer) -> Int {
-    var scan = Scan()
-    return end(of: data, &scan) ?? data.count
+  package func firstLength(of data: UnsafeRawBufferPointer) -> Int {
+    var position = Position()
+    return end(of: data, &position) ?? data.count
   }
 }

@@ -7,8 +7,8 @@ internal import RepositoryFormat
 internal import SnapshotTree
 internal import SnapshotWriting
 
-/// What one look at a name has shown.
-struct EntryLook: Sendable {
+/// What the scan of one name has shown.
+struct ScannedEntry: Sendable {
   enum Finding: Sendable {
     /// It is not wanted.
     case excluded
@@ -16,7 +16,7 @@ struct EntryLook: Sendable {
     case unread
     /// A file that is as in the base, which has all of its content.
     case unchanged(FileStatus)
-    /// To be looked into: what it is like is seen then, together with what is in it.
+    /// To be scanned: what it is like is seen then, together with what is in it.
     case directory
     /// A file that is not as it was, or a kind of file that is not known.
     case seen(FileStatus)
@@ -43,12 +43,12 @@ struct EntryLook: Sendable {
   /// What has this name in the base.
   let base: SnapshotNode?
   let finding: Finding
-  /// Of a directory that the walk will come to: its number in the `LookAhead`.
+  /// Of a directory that the walk will come to: its number in the `ScanPrefetcher`.
   var number: UInt64?
 
   /// About how many bytes it takes.
   var memory: Int {
-    var memory = MemoryLayout<EntryLook>.stride + name.count + (base?.entry.memory ?? 0)
+    var memory = MemoryLayout<ScannedEntry>.stride + name.count + (base?.entry.memory ?? 0)
     if case .special(let special) = finding { memory += special.attributes.memory + 256 }
     return memory
   }
@@ -58,15 +58,15 @@ extension [ExtendedAttribute] {
   fileprivate var memory: Int { reduce(0) { $0 + $1.name.count + $1.value.count + 100 } }
 }
 
-/// What a directory shows when it is opened.
-struct DirectoryLook: Sendable {
+/// What the scan of a directory has shown.
+struct DirectoryScan: Sendable {
   let directory: OpenDirectory
   /// As it was just before its names were listed.
   let status: FileStatus
   var names = NameList()
   /// Of a stretch of its names, so that one directory costs only so much memory.
-  private(set) var entries: [EntryLook] = []
-  /// The place of the first of them in `names`.
+  private(set) var entries: [ScannedEntry] = []
+  /// The index of the first of them in `names`.
   private(set) var first = 0
   var attributes: [ExtendedAttribute] = []
   var problems: [PathProblem] = []
@@ -80,20 +80,20 @@ struct DirectoryLook: Sendable {
   /// The same of all.
   var memory: Int { 500 + names.memory + attributes.memory + entriesMemory }
 
-  /// The entry at `place` of `entries` is a directory with this number.
-  mutating func setNumber(_ number: UInt64, at place: Int) { entries[place].number = number }
+  /// The entry at `index` of `entries` is a directory with this number.
+  mutating func setNumber(_ number: UInt64, at index: Int) { entries[index].number = number }
 
-  /// Takes `entries`, of which the first stands at `place` in the names.
-  mutating func hold(_ entries: [EntryLook], from place: Int) {
+  /// Takes `entries`, of which the first stands at `index` in the names.
+  mutating func hold(_ entries: [ScannedEntry], from index: Int) {
     self.entries = entries
-    first = place
+    first = index
     entriesMemory = entries.reduce(0) { $0 + $1.memory }
   }
 }
 
-/// Looks at what is there, in step with the base, and reads no file. For any thread.
-final class SourceLooker: Sendable {
-  /// Entries of a directory that are looked at in one go, and their memory.
+/// Scans what is there, in step with the base, and reads no file. For any thread.
+final class DirectoryScanner: Sendable {
+  /// Entries of a directory that are scanned in one go, and their memory.
   static let entriesMax = 4096
   private static let memoryMax = 1 << 20
 
@@ -116,47 +116,46 @@ final class SourceLooker: Sendable {
 
   // MARK: Directories
 
-  /// Looks at a directory inside of a source. `above` is the status of the directory above when that is inside too.
+  /// Scans a directory inside of a source. `above` is the status of the directory above when that is inside too.
   /// Throws `Errno.tooLarge` when it has more than `namesMax` names.
-  func look(
-    into directory: Descriptor, path: [UInt8], above: FileStatus?, base: SnapshotNode?, namesMax: Int = .max
-  ) throws(Errno) -> DirectoryLook {
+  func scan(
+    _ directory: Descriptor, path: [UInt8], above: FileStatus?, base: SnapshotNode?, namesMax: Int = .max
+  ) throws(Errno) -> DirectoryScan {
     let status = try directory.status()
-    var look = DirectoryLook(directory: OpenDirectory(directory), status: status)
-    look.attributes = attributes(of: directory, path, &look.problems)
+    var scan = DirectoryScan(directory: OpenDirectory(directory), status: status)
+    scan.attributes = attributes(of: directory, path, &scan.problems)
     mounts.meet(directory, status.device)
     if let problem = problem(with: status, path, above) {
-      look.problems.append(problem)
+      scan.problems.append(problem)
       if problem.kind != .remark || mounts.isSkipped(status.device) {
-        look.isIncomplete = true
-        return look
+        scan.isIncomplete = true
+        return scan
       }
     }
-    do throws(Errno) { look.names = try NameList(directory, countMax: namesMax) } catch {
+    do throws(Errno) { scan.names = try NameList(directory, countMax: namesMax) } catch {
       if error == .tooLarge { throw error }
-      look.problems.append(PathProblem(.unreadable, path, "listing the directory failed: \(error)"))
+      scan.problems.append(PathProblem(.unreadable, path, "listing the directory failed: \(error)"))
     }
-    if let tag = exclusionTag(look.names, directory) {
-      look.isIncomplete = look.names.count > 1
-      look.names = NameList([tag])
+    if let tag = exclusionTag(scan.names, directory) {
+      scan.isIncomplete = scan.names.count > 1
+      scan.names = NameList([tag])
     }
-    let places = 0..<min(look.names.count, Self.entriesMax)
-    look.hold(self.look(at: places, of: look, path: path, base: base, memoryMax: Self.memoryMax), from: 0)
-    return look
+    let indices = 0..<min(scan.names.count, Self.entriesMax)
+    scan.hold(self.scan(indices, of: scan, path: path, base: base, memoryMax: Self.memoryMax), from: 0)
+    return scan
   }
 
-  /// Looks at some names of a directory that was looked into: at all of them, unless they take more memory; at one at
-  /// least.
-  func look(
-    at places: Range<Int>, of look: DirectoryLook, path: [UInt8], base: SnapshotNode?, memoryMax: Int
-  ) -> [EntryLook] {
-    let directory = look.directory.current
+  /// Scans some names of a directory that was scanned: all of them, unless they take more memory; one at least.
+  func scan(
+    _ indices: Range<Int>, of scan: DirectoryScan, path: [UInt8], base: SnapshotNode?, memoryMax: Int
+  ) -> [ScannedEntry] {
+    let directory = scan.directory.current
     var path = path
     var memory = 0
-    var entries: [EntryLook] = []
-    entries.reserveCapacity(places.count)
-    for place in places where memory < memoryMax {
-      let entry = self.look(at: look.names[place], look.names.type(place), in: directory, &path, base: base)
+    var entries: [ScannedEntry] = []
+    entries.reserveCapacity(indices.count)
+    for index in indices where memory < memoryMax {
+      let entry = scanEntry(scan.names[index], scan.names.type(index), in: directory, &path, base: base)
       memory += entry.memory
       entries.append(entry)
     }
@@ -164,11 +163,11 @@ final class SourceLooker: Sendable {
   }
 
   /// A directory on the way to a source, of which only some names are wanted. It may be opened for passing only.
-  func look(into directory: Descriptor, path: [UInt8], only names: NameList) throws(Errno) -> DirectoryLook {
-    var look = DirectoryLook(directory: OpenDirectory(directory), status: try directory.status())
-    look.attributes = (try? Attributes.read(passage: directory, path, &look.problems)) ?? []
-    look.names = names
-    return look
+  func scan(_ directory: Descriptor, path: [UInt8], only names: NameList) throws(Errno) -> DirectoryScan {
+    var scan = DirectoryScan(directory: OpenDirectory(directory), status: try directory.status())
+    scan.attributes = (try? Attributes.read(passage: directory, path, &scan.problems)) ?? []
+    scan.names = names
+    return scan
   }
 
   private func attributes(
@@ -231,12 +230,12 @@ final class SourceLooker: Sendable {
 
   // MARK: Entries
 
-  /// Looks at `name`, whose `DT_` value is `type`. `path` is that of the directory, and is so again afterwards;
+  /// Scans `name`, whose `DT_` value is `type`. `path` is that of the directory, and is so again afterwards;
   /// `base` is the directory in the base. What is only on the way to a source is never excluded.
-  func look(
-    at name: [UInt8], _ type: UInt8, in directory: Descriptor, _ path: inout [UInt8], base: SnapshotNode?,
+  func scanEntry(
+    _ name: [UInt8], _ type: UInt8, in directory: Descriptor, _ path: inout [UInt8], base: SnapshotNode?,
     isOnTheWay: Bool = false
-  ) -> EntryLook {
+  ) -> ScannedEntry {
     let length = path.count
     if !path.isEmpty { path.append(0x2F) }
     path.append(contentsOf: name)
@@ -245,12 +244,12 @@ final class SourceLooker: Sendable {
     // What is excluded is not touched, if the directory says what it is: it may be a mount that does not answer.
     let isKnown = type != UInt8(DT_UNKNOWN)
     if isKnown, !isOnTheWay, options.excludes.isExcluded(path: path, isDirectory: type == UInt8(DT_DIR)) {
-      return EntryLook(name: name, base: nil, finding: .excluded)
+      return ScannedEntry(name: name, base: nil, finding: .excluded)
     }
     let child = self.base?.child(name, of: base)
     // The name of the base is the same, and kept anyway.
-    func found(_ finding: EntryLook.Finding) -> EntryLook {
-      EntryLook(name: child?.entry.name ?? name, base: child, finding: finding)
+    func found(_ finding: ScannedEntry.Finding) -> ScannedEntry {
+      ScannedEntry(name: child?.entry.name ?? name, base: child, finding: finding)
     }
 
     let isReadAnyway = child == nil || self.base?.reusesContent == false
@@ -270,7 +269,7 @@ final class SourceLooker: Sendable {
 
   private func special(
     _ status: FileStatus, _ name: [UInt8], _ directory: Descriptor, _ path: [UInt8]
-  ) throws(Errno) -> EntryLook.Special? {
+  ) throws(Errno) -> ScannedEntry.Special? {
     let body: EntryBody
     if status.isLink {
       body = .symbolicLink(target: try FileSystem.readLink(name, at: directory))
@@ -283,7 +282,7 @@ final class SourceLooker: Sendable {
     let attributes = try Attributes.read(path, &problems) { () throws(Errno) in
       try ExtendedAttributes.readEach(name, at: directory)
     }
-    return EntryLook.Special(status: status, body: body, attributes: attributes, problems: problems)
+    return ScannedEntry.Special(status: status, body: body, attributes: attributes, problems: problems)
   }
 
   private func isExcluded(_ status: FileStatus, _ path: [UInt8]) -> Bool {

@@ -6,7 +6,7 @@ import unittest
 from support.cases import EndToEndTest, make_tree
 
 
-class ProtectedPlaces(EndToEndTest):
+class ProtectedDirectories(EndToEndTest):
     def setUp(self):
         super().setUp()
         make_tree(self.source)

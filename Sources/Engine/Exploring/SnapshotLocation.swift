@@ -25,10 +25,10 @@ package final class Explorer: Sendable {
 
   package func reader(_ snapshot: CatalogedSnapshot) -> SnapshotReader { SnapshotReader(snapshot, tree: tree) }
 
-  /// A place that the user named: `SNAPSHOT` or `SNAPSHOT:path`. `defaultPath` stands where no path was given.
-  package func place(
+  /// What the user named: `SNAPSHOT` or `SNAPSHOT:path`. `defaultPath` stands where no path was given.
+  package func locate(
     _ selector: SnapshotSelector, host: String? = nil, defaultPath: [UInt8] = []
-  ) throws(YesterError) -> SnapshotPlace {
+  ) throws(YesterError) -> SnapshotLocation {
     let path = Self.normal(selector.hasPath ? selector.path : defaultPath)
     let reader = reader(try selector.find(in: catalog, host: host, holding: path))
     guard let node = try reader.node(at: path) else {
@@ -38,7 +38,7 @@ package final class Explorer: Sendable {
         advice: "Look with \"yester ls\" or \"yester find\", or with \"yester versions\" which snapshots hold it."
       )
     }
-    return SnapshotPlace(reader: reader, node: node, path: path)
+    return SnapshotLocation(reader: reader, node: node, path: path)
   }
 
   /// A path without empty components and `.`, and without a slash at either end.
@@ -64,7 +64,7 @@ package final class Explorer: Sendable {
 }
 
 /// An entry of a snapshot, and where it is.
-package struct SnapshotPlace: Sendable {
+package struct SnapshotLocation: Sendable {
   package let reader: SnapshotReader
   package let node: SnapshotNode
   /// From the root, without a slash in front; empty for the root.

@@ -14,10 +14,10 @@ internal import SnapshotTree
 /// 4. *Delete* condemned packs when no backup is under way: whoever could have built on them before has ended.
 ///    Snapshots that were finished meanwhile are marked first, and what they use is pardoned.
 ///
-/// A writer who takes his lease after step 4 has looked for leases reads the index after that, and with it the
-/// condemnation. One who took it before either still holds it, and then nothing is deleted, or has ended, and then
-/// his snapshot is seen. So nothing that a snapshot needs can go, whatever the order of events and the clocks.
-package enum Reclaim {
+/// A writer that takes its lease after step 4 has looked for leases reads the index after that, and with it the
+/// condemnation. One that took it before either still holds it, and then nothing is deleted, or has ended, and then its
+/// snapshot is seen. So nothing that a snapshot needs can go, whatever the order of events and the clocks.
+package enum Prune {
   package struct Options: Sendable {
     /// How much of the stored data may be unneeded before packs are rewritten, 0 to 1.
     package var unusedMax = 0.05
@@ -48,7 +48,7 @@ package enum Reclaim {
     _ repository: Repository, _ options: Options, progress: RunProgress, clock: () -> Timestamp = { .now() }
   ) throws -> Result {
     try repository.requireFullKey("reclaim space")
-    if options.isDryRun { return try Work(repository, options, progress, lease: nil).plan() }
+    if options.isDryRun { return try PruneRun(repository, options, progress, lease: nil).plan() }
     try Leases.removeDead(repository)
     let lease = try Lease.take(repository, .reclaim)
     defer { lease?.release() }
@@ -57,7 +57,7 @@ package enum Reclaim {
         .busy, "Space is being reclaimed already, by process \(other.record.process) on \(other.record.host)",
         advice: "Wait until that run is done.")
     }
-    return try Work(repository, options, progress, lease: lease).run(clock)
+    return try PruneRun(repository, options, progress, lease: lease).run(clock)
   }
 
   /// Everybody alive who is at work beside the run that holds `lease`. Another run of this very process is a stranger,
@@ -67,7 +67,7 @@ package enum Reclaim {
     return try Leases.list(repository).filter { !$0.isDead && $0.record.id != own }
   }
 
-  private final class Work {
+  private final class PruneRun {
     private let repository: Repository
     private let options: Options
     private let progress: RunProgress
@@ -88,7 +88,7 @@ package enum Reclaim {
       tree = TreeStore(reader: repository.reader)
       // The catalog before the index: see `readCatalog`. What is deleted follows from the index, so that it is read
       // from the repository, not from a local copy.
-      catalog = try Work.completeCatalog(repository)
+      catalog = try PruneRun.completeCatalog(repository)
       try repository.index.rebuildCache()
       _ = try repository.index.avoidMissingPacks()
       usage = UsageMap(repository.index)
@@ -167,14 +167,14 @@ package enum Reclaim {
       }
       for kind in [ChunkKind.data, .tree] {
         let small = live.filter {
-          $0.pack.kind == kind && $0.pack.size < Reclaim.smallPackSize && !out.contains($0.pack.id)
+          $0.pack.kind == kind && $0.pack.size < Prune.smallPackSize && !out.contains($0.pack.id)
         }
-        if small.count > Reclaim.smallPacksMax { out += small.map(\.pack.id) }
+        if small.count > Prune.smallPacksMax { out += small.map(\.pack.id) }
       }
       return out.sorted()
     }
 
-    /// Copies what is needed into new packs; every chunk is held against its id on the way.
+    /// Copies what is needed into new packs; every chunk is verified against its id on the way.
     private func rewrite(_ packs: [ObjectID], avoiding dead: [ObjectID], bytes: UInt64) throws {
       guard !packs.isEmpty else { return }
       repository.index.avoid(packs + dead)
@@ -183,8 +183,8 @@ package enum Reclaim {
       progress.begin(.copy, entries: 0, bytes: bytes)
       let wanted = Set(packs)
       for segment in repository.index.current.segments {
-        for place in 0..<segment.packCount {
-          let pack = try segment.pack(place)
+        for index in 0..<segment.packCount {
+          let pack = try segment.pack(index)
           guard wanted.contains(pack.id) else { continue }
           try copy(pack.id, into: writer)
         }
@@ -197,7 +197,7 @@ package enum Reclaim {
       for block in file.blocks {
         try progress.throwIfStopped()
         guard block.chunks.contains(where: { usage.isUsed($0.id) }) else { continue }
-        let plain = try repository.reader.load(pack, block.place, file.key.key)
+        let plain = try repository.reader.load(pack, block.location, file.key.key)
         try block.forEachChunk(in: plain) { chunk, bytes in
           guard usage.isUsed(chunk.id) else { return }
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
@@ -227,13 +227,13 @@ package enum Reclaim {
     private func deleteCondemned(_ packs: [ObjectID: UsageMap.PackUse]) throws {
       let condemned = repository.index.current.condemned
       guard !condemned.isEmpty else { return }
-      let others = try Reclaim.others(than: lease, in: repository)
+      let others = try Prune.others(than: lease, in: repository)
       var ripe: Set<ObjectID> = []
       for (pack, since) in condemned {
-        // Whoever writes holds everything up: clocks may jump, and it must not matter when he began. Readers matter
+        // Whoever writes holds everything up: clocks may jump, and it must not matter when it began. Readers matter
         // only when they may have seen the pack's snapshots, and lose nothing else.
         let blocking = others.filter { other in
-          other.record.purpose == .backup || other.record.since.seconds <= since + Reclaim.clockSkewSeconds
+          other.record.purpose == .backup || other.record.since.seconds <= since + Prune.clockSkewSeconds
         }
         if blocking.isEmpty { ripe.insert(pack) }
         for other in blocking {
@@ -262,7 +262,7 @@ package enum Reclaim {
       _ condemned: [ObjectID: Int64], _ packs: [ObjectID: UsageMap.PackUse]
     ) throws -> Set<ObjectID> {
       let marked = condemnedBefore.filter { (packs[$0]?.used ?? 0) > 0 }
-      let now = try Work.completeCatalog(repository)
+      let now = try PruneRun.completeCatalog(repository)
       try repository.index.refresh()
       let fresh = UsageMap(repository.index)
       for snapshot in now.snapshots where !usage.markedSnapshots.contains(snapshot.id) {
@@ -283,8 +283,8 @@ package enum Reclaim {
     }
 
     /// Packs that no index knows were left by interrupted runs. The order matters: first the packs are listed, then it
-    /// is seen that nobody is at work, then the index is read. So whoever stored one of these packs has ended, and if
-    /// he did so properly, the index tells.
+    /// is seen that nobody is at work, then the index is read. So the run that stored one of these packs has ended, and
+    /// if it did so properly, the index tells.
     private func deleteOrphans() throws {
       var stored: [(ObjectID, UInt64)] = []
       try repository.store.list(.packs) { name, size in if let id = ObjectID(hex: name) { stored.append((id, size)) } }
@@ -293,7 +293,7 @@ package enum Reclaim {
       try repository.index.refresh()
       var known: Set<ObjectID> = []
       for segment in repository.index.current.segments {
-        for place in 0..<segment.packCount { known.insert(try segment.pack(place).id) }
+        for index in 0..<segment.packCount { known.insert(try segment.pack(index).id) }
       }
       let orphans = stored.filter { !known.contains($0.0) }
       // A backup that came and went meanwhile may have replaced segments while they were being listed, and a list is
@@ -311,7 +311,7 @@ package enum Reclaim {
     }
 
     private func isAloneAmongWriters() throws -> Bool {
-      try Reclaim.others(than: lease, in: repository)
+      try Prune.others(than: lease, in: repository)
         .allSatisfy { $0.record.purpose == .mount || $0.record.purpose == .read }
     }
   }
