@@ -56,7 +56,9 @@ public func initialize(_: UnsafeMutableRawPointer?, _: UnsafeMutableRawPointer?)
     for target in Target.all { print(target.name) }
     exit(0)
   case "seeds":
-    do { try writeSeeds(into: System.arguments.dropFirst().first ?? "") } catch {
+    do {
+      try writeSeeds(into: System.arguments.dropFirst().first ?? "")
+    } catch {
       fatalError("the seeds cannot be written: \(error)")
     }
     exit(0)

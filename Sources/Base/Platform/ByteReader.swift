@@ -113,7 +113,11 @@ extension ArraySlice<UInt8> {
   ) throws(FormatError) -> Value {
     let result: Result<Value, FormatError> = withUnsafeBytes { raw in
       var reader = ByteReader(raw)
-      do throws(FormatError) { return .success(try body(&reader)) } catch { return .failure(error) }
+      do throws(FormatError) {
+        return .success(try body(&reader))
+      } catch {
+        return .failure(error)
+      }
     }
     return try result.get()
   }

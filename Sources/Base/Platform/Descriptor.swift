@@ -70,7 +70,11 @@ package final class Descriptor: Sendable {
   }
   package func write(_ bytes: [UInt8]) throws(Errno) {
     let result: Result<Void, Errno> = bytes.withUnsafeBytes { raw in
-      do throws(Errno) { return .success(try write(raw)) } catch { return .failure(error) }
+      do throws(Errno) {
+        return .success(try write(raw))
+      } catch {
+        return .failure(error)
+      }
     }
     try result.get()
   }

@@ -93,7 +93,9 @@ extension Descriptor {
   }
   /// Asks for the next data at or behind `offset`; nil when only a hole follows.
   package func nextData(from offset: Int64) throws(Errno) -> Int64? {
-    do { return try seek(offset, yl_seek_data) } catch {
+    do {
+      return try seek(offset, yl_seek_data)
+    } catch {
       if error.rawValue == ENXIO { return nil }
       throw error
     }

@@ -82,7 +82,9 @@ struct ListingCursor {
       let leaf = try Leaf(BytesSlice(Bytes(slice.raw), offset: 0, count: slice.count))
       guard leaf.total == object.total else { throw FormatError("a listing does not hold what it counts") }
       return .leaf(leaf)
-    } catch { throw damaged(error.message) }
+    } catch {
+      throw damaged(error.message)
+    }
   }
 
   /// Goes on to the next entry of the leaf.

@@ -57,7 +57,11 @@ struct ListingMerge {
   }
 
   private static func name(_ bundle: Bundle) throws(YesterError) -> UnsafeRawBufferPointer {
-    do { return try bundle.leaf.name(bundle.index) } catch { throw YesterError.damaged("A listing", error) }
+    do {
+      return try bundle.leaf.name(bundle.index)
+    } catch {
+      throw YesterError.damaged("A listing", error)
+    }
   }
 
   /// Opens the objects that begin first, if they do not begin behind `name`; false when there are none.

@@ -81,10 +81,18 @@ struct ListingPair {
   }
 
   private static func entry(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> Entry {
-    do { return try position.leaf.entry(position.index) } catch { throw YesterError.damaged("A listing", error) }
+    do {
+      return try position.leaf.entry(position.index)
+    } catch {
+      throw YesterError.damaged("A listing", error)
+    }
   }
   private static func name(_ position: (leaf: Leaf, index: Int)) throws(YesterError) -> UnsafeRawBufferPointer {
-    do { return try position.leaf.name(position.index) } catch { throw YesterError.damaged("A listing", error) }
+    do {
+      return try position.leaf.name(position.index)
+    } catch {
+      throw YesterError.damaged("A listing", error)
+    }
   }
   private static func name(_ position: (leaf: Leaf, index: Int), isBefore other: [UInt8]) throws(YesterError) -> Bool {
     let name = try name(position)

@@ -71,7 +71,9 @@ package final class LiveComparison {
     do throws(Errno) {
       parent = try Descriptor.open(slash == 0 ? [0x2F] : Array(live[..<slash]), Descriptor.passageFlags)
       status = try FileStatus(of: name, at: parent)
-    } catch { throw YesterError.system("Looking at", printable(Array(live.dropFirst())), error) }
+    } catch {
+      throw YesterError.system("Looking at", printable(Array(live.dropFirst())), error)
+    }
     try compare(location.node.entry, status, name, in: parent, aboveDevice: status.device, path: [], report)
     while stack.last != nil {
       if stop.isRaised { throw Stopped() }
@@ -109,7 +111,9 @@ package final class LiveComparison {
     if stored.name == live { stack[stack.count - 1].next += 1 }
     let directory = top.isLive ? directories.top : nil
     if let directory, top.isPassage || stored.name == live {
-      do throws(Errno) { status = try FileStatus(of: stored.name, at: directory) } catch {
+      do throws(Errno) {
+        status = try FileStatus(of: stored.name, at: directory)
+      } catch {
         if error != .notFound {
           problem(path, "looking at it", error)
           return true
@@ -126,7 +130,11 @@ package final class LiveComparison {
   }
 
   private static func entry(_ position: (leaf: Leaf, index: Int)) throws -> Entry {
-    do { return try position.leaf.entry(position.index) } catch { throw YesterError.damaged("A listing", error) }
+    do {
+      return try position.leaf.entry(position.index)
+    } catch {
+      throw YesterError.damaged("A listing", error)
+    }
   }
 
   private func emit(_ difference: Difference?, _ report: (Difference) throws -> Void) throws {
@@ -146,7 +154,9 @@ package final class LiveComparison {
     guard let directory = directories.top else { return }
     let path = SnapshotComparison.join(above.path, name)
     let status: FileStatus
-    do throws(Errno) { status = try FileStatus(of: name, at: directory) } catch {
+    do throws(Errno) {
+      status = try FileStatus(of: name, at: directory)
+    } catch {
       return problem(path, "looking at it", error)
     }
     guard !excludes.isExcluded(path: location.path(of: path), isDirectory: status.isDirectory), !isOutside(status),

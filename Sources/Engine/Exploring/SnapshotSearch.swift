@@ -81,7 +81,9 @@ package final class SnapshotSearch {
       path.append(contentsOf: try one.leaf.name(one.index))
       isMatch = pattern.matches(path, nameStart: nameStart)
       entries = try decode(variants, isMatch: isMatch)
-    } catch { throw YesterError.damaged("A listing", error) }
+    } catch {
+      throw YesterError.damaged("A listing", error)
+    }
     if isMatch {
       var versions: [Version] = []
       for (entry, snapshots) in entries { Self.add(entry, snapshots, to: &versions) }

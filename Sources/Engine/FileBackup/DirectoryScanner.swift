@@ -132,7 +132,9 @@ final class DirectoryScanner: Sendable {
         return scan
       }
     }
-    do throws(Errno) { scan.names = try NameList(directory, countMax: namesMax) } catch {
+    do throws(Errno) {
+      scan.names = try NameList(directory, countMax: namesMax)
+    } catch {
       if error == .tooLarge { throw error }
       scan.problems.append(PathProblem(.unreadable, path, "listing the directory failed: \(error)"))
     }
@@ -256,14 +258,20 @@ final class DirectoryScanner: Sendable {
     if type == UInt8(DT_REG), isReadAnyway, leavesFiles, !isOnTheWay { return found(.unread) }
     if type == UInt8(DT_DIR) { return found(.directory) }
     let status: FileStatus
-    do throws(Errno) { status = try FileStatus(of: name, at: directory) } catch { return found(.failed(error)) }
+    do throws(Errno) {
+      status = try FileStatus(of: name, at: directory)
+    } catch {
+      return found(.failed(error))
+    }
     if !isOnTheWay, isExcluded(status, path) { return found(.excluded) }
     if status.isDirectory { return found(.directory) }
     if let child, isUnchanged(status, child.entry) { return found(.unchanged(status)) }
     do throws(Errno) {
       // At once, so that all of it is of one moment.
       if let special = try special(status, name, directory, path) { return found(.special(special)) }
-    } catch { return found(.failed(error)) }
+    } catch {
+      return found(.failed(error))
+    }
     return found(.seen(status))
   }
 

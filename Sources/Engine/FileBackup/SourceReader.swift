@@ -32,7 +32,9 @@ final class SourceReader {
 
   /// Opens without changing the access time where that is allowed.
   static func open(_ name: [UInt8], _ directory: Descriptor, _ flags: CInt) throws(Errno) -> Descriptor {
-    do { return try Descriptor.open(name, at: directory, flags | Descriptor.noAccessTime) } catch {
+    do {
+      return try Descriptor.open(name, at: directory, flags | Descriptor.noAccessTime)
+    } catch {
       guard error == .notPermitted else { throw error }
       return try Descriptor.open(name, at: directory, flags)
     }

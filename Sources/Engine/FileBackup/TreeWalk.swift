@@ -257,7 +257,9 @@ final class TreeWalk {
     path.append(contentsOf: seen.name)
     guard case .directory = now.finding else { return try visit(now, parent, plan) }
     let status: FileStatus
-    do throws(Errno) { status = try FileStatus(of: seen.name, at: parent) } catch {
+    do throws(Errno) {
+      status = try FileStatus(of: seen.name, at: parent)
+    } catch {
       try problem(error, doing: "looking at it", nil)
       return false
     }

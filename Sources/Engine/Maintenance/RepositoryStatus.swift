@@ -60,7 +60,9 @@ package struct RepositoryStatus: Sendable {
       chunks += segment.chunkCount
       for index in 0..<segment.packCount {
         let pack: IndexLayout.Pack
-        do { pack = try segment.pack(index) } catch {
+        do {
+          pack = try segment.pack(index)
+        } catch {
           throw YesterError.damaged("The index segment \(segment.id.short)", error)
         }
         guard known.insert(pack.id).inserted else { continue }

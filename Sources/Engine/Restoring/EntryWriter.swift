@@ -101,7 +101,11 @@ final class EntryWriter {
   private func trying(
     _ kind: RestoreLosses.Kind, _ reasons: inout [RestoreLosses.Kind: Errno], _ set: () throws(Errno) -> Void
   ) {
-    do throws(Errno) { try set() } catch { reasons[kind] = error }
+    do throws(Errno) {
+      try set()
+    } catch {
+      reasons[kind] = error
+    }
   }
 
   /// What counts is what is there in the end: some file systems answer that all is well, and keep nothing of it.

@@ -52,7 +52,9 @@ final class FileMakingBatch: Sendable {
         defer { progress.add(entries: 1) }
         try writer.makeWhole(task.entry, task.name, at: task.directory, path: task.path)
         if lists { out.made.append(EntryEvent(.created, task.path, task.entry)) }
-      } catch { out.failures.append(PathFailure(task: task, error: error)) }
+      } catch {
+        out.failures.append(PathFailure(task: task, error: error))
+      }
     }
     state.update { [out] in $0 = State(outcome: out) }
   }

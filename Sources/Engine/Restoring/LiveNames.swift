@@ -21,7 +21,9 @@ final class LiveNames {
     }
     let other = name.map { Self.isLetter($0) ? $0 ^ 0x20 : $0 }
     if other == name { return true }
-    do throws(Errno) { _ = try FileStatus(of: other, at: directory) } catch {
+    do throws(Errno) {
+      _ = try FileStatus(of: other, at: directory)
+    } catch {
       if error == .notFound { state = .exact }
       return true
     }

@@ -53,7 +53,9 @@ package enum Restore {
         ? try planner.run(node, onto: directory, setsRootMetadata: !node.entry.isPartial)
         : try planner.run(single: node, named: node.entry.name, in: directory)
       return Prepared(plan: plan, reader: reader, destination: directory, rootPath: destination)
-    } catch let error as Errno { throw YesterError.system("Restoring to", destination, error) }
+    } catch let error as Errno {
+      throw YesterError.system("Restoring to", destination, error)
+    }
   }
 
   /// The destination may be one that the user may pass through and not list, unless something is to be deleted there.

@@ -259,7 +259,9 @@ final class RestoreExecutor {
     let aside = temporary + Array(".old".utf8)
     if (try? FileStatus(of: aside, at: parent)) != nil { try LiveTree.remove(aside, at: parent) }
     try FileSystem.rename(name, at: parent, to: aside, at: parent)
-    do throws(Errno) { try FileSystem.rename(temporary, at: parent, to: name, at: parent) } catch {
+    do throws(Errno) {
+      try FileSystem.rename(temporary, at: parent, to: name, at: parent)
+    } catch {
       try FileSystem.rename(aside, at: parent, to: name, at: parent)
       throw error
     }
@@ -365,7 +367,9 @@ final class RestoreExecutor {
     _ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]
   ) throws -> Level? {
     let entry = node.entry
-    do { try writer.make(entry, name, at: parent) } catch {
+    do {
+      try writer.make(entry, name, at: parent)
+    } catch {
       if let group = entry.linkGroup { links[group] = nil }
       if !entry.isDirectory, (error as? Errno) != .exists { try? FileSystem.removeFile(name, at: parent) }
       if let error = error as? Errno, unmade.count(entry, error, path) {
@@ -397,7 +401,9 @@ final class RestoreExecutor {
       }
     }
     links[group] = path
-    do { try makeAnew(node, name, parent, path) } catch {
+    do {
+      try makeAnew(node, name, parent, path)
+    } catch {
       links[group] = nil
       throw error
     }

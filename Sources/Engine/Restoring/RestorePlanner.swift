@@ -128,7 +128,9 @@ final class RestorePlanner {
     let entry = child.entry
     let path = above.path.isEmpty ? entry.name : above.path + [0x2F] + entry.name
     let status: FileStatus
-    do throws(Errno) { status = try FileStatus(of: entry.name, at: above.directory) } catch {
+    do throws(Errno) {
+      status = try FileStatus(of: entry.name, at: above.directory)
+    } catch {
       // A name that the file system cannot hold is not there either; making it will fail, and be told.
       guard [.notFound, .illegalBytes, .nameTooLong, .invalid].contains(error) else {
         throw YesterError.system("Looking at", rootPath + printable(path), error)
@@ -215,7 +217,9 @@ final class RestorePlanner {
       return status.size == size
     }
     defer { progress.add(bytes: size) }
-    do { return try live.isSame(entry.name, in: directory, size, body, stop: progress.stop) } catch is Errno {
+    do {
+      return try live.isSame(entry.name, in: directory, size, body, stop: progress.stop)
+    } catch is Errno {
       return false
     }
   }

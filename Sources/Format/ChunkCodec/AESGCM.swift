@@ -101,7 +101,9 @@ package final class AESGCM {
       return sealed.withUnsafeBytes { raw in
         do throws(AuthenticationFailure) {
           return .success(try open(raw, key: key, nonce: nonce, authenticating: extra, into: base))
-        } catch { return .failure(error) }
+        } catch {
+          return .failure(error)
+        }
       }
     }
     try result.get()

@@ -62,7 +62,9 @@ package enum IndexOpener {
         _ = try reader.take(32)
         return id
       }
-    } catch { throw damaged(error) }
+    } catch {
+      throw damaged(error)
+    }
     guard let keySet = keyring.keySet(keySetID) else {
       throw damaged(FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey))
     }
@@ -76,7 +78,9 @@ package enum IndexOpener {
       let plain: [UInt8]
       do throws(AuthenticationFailure) {
         plain = try cipher.open(next, key: key, nonce: .frame(number), authenticating: [isLast ? 1 : 0])
-      } catch { throw damaged(FormatError("the index segment is damaged or cut off")) }
+      } catch {
+        throw damaged(FormatError("the index segment is damaged or cut off"))
+      }
       try emit(plain)
       if isLast { return }
       next = following

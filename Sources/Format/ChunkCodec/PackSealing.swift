@@ -131,6 +131,8 @@ package final class BlockCodec {
   ) throws(FormatError) {
     do throws(AuthenticationFailure) {
       try cipher.open(sealed, key: key.dataKey, nonce: .block(number), authenticating: extra, into: out)
-    } catch { throw FormatError("a block is damaged") }
+    } catch {
+      throw FormatError("a block is damaged")
+    }
   }
 }

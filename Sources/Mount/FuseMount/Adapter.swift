@@ -60,7 +60,9 @@ final class Adapter: Sendable {
     if name.count <= 2, name.allSatisfy({ $0 == UInt8(ascii: ".") }) {
       return try model.found(name.count == 1 ? directory : model.parent(of: directory))
     }
-    do throws(Errno) { return try model.lookUp(name, in: directory) } catch {
+    do throws(Errno) {
+      return try model.lookUp(name, in: directory)
+    } catch {
       if error == .notFound { return nil }
       throw error
     }
@@ -128,7 +130,11 @@ final class Adapter: Sendable {
 
   func attribute(_ name: UnsafePointer<CChar>, of node: UInt64, room: Int, _ reply: consuming Reply) {
     let name = Array(UnsafeRawBufferPointer(start: name, count: strlen(name)))
-    do throws(Errno) { reply.value(try model.attribute(name, of: node), room: room) } catch { reply.error(error) }
+    do throws(Errno) {
+      reply.value(try model.attribute(name, of: node), room: room)
+    } catch {
+      reply.error(error)
+    }
   }
 
   func attributeNames(of node: UInt64, room: Int, _ reply: consuming Reply) {

@@ -12,7 +12,9 @@ enum MountPoint {
   static func prepare(_ path: String, repository: String?, allowingContent: Bool) throws(YesterError) -> String {
     removeStale(path)
     let status: FileStatus
-    do throws(Errno) { status = try FileStatus(of: path) } catch {
+    do throws(Errno) {
+      status = try FileStatus(of: path)
+    } catch {
       switch error {
       case .notFound:
         throw YesterError(.failed, "the mount point \(path) does not exist", advice: "Create the directory first.")

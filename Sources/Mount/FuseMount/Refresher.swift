@@ -56,7 +56,9 @@ final class Refresher: Sendable {
 
   private func refresh() {
     var names: [[UInt8]] = []
-    do throws(Errno) { names = try model.refresh() } catch {
+    do throws(Errno) {
+      names = try model.refresh()
+    } catch {
       DriverLog.write(.warning, "the list of snapshots could not be read again: \(error)")
     }
     // Before it counts as done: afterwards the mount may end at any moment.

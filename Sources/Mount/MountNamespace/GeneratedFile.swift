@@ -13,7 +13,9 @@ final class GeneratedFile: Sendable {
     do throws(Errno) {
       file = try Descriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
       try FileSystem.removeFile(path.pathBytes, at: nil)
-    } catch { throw YesterError.system("Writing a temporary file in", "/tmp", error) }
+    } catch {
+      throw YesterError.system("Writing a temporary file in", "/tmp", error)
+    }
     var buffer: [UInt8] = []
     try generate { part in
       buffer.append(contentsOf: part)

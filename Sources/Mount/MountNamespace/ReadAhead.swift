@@ -178,7 +178,9 @@ final class ReadAhead: Sendable {
         }
         plan.at = Position(number: plan.at.number + 1, offset: 0)
       }
-    } catch { plan.isAtEnd = true }
+    } catch {
+      plan.isAtEnd = true
+    }
     // Nothing but holes: there is no end of looking for what to open.
     if plan.bytes == 0 { plan.isAtEnd = true }
     return plan

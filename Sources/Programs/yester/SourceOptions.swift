@@ -79,14 +79,18 @@ struct SourceOptions: ParsableArguments {
         filesFrom == "-" ? try Descriptor.standardInput() : try Descriptor.open(filesFrom, O_RDONLY | O_NONBLOCK)
       let name = filesFrom == "-" ? "from standard input" : filesFrom
       options.sourceList = PathStream(descriptor, name: name, stop: stop)
-    } catch { throw YesterError.system("Opening the list of files", filesFrom, error) }
+    } catch {
+      throw YesterError.system("Opening the list of files", filesFrom, error)
+    }
   }
 
   private func stream(_ paths: [String], _ stop: CancellationFlag) throws -> any ByteStream {
     if stdinFromCommand { return CommandStream(paths, stop: stop) }
     do throws(Errno) {
       return DescriptorStream(try Descriptor.standardInput(), name: "standard input", stop: stop)
-    } catch { throw YesterError.system("Opening", "standard input", error) }
+    } catch {
+      throw YesterError.system("Opening", "standard input", error)
+    }
   }
 
   /// Dumps are not to be rotated with the files of the machine, nor with each other: the whole path names the plan. Of

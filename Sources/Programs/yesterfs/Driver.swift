@@ -54,7 +54,9 @@ enum Driver {
       try waiting.wait()
       return 0
     case .child(let background):
-      do throws(YesterError) { return try serve(options, background: background) } catch {
+      do throws(YesterError) {
+        return try serve(options, background: background)
+      } catch {
         background.report(error)
         return error.code.rawValue
       }
@@ -65,12 +67,16 @@ enum Driver {
     let counts = RequestCounts(names: RequestKind.names)
     let model = try openModel(options, counts)
     let mount: Mount
-    do throws(YesterError) { mount = try Mount(model, options, counts: counts) } catch {
+    do throws(YesterError) {
+      mount = try Mount(model, options, counts: counts)
+    } catch {
       model.close()
       throw error
     }
     Termination.lead(to: mount.exitDescriptor)
-    do throws(YesterError) { try mount.start() } catch {
+    do throws(YesterError) {
+      try mount.start()
+    } catch {
       mount.requestStop()
       if mount.waitForEnd() == .clean { model.close() }
       throw error

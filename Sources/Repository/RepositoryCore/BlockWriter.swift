@@ -63,7 +63,11 @@ final class BlockWriter: Sendable {
   /// on several threads each throws the first, which is the reason for the others.
   func keepingFailure<Result>(_ body: () throws(YesterError) -> Result) throws(YesterError) -> Result {
     try throwFailure()
-    do throws(YesterError) { return try body() } catch { throw fail(error) }
+    do throws(YesterError) {
+      return try body()
+    } catch {
+      throw fail(error)
+    }
   }
 
   /// The first error of all.
@@ -207,7 +211,9 @@ final class BlockWriter: Sendable {
         if isWanted || storing.isIndexDue { try storeIndex(storing) }
       case .index: try storeIndex(storing)
       }
-    } catch { fail(error) }
+    } catch {
+      fail(error)
+    }
     if case .index(let isDone) = job { isDone.update { $0 = true } }
   }
 

@@ -64,7 +64,9 @@ struct CatalogCache: Sendable {
       let file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
       try file.write(sealed)
       try FileSystem.rename(temporary.pathBytes, at: nil, to: path.pathBytes, at: nil)
-    } catch { try? FileSystem.removeFile(temporary.pathBytes, at: nil) }
+    } catch {
+      try? FileSystem.removeFile(temporary.pathBytes, at: nil)
+    }
   }
 
   private func decode(_ reader: inout ByteReader) throws(FormatError) -> [Item] {

@@ -70,7 +70,9 @@ package final class ChunkIndex: Sendable {
     for segment in view.segments {
       guard let index = segment.find(id) else { continue }
       let location: ChunkLocation
-      do throws(FormatError) { location = try segment.location(index) } catch {
+      do throws(FormatError) {
+        location = try segment.location(index)
+      } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if !view.avoided.contains(location.pack) { return location }
@@ -85,7 +87,9 @@ package final class ChunkIndex: Sendable {
     for segment in view.segments {
       guard let index = segment.find(id) else { continue }
       let location: ChunkLocation
-      do throws(FormatError) { location = try segment.location(index) } catch {
+      do throws(FormatError) {
+        location = try segment.location(index)
+      } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
@@ -105,7 +109,9 @@ package final class ChunkIndex: Sendable {
           let pack = try segment.pack(index)
           if sizes[pack.id] != pack.size { missing.insert(pack.id) }
         }
-      } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }
+      } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
     }
     avoid(Array(missing))
     return missing

@@ -36,7 +36,9 @@ package final class ChunkReader: Sendable {
   /// A chunk's plaintext, verified against its id. Throws error 13 when it is missing or wrong.
   package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
     if let location = try index.find(id) {
-      do throws(YesterError) { return try chunk(id, kind: kind, at: location) } catch {
+      do throws(YesterError) {
+        return try chunk(id, kind: kind, at: location)
+      } catch {
         guard error.code == .damaged, let other = try otherLocation(of: id, than: location) else { throw error }
         return try chunk(id, kind: kind, at: other)
       }
@@ -142,7 +144,9 @@ package final class ChunkReader: Sendable {
       throw missing(pack)
     }
     let opened: PackKey.Opened
-    do throws(FormatError) { opened = try PackKey.open(header: header, keyring) } catch {
+    do throws(FormatError) {
+      opened = try PackKey.open(header: header, keyring)
+    } catch {
       throw keyring.role == .writeOnly
         ? YesterError(.wrongKey, "A write-only key cannot read what is stored", advice: "Use a full key for this.")
         : YesterError.damaged("The pack \(pack.short)", FormatError(error.message))

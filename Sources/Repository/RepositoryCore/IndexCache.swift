@@ -34,7 +34,9 @@ package struct IndexCache: Sendable {
       case .repository(let error): throw error
       }
     }
-    do throws(FormatError) { return try IndexSegment(id: id, file: file) } catch {
+    do throws(FormatError) {
+      return try IndexSegment(id: id, file: file)
+    } catch {
       throw YesterError.damaged("The index segment \(id.short)", error)
     }
   }
@@ -50,7 +52,9 @@ package struct IndexCache: Sendable {
   private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws(Failure) -> MappedFile {
     try? Directory.makeAll(directory)
     let temporary = path + "." + Hex.encode(System.random(4))
-    do throws(Failure) { return try materialize(id, size: size, at: temporary, keepingAs: path) } catch {
+    do throws(Failure) {
+      return try materialize(id, size: size, at: temporary, keepingAs: path)
+    } catch {
       // The cache is full or not ours to write: what follows takes its place for this run.
       guard case .cache = error else { throw error }
     }
@@ -72,7 +76,11 @@ package struct IndexCache: Sendable {
   }
 
   private func inCache<Value>(_ body: () throws(Errno) -> Value) throws(Failure) -> Value {
-    do throws(Errno) { return try body() } catch { throw .cache(error) }
+    do throws(Errno) {
+      return try body()
+    } catch {
+      throw .cache(error)
+    }
   }
 
   private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws(Failure) {

@@ -15,7 +15,9 @@ extension Repository {
     // Two writers may have joined the same segments at once: each pack is taken over once.
     var taken: Set<ObjectID> = []
     for segment in segments {
-      do throws(FormatError) { try builder.add(segment) { keep($0) && taken.insert($0).inserted } } catch {
+      do throws(FormatError) {
+        try builder.add(segment) { keep($0) && taken.insert($0).inserted }
+      } catch {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
       builder.replaced.append(segment.id)
@@ -86,7 +88,9 @@ extension Repository {
           let pack = try segment.pack(index).id
           if let since = all[pack] { out[pack] = since }
         }
-      } catch { throw YesterError.damaged("The index segment \(segment.id.short)", error) }
+      } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
     }
     return out
   }

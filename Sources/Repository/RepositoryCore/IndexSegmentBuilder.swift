@@ -222,7 +222,11 @@ private struct MergedSegment {
       guard let kept else { continue }
       for number in segment.blocks(ofPack: index) {
         let block: BlockLocation
-        do throws(FormatError) { block = try segment.block(number).1 } catch { throw damaged(error) }
+        do throws(FormatError) {
+          block = try segment.block(number).1
+        } catch {
+          throw damaged(error)
+        }
         try body(kept.index, block)
       }
       segment.releaseMemory()
@@ -231,7 +235,11 @@ private struct MergedSegment {
 
   /// The first chunk at or behind an index that is taken over, and the index behind it.
   func nextChunk(from start: Int) throws(YesterError) -> (IndexSegmentBuilder.Chunk, next: Int)? {
-    do throws(FormatError) { return try chunk(from: start) } catch { throw damaged(error) }
+    do throws(FormatError) {
+      return try chunk(from: start)
+    } catch {
+      throw damaged(error)
+    }
   }
 
   private func damaged(_ error: FormatError) -> YesterError { .damaged("The index segment \(segment.id.short)", error) }

@@ -174,7 +174,9 @@ package enum Leases {
       guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
       if isLeftover(bytes) { continue }
       let record: LeaseRecord
-      do throws(FormatError) { record = try RecordSealing.openLease(bytes, repository.keyring) } catch {
+      do throws(FormatError) {
+        record = try RecordSealing.openLease(bytes, repository.keyring)
+      } catch {
         if error.kind == .needsOtherKey { throw YesterError.damaged("The lease \(name)", error) }
         throw YesterError(
           .damaged, "The lease \(name) is unusable: \(error.message)",

@@ -38,7 +38,9 @@ final class PackAssembly: Sendable {
 
   init(_ kind: ChunkKind, store: any ObjectStore, keyring: Keyring) throws(YesterError) {
     let header: [UInt8]
-    do throws(FormatError) { (key, header) = try PackKey.make(kind, keyring) } catch {
+    do throws(FormatError) {
+      (key, header) = try PackKey.make(kind, keyring)
+    } catch {
       throw YesterError(.failed, "A pack cannot be begun: \(error.message)")
     }
     upload = try store.beginUpload()

@@ -45,7 +45,9 @@ package struct PackFile: Sendable {
     self.id = id
     self.size = size
     func checked<Value>(_ body: () throws(FormatError) -> Value) throws(YesterError) -> Value {
-      do throws(FormatError) { return try body() } catch {
+      do throws(FormatError) {
+        return try body()
+      } catch {
         // Nothing in a pack's header is authenticated but by its key: whatever it says there may be damage.
         throw YesterError.damaged("The pack \(id.short)", FormatError(error.message))
       }

@@ -63,7 +63,9 @@ package final class Repository: Sendable {
         .noRepository, "There is no yester repository in \(store.location)",
         advice: "Check the path, or make one with \"yester init\".")
     }
-    do throws(FormatError) { return try RepositoryConfig(decoding: bytes, digest: Self.digest) } catch {
+    do throws(FormatError) {
+      return try RepositoryConfig(decoding: bytes, digest: Self.digest)
+    } catch {
       throw YesterError(
         error.kind == .needsNewerVersion ? .failed : .damaged,
         "The repository \(store.location) cannot be opened: \(error.message)",
@@ -111,7 +113,9 @@ package final class Repository: Sendable {
         if case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
           return (keyring, id)
         }
-      } catch { damage = (id, error) }
+      } catch {
+        damage = (id, error)
+      }
     }
     if let (id, error) = damage {
       throw YesterError(

@@ -78,7 +78,9 @@ package struct SnapshotCatalog: Sendable {
       if let item = cached[id], (try? take(item)) != nil { continue }
       guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
       opened += 1
-      do throws(FormatError) { try read(id, bytes, repository) } catch {
+      do throws(FormatError) {
+        try read(id, bytes, repository)
+      } catch {
         if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
       }
     }
@@ -205,7 +207,9 @@ extension Repository {
   package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws(YesterError) -> ObjectID {
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     let bytes: [UInt8]
-    do throws(FormatError) { bytes = try RecordSealing.seal(record, keyring) } catch {
+    do throws(FormatError) {
+      bytes = try RecordSealing.seal(record, keyring)
+    } catch {
       throw YesterError(.failed, "The snapshot \(record.name) cannot be recorded: \(error.message)")
     }
     let id = ObjectID(nameOf: SHA256.hash(bytes))

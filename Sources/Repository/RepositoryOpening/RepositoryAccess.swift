@@ -84,7 +84,9 @@ package struct RepositoryAccess: Sendable {
   }
 
   private static func openFile(_ path: String) throws(YesterError) -> Descriptor {
-    do throws(Errno) { return try Descriptor.open(path) } catch {
+    do throws(Errno) {
+      return try Descriptor.open(path)
+    } catch {
       throw YesterError.system("Opening", path, error)
     }
   }
@@ -105,16 +107,22 @@ package struct RepositoryAccess: Sendable {
 
   private static func readKey(_ file: Descriptor, _ path: String) throws(YesterError) -> Secret {
     let bytes: [UInt8]
-    do throws(Errno) { bytes = try file.readAll(limit: 4096) } catch {
+    do throws(Errno) {
+      bytes = try file.readAll(limit: 4096)
+    } catch {
       throw YesterError.system("Reading the key file", path, error)
     }
-    do throws(FormatError) { return try Secret(keyFileContent: bytes) } catch {
+    do throws(FormatError) {
+      return try Secret(keyFileContent: bytes)
+    } catch {
       throw YesterError(.wrongKey, "The key file \(path) is unusable: \(error.message)")
     }
   }
 
   private static func readPassword(_ file: Descriptor, _ name: String) throws(YesterError) -> Secret {
-    do throws(Errno) { return .password(firstLine(try file.readAll(limit: 65536))) } catch {
+    do throws(Errno) {
+      return .password(firstLine(try file.readAll(limit: 65536)))
+    } catch {
       throw YesterError.system("Reading the password from", name, error)
     }
   }

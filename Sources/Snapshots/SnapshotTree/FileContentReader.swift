@@ -32,7 +32,11 @@ package struct FileContentReader: Sendable {
     case .empty: return
     case .single(let digest):
       let chunk: ObjectID
-      do throws(YesterError) { chunk = try chunkID(digest) } catch { throw failing(error) }
+      do throws(YesterError) {
+        chunk = try chunkID(digest)
+      } catch {
+        throw failing(error)
+      }
       _ = try body(0, ContentPiece(length: size, chunk: chunk))
     case .pieces(_, let pieces):
       var offset: UInt64 = 0

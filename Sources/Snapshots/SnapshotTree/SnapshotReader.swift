@@ -45,7 +45,11 @@ package final class SnapshotReader: Sendable {
 
   private func node(_ listed: ListedEntry, in directory: UInt64) throws(YesterError) -> SnapshotNode {
     let entry: Entry
-    do throws(FormatError) { entry = try listed.entry() } catch { throw damaged(error) }
+    do throws(FormatError) {
+      entry = try listed.entry()
+    } catch {
+      throw damaged(error)
+    }
     return SnapshotNode(number: directory + 1 + listed.numberOffset, entry: entry, parent: directory)
   }
 

@@ -77,7 +77,9 @@ package final class TreeStore: Sendable {
         (object, cost) = (.branch(branch), slice.count + branch.children.count * 100)
       default: throw FormatError("it is no listing")
       }
-    } catch { throw damaged(id, error) }
+    } catch {
+      throw damaged(id, error)
+    }
     cache.insert(id, object, cost: cost)
     return object
   }
@@ -92,7 +94,9 @@ package final class TreeStore: Sendable {
       let list = try ContentList(decoding: slice.raw, covering: length)
       cache.insert(id, .list(list, covering: length), cost: slice.count + list.memory)
       return list
-    } catch { throw damaged(id, error) }
+    } catch {
+      throw damaged(id, error)
+    }
   }
 
   /// Walks down a listing. `choose` picks a child of a branch, or nil when what is looked for is in none.
@@ -127,7 +131,9 @@ package final class TreeStore: Sendable {
           return ListedEntry(
             leaf: leaf, index: index, position: position + UInt64(index),
             numberOffset: number + leaf.numberOffset(index))
-        } catch { throw damaged(id, error) }
+        } catch {
+          throw damaged(id, error)
+        }
       case .branch(let branch):
         let entries = branch.position(ofChild: branch.children.count)
         guard branch.total == expected, entries == count ?? entries else {

@@ -82,7 +82,9 @@ package final class BaseTree: Sendable {
         return isComplete
       }
       return isComplete
-    } catch { return false }
+    } catch {
+      return false
+    }
   }
 
   /// Calls `body` with each content list of a file.

@@ -66,7 +66,9 @@ package final class DirectoryStore: ObjectStore {
       try ObjectPlacing.sync(directory: path)
       guard let real = System.realPath(path) else { throw .notFound }
       return real
-    } catch { throw makingFailed(path, error) }
+    } catch {
+      throw makingFailed(path, error)
+    }
   }
 
   private static func makingFailed(_ path: String, _ error: Errno) -> YesterError {
@@ -217,7 +219,9 @@ package final class DirectoryStore: ObjectStore {
 
   /// Nil only for what has gone away since its name was read: what cannot be looked at is there.
   private static func statusIfThere(_ name: [UInt8], _ directory: Descriptor) throws(Errno) -> FileStatus? {
-    do throws(Errno) { return try FileStatus(of: name, at: directory) } catch {
+    do throws(Errno) {
+      return try FileStatus(of: name, at: directory)
+    } catch {
       guard error == .notFound else { throw error }
       return nil
     }
@@ -258,7 +262,9 @@ package final class DirectoryStore: ObjectStore {
     do throws(Errno) {
       let (total, available) = try Descriptor.open(location).fileSystemSpace()
       return StoreSpace(total: total, available: available)
-    } catch { throw YesterError.system("Asking for the free space of", location, error) }
+    } catch {
+      throw YesterError.system("Asking for the free space of", location, error)
+    }
   }
 
   /// Those that nobody wrote to for a day.
@@ -337,12 +343,16 @@ private final class DirectoryUpload: ObjectUpload {
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
     do throws(Errno) {
       file = Mutex(try Self.open(temporary, root))
-    } catch { throw YesterError.system("Writing to the repository", root, error) }
+    } catch {
+      throw YesterError.system("Writing to the repository", root, error)
+    }
   }
 
   private static func open(_ path: String, _ root: String) throws(Errno) -> Descriptor {
     let flags = O_RDWR | O_CREAT | O_EXCL
-    do { return try Descriptor.open(path, flags, mode: 0o600) } catch {
+    do {
+      return try Descriptor.open(path, flags, mode: 0o600)
+    } catch {
       guard error == .notFound, (try? FileStatus(of: root + "/packs"))?.isDirectory == true else { throw error }
       // A copy of a repository may lack the empty folder.
       try Directory.makeAll(root + "/tmp")
@@ -360,7 +370,9 @@ private final class DirectoryUpload: ObjectUpload {
     do throws(Errno) {
       file = try open()
       try file.write(bytes)
-    } catch { throw YesterError.system("Writing to the repository", root, error) }
+    } catch {
+      throw YesterError.system("Writing to the repository", root, error)
+    }
     let (before, now) = appended.add(Int64(bytes.count), ordering: .relaxed)
     let (from, to) = (before / Self.writingInterval, now / Self.writingInterval)
     if isDurable, from < to {

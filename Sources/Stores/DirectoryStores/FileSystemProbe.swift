@@ -49,7 +49,11 @@ enum FileSystemProbe {
     }
 
     private func trying<Value>(_ body: () throws(Errno) -> Value) throws(YesterError) -> Value {
-      do throws(Errno) { return try body() } catch { throw failure(root, error) }
+      do throws(Errno) {
+        return try body()
+      } catch {
+        throw failure(root, error)
+      }
     }
 
     private func make(_ name: [UInt8]) throws(Errno) -> Descriptor {
@@ -64,7 +68,9 @@ enum FileSystemProbe {
     }
 
     private func requireExclusive() throws(YesterError) {
-      do throws(Errno) { _ = try make(first) } catch {
+      do throws(Errno) {
+        _ = try make(first)
+      } catch {
         if error == .exists { return }
         throw failure(root, error)
       }
@@ -72,7 +78,9 @@ enum FileSystemProbe {
     }
 
     private func requireRename() throws(YesterError) {
-      do throws(Errno) { try FileSystem.rename(second, at: directory, to: first, at: directory) } catch {
+      do throws(Errno) {
+        try FileSystem.rename(second, at: directory, to: first, at: directory)
+      } catch {
         throw unfit("cannot rename a file over another (\(error))")
       }
     }
@@ -96,7 +104,9 @@ enum FileSystemProbe {
     }
 
     private func syncFile(_ file: Descriptor, _ onLimitation: (String) -> Void) throws(Errno) {
-      do throws(Errno) { try file.sync() } catch {
+      do throws(Errno) {
+        try file.sync()
+      } catch {
         guard ObjectPlacing.isUnsupported(error) else { throw error }
         onLimitation(
           "The file system of \(root) cannot be told to bring a file to the disk (\(error)). After a power failure the "
@@ -105,7 +115,9 @@ enum FileSystemProbe {
     }
 
     private func syncDirectory(_ onLimitation: (String) -> Void) throws(Errno) {
-      do throws(Errno) { try directory.sync() } catch {
+      do throws(Errno) {
+        try directory.sync()
+      } catch {
         guard ObjectPlacing.isUnsupported(error) else { throw error }
         onLimitation(
           "The file system of \(root) cannot be told to bring a directory to the disk (\(error)). After a power "

@@ -75,13 +75,17 @@ final class ObjectPlacing: Sendable {
         do throws(Errno) {
           try FileSystem.makeLink(from: from, at: nil, to: to, at: nil)
           return true
-        } catch { try fallBack(to: .renameUnlessTaken, after: error) }
+        } catch {
+          try fallBack(to: .renameUnlessTaken, after: error)
+        }
       }
       if known == .renameUnlessTaken {
         do throws(Errno) {
           try FileSystem.rename(from, at: nil, to: to, at: nil, .noReplace)
           return true
-        } catch { try fallBack(to: .renameAfterLook, after: error) }
+        } catch {
+          try fallBack(to: .renameAfterLook, after: error)
+        }
       }
       return try renameAfterLook(from, to, key)
     } catch {
@@ -105,13 +109,17 @@ final class ObjectPlacing: Sendable {
           do throws(Errno) {
             _ = try FileStatus(of: to)
             return .success(false)
-          } catch { if error != .notFound { throw error } }
+          } catch {
+            if error != .notFound { throw error }
+          }
         } else {
           _ = try Descriptor.open(to, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         }
         try FileSystem.rename(from, at: nil, to: to, at: nil)
         return .success(true)
-      } catch { return .failure(error) }
+      } catch {
+        return .failure(error)
+      }
     }
     return try result.get()
   }
@@ -132,7 +140,9 @@ final class ObjectPlacing: Sendable {
 
   /// Waits until a file is on the disk. Where a single file cannot be waited for, the whole file system is.
   static func sync(file: Descriptor) throws(Errno) {
-    do throws(Errno) { try file.sync() } catch {
+    do throws(Errno) {
+      try file.sync()
+    } catch {
       guard isUnsupported(error) else { throw error }
       try file.syncFileSystem()
     }
@@ -142,7 +152,9 @@ final class ObjectPlacing: Sendable {
   /// for directories; their names get there with the files, or in time. `init` tells of it.
   static func sync(directory path: String) throws(Errno) {
     let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
-    do throws(Errno) { try directory.sync() } catch {
+    do throws(Errno) {
+      try directory.sync()
+    } catch {
       guard isUnsupported(error) else { throw error }
     }
   }

@@ -25,11 +25,15 @@ package final class Spool: Sendable {
     do throws(Errno) {
       try Directory.makeAll(folder)
       return SpoolFile(try Self.unnamedFile(in: folder), self)
-    } catch { throw failure("Making a temporary file in", error) }
+    } catch {
+      throw failure("Making a temporary file in", error)
+    }
   }
 
   private static func unnamedFile(in folder: String) throws(Errno) -> Descriptor {
-    do throws(Errno) { return try Descriptor.temporary(in: folder) } catch {
+    do throws(Errno) {
+      return try Descriptor.temporary(in: folder)
+    } catch {
       // FAT and NFS have no files without a name.
       guard [.notSupported, .isDirectory, .invalid, .notImplemented].contains(error) else { throw error }
     }
@@ -79,14 +83,18 @@ package final class SpoolFile: ObjectContent {
       defer { length += UInt64(bytes.count) }
       return length
     }
-    do throws(Errno) { try file.write(bytes, at: Int64(offset)) } catch {
+    do throws(Errno) {
+      try file.write(bytes, at: Int64(offset))
+    } catch {
       throw spool.failure("Writing a temporary file in", error)
     }
   }
 
   package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) {
     let got: Int
-    do throws(Errno) { got = try file.read(into: buffer, at: Int64(offset)) } catch {
+    do throws(Errno) {
+      got = try file.read(into: buffer, at: Int64(offset))
+    } catch {
       throw spool.failure("Reading a temporary file in", error)
     }
     guard got == buffer.count else { throw spool.failure("Reading a temporary file in", .inputOutput) }

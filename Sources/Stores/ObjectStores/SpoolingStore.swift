@@ -28,7 +28,9 @@ final class SpooledUpload: ObjectUpload {
 
   func append(_ bytes: UnsafeRawBufferPointer) throws(YesterError) {
     guard let file = file.withLock({ $0 }) else { throw ended }
-    do { try file.append(bytes) } catch {
+    do {
+      try file.append(bytes)
+    } catch {
       cancel()
       throw error
     }

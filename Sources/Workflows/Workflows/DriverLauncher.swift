@@ -80,7 +80,9 @@ package struct DriverLauncher {
   /// Mounts, runs `body` with the mount point, and unmounts.
   package func whileMounted<Value>(_ body: (_ mountPoint: String) throws -> Value) throws -> Value {
     let mountPoint = "/tmp/yester-verify-" + Hex.encode(System.random(8))
-    do { try Directory.makeAll(mountPoint) } catch {
+    do {
+      try Directory.makeAll(mountPoint)
+    } catch {
       throw YesterError.system("Making the directory", mountPoint, error)
     }
     defer { try? FileSystem.removeDirectory(mountPoint.pathBytes, at: nil) }

@@ -40,7 +40,9 @@ package enum Rollback {
         reader, path: absolute, inPlace: parent, name: name, options, progress: progress)
       let isThere = (try? FileStatus(of: name, at: parent)) != nil
       return Prepared(restore: restore, path: Array(absolute.dropFirst()), isThere: isThere)
-    } catch let error as Errno { throw YesterError.system("Opening the directory of", path, error) }
+    } catch let error as Errno {
+      throw YesterError.system("Opening the directory of", path, error)
+    }
   }
 
   /// The path with the directories above its last component resolved; they must be there.

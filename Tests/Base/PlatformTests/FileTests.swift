@@ -147,7 +147,9 @@ private func makeFile(_ path: String, _ content: [UInt8] = []) throws -> Descrip
         expected.append(ExtendedAttribute(name: bytes("user.\(number)-a-rather-long-name-for-it"), value: [1]))
       }
       for attribute in expected {
-        do { try ExtendedAttributes.set(attribute, name, at: directory) } catch let error as Errno {
+        do {
+          try ExtendedAttributes.set(attribute, name, at: directory)
+        } catch let error as Errno {
           if error == .notSupported { return }  // /tmp has no attributes here: there is nothing to test
           throw error
         }
@@ -174,7 +176,9 @@ private func makeFile(_ path: String, _ content: [UInt8] = []) throws -> Descrip
       let directory = try Descriptor.open(path, Descriptor.directoryFlags)
       _ = try makeFile(path + "/file")
       let attribute = ExtendedAttribute(name: bytes("user.a"), value: [1])
-      do { try ExtendedAttributes.set(attribute, bytes("file"), at: directory) } catch let error as Errno {
+      do {
+        try ExtendedAttributes.set(attribute, bytes("file"), at: directory)
+      } catch let error as Errno {
         if error == .notSupported { return }
         throw error
       }

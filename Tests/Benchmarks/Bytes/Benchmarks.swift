@@ -19,7 +19,11 @@ func register(_ name: String, _ body: @escaping () throws -> Void) {
     metrics: [.wallClock], timeUnits: .nanoseconds, warmupIterations: 2, maxDuration: .seconds(3),
     maxIterations: 10_000)
   Benchmark(name, configuration: configuration) { benchmark in
-    do { try body() } catch { benchmark.error("\(error)") }
+    do {
+      try body()
+    } catch {
+      benchmark.error("\(error)")
+    }
   }
 }
 

@@ -96,4 +96,8 @@ func run(_ arguments: [String]) throws {
   print("found: \(found)")
 }
 
-do { try run(CommandLine.arguments) } catch { print("LargeIndex: \(error)") }
+do {
+  try run(CommandLine.arguments)
+} catch {
+  print("LargeIndex: \(error)")
+}

@@ -187,7 +187,11 @@ import Testing
     return try fixture.backUp { event in
       guard !isChanged, event.path.suffix(name.utf8.count + 1) == Array("/\(name)".utf8)[...] else { return }
       isChanged = true
-      do { try body() } catch { Issue.record("the tree could not be changed: \(error)") }
+      do {
+        try body()
+      } catch {
+        Issue.record("the tree could not be changed: \(error)")
+      }
       System.sleep(nanoseconds: Self.staleNanoseconds)
     }
   }

@@ -147,7 +147,11 @@ private final class Fixture {
       let chosen = try fixture.catalog.snapshots.filter { ids[..<3].contains($0.id) }
       calls.withLock { $0 = 0 }
       var isDone = true
-      do { try Removal.run(chosen, broken, force: false) } catch { isDone = false }
+      do {
+        try Removal.run(chosen, broken, force: false)
+      } catch {
+        isDone = false
+      }
       let left = try fixture.catalog
       #expect([1, 4].contains(left.snapshots.count), "at call \(failing)")
       #expect(!isDone || left.snapshots.count == 1, "at call \(failing)")

@@ -146,7 +146,11 @@ func testDigest(_ bytes: [UInt8]) -> [UInt8] {
       ]
       for value in values where value != original {
         changed[offset] = value
-        do { try sample.read(changed) } catch { refused += 1 }
+        do {
+          try sample.read(changed)
+        } catch {
+          refused += 1
+        }
       }
     }
     #expect(refused > 0, Self.hint)

@@ -5,7 +5,11 @@ import TestSupport
 import Testing
 
 private func message(_ body: () throws -> Void) -> String {
-  do { try body() } catch { return (error as? FormatError)?.message ?? "\(error)" }
+  do {
+    try body()
+  } catch {
+    return (error as? FormatError)?.message ?? "\(error)"
+  }
   return "no error"
 }
 

@@ -152,7 +152,11 @@ internal import Testing
     func message(_ source: String, _ path: String) -> YesterError? {
       var options = DriverOptions(source: source, mountPoint: path)
       options.sourceDirectory = source
-      do throws(YesterError) { try Mount.check(options) } catch { return error }
+      do throws(YesterError) {
+        try Mount.check(options)
+      } catch {
+        return error
+      }
       return nil
     }
     #expect(message("/nowhere", mount.path)?.code == .busy)

@@ -26,7 +26,9 @@ final class MountFixture {
     self.model = model
     var options = DriverOptions(source: temporary + "/repository", mountPoint: path)
     change(&options)
-    do { mount = try Mount(model, options) } catch {
+    do {
+      mount = try Mount(model, options)
+    } catch {
       rmdir(path)
       rmdir(temporary + "/repository")
       rmdir(temporary)

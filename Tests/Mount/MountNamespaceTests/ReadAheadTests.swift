@@ -71,7 +71,9 @@ private struct Fixture {
         let parts = try mount.read(node.node, at: UInt64(bytes.count), count: request)
         for part in parts { part.withBytes { bytes += $0 } }
       }
-    } catch { return nil }
+    } catch {
+      return nil
+    }
     return bytes == chunks[number].bytes
   }
 

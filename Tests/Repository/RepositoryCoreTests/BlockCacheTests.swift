@@ -125,7 +125,9 @@ extension BlockCache {
             return blocks.bytes(number)
           }
           if !blocks.isRight(block, number) { note("wrong bytes for \(number)") }
-        } catch { if !(error is OpeningFailed) || !isFailing { note("round \(round): \(error)") } }
+        } catch {
+          if !(error is OpeningFailed) || !isFailing { note("round \(round): \(error)") }
+        }
         let kept = cache.size
         if kept > limit { note("\(kept) kept") }
       }

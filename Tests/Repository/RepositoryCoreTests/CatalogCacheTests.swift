@@ -202,7 +202,9 @@ private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> 
           let repository = try fixture.test.open()
           let found = described(try SnapshotCatalog(repository, trustingCache: true), repository)
           if found != expected { mistakes.withLock { $0.append("thread \(thread), round \(round)") } }
-        } catch { mistakes.withLock { $0.append("\(error)") } }
+        } catch {
+          mistakes.withLock { $0.append("\(error)") }
+        }
       }
     }
     #expect(mistakes.withLock { $0.prefix(5) } == [])

@@ -119,7 +119,9 @@ private let combinations: [(interval: Int, bytes: UInt64, workers: Int)] = [
         let chunk = chunks[(number * (thread + 1) + thread * 13) % chunks.count]
         do {
           if try !chunk.isReadable(in: repository) { wrong.withLock { $0.append("wrong bytes") } }
-        } catch { wrong.withLock { $0.append("\(error)") } }
+        } catch {
+          wrong.withLock { $0.append("\(error)") }
+        }
       }
     }
     #expect(wrong.withLock { $0 } == [], seedHint)

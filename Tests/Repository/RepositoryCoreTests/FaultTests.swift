@@ -88,7 +88,11 @@ private func check(_ test: TestRepository, _ chunks: [TestChunk]) throws -> Int 
       let writer = try ChunkWriter(repository, smallSettings)
       var errors = 0
       for chunk in all {
-        do { try writer.add(chunk) } catch { errors += 1 }
+        do {
+          try writer.add(chunk)
+        } catch {
+          errors += 1
+        }
       }
       if errors > 0 { #expect(errorMessage { try writer.flush() }.contains("injected"), "call \(call)") }
       let isDone = (try? writer.flush()) != nil

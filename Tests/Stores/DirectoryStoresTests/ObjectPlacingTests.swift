@@ -95,7 +95,9 @@ import Testing
       do throws(Errno) {
         _ = try placing.place(path + "/tmp/x", as: Self.contentKey, isDurable: true)
         Issue.record("something was named that is not there")
-      } catch { #expect(error == .notFound) }
+      } catch {
+        #expect(error == .notFound)
+      }
       let names = try Directory.names(Descriptor.open(path, Descriptor.directoryFlags))
       #expect(names.isEmpty)
     }

@@ -19,7 +19,11 @@ import Testing
   @Test(arguments: BrokenStore.Fault.allCases)
   func aBrokenStoreIsFound(fault: BrokenStore.Fault) {
     let broken = StoreContract.promises.filter { promise in
-      do { try promise.check { BrokenStore(fault) } } catch { return true }
+      do {
+        try promise.check { BrokenStore(fault) }
+      } catch {
+        return true
+      }
       return false
     }
     #expect(!broken.isEmpty)
@@ -42,7 +46,9 @@ struct BrokenStore: StoreWrapper {
   }
   func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
   {
-    do throws(YesterError) { return try store.get(key, at: offset, into: buffer) } catch {
+    do throws(YesterError) {
+      return try store.get(key, at: offset, into: buffer)
+    } catch {
       if fault == .cutsRangesOff { return true }
       throw error
     }

@@ -29,7 +29,9 @@ private func require<Value: Equatable>(_ found: Value, is wanted: Value, line: I
 }
 
 private func requireDamage(line: Int = #line, _ body: () throws -> Void) throws {
-  do { try body() } catch let error as YesterError {
+  do {
+    try body()
+  } catch let error as YesterError {
     return try require(error.code == .damaged, "\(error) is not told as damage", line: line)
   }
   throw BrokenPromise(description: "StoreContract.swift:\(line): no error")
@@ -208,7 +210,11 @@ package enum StoreContract {
       upload.cancel()
       upload.cancel()
       try require(store.lacks(key))
-      do { _ = try upload.commit(as: key) } catch { return try require(store.lacks(key)) }
+      do {
+        _ = try upload.commit(as: key)
+      } catch {
+        return try require(store.lacks(key))
+      }
       throw BrokenPromise(description: "it could be committed after that")
     },
     StorePromise("a whole object of any size arrives as it is") { store in
@@ -266,7 +272,9 @@ package enum StoreContract {
               $0.winners[round] = bytes
             }
           }
-        } catch { outcome.withLock { $0.errors.append("\(error)") } }
+        } catch {
+          outcome.withLock { $0.errors.append("\(error)") }
+        }
       }
     }
     let end = outcome.withLock { $0 }

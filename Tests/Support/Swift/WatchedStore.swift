@@ -26,7 +26,11 @@ package final class WatchedStore: StoreWrapper {
   }
 
   private func tell(_ call: Call) throws(YesterError) {
-    do { try before(call) } catch { throw Self.failure(error) }
+    do {
+      try before(call)
+    } catch {
+      throw Self.failure(error)
+    }
   }
 
   private static func failure(_ error: any Error) -> YesterError {
@@ -67,7 +71,13 @@ package final class WatchedStore: StoreWrapper {
     try store.list(folder, body)
   }
   package func delete(_ key: ObjectKey) throws(YesterError) {
-    do { try before(.delete(key)) } catch is Forgotten { return } catch { throw Self.failure(error) }
+    do {
+      try before(.delete(key))
+    } catch is Forgotten {
+      return
+    } catch {
+      throw Self.failure(error)
+    }
     try store.delete(key)
   }
   package func beginUpload() throws(YesterError) -> any ObjectUpload {

@@ -125,7 +125,11 @@ import Testing
     let failures = Monitor<[String]>([])
     let running = Monitor(2)
     @Sendable func work(_ name: String, _ body: () throws -> Void) {
-      do { try body() } catch { failures.withLock { $0.append("\(name): \(error)") } }
+      do {
+        try body()
+      } catch {
+        failures.withLock { $0.append("\(name): \(error)") }
+      }
     }
     let writers = try ["a", "b"].map { name in
       try Worker("test-\(name)") {

@@ -125,7 +125,9 @@ package enum KeySlots {
 
   /// What is made here breaks the format only where it has no room for more.
   private static func making<Value>(_ body: () throws(FormatError) -> Value) throws(YesterError) -> Value {
-    do throws(FormatError) { return try body() } catch {
+    do throws(FormatError) {
+      return try body()
+    } catch {
       throw YesterError(.failed, "The new keys cannot be stored: \(error.message)")
     }
   }

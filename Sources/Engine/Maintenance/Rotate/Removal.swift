@@ -141,7 +141,11 @@ package enum Removal {
     // What an earlier run could not delete is tried again.
     var failure: YesterError?
     for id in chosen.map(\.id) + catalog.leftovers {
-      do throws(YesterError) { try repository.store.delete(.snapshot(id)) } catch { failure = failure ?? error }
+      do throws(YesterError) {
+        try repository.store.delete(.snapshot(id))
+      } catch {
+        failure = failure ?? error
+      }
     }
     if let failure {
       throw YesterError(

@@ -22,7 +22,9 @@ package enum MountVerification {
     let run = MountVerificationRun(reader, base, progress)
     do throws(Errno) {
       run.root = try Descriptor.open(directory, Descriptor.directoryFlags)
-    } catch { throw YesterError.system("Opening the mounted snapshot", directory, error) }
+    } catch {
+      throw YesterError.system("Opening the mounted snapshot", directory, error)
+    }
     try run.count()
     try reader.walk(from: reader.root) { node, path in
       try progress.throwIfStopped()
@@ -89,7 +91,9 @@ package enum MountVerification {
       case .stayOut: return false
       case .check(let size, let body):
         progress.setPath(path)
-        do throws(Errno) { try check(node.entry, size, body, path) } catch {
+        do throws(Errno) {
+          try check(node.entry, size, body, path)
+        } catch {
           find("reading it through the mount failed: \(error)", path)
         }
         result.files += 1
@@ -159,7 +163,11 @@ package enum MountVerification {
           }
           return true
         }
-      } catch let error as Errno { throw error } catch { find("its list of pieces cannot be read: \(error)", path) }
+      } catch let error as Errno {
+        throw error
+      } catch {
+        find("its list of pieces cannot be read: \(error)", path)
+      }
     }
   }
 }

@@ -60,7 +60,9 @@ package enum Verify {
         var isReadable = true
         while offset < size, isReadable {
           let part = buffer.whole.rebased(Int(min(UInt64(buffer.capacity), size - offset)))
-          do throws(YesterError) { isReadable = try store.get(key, at: offset, into: part) } catch {
+          do throws(YesterError) {
+            isReadable = try store.get(key, at: offset, into: part)
+          } catch {
             guard error.code == .damaged || error.cause == .inputOutput else { throw error }
             isReadable = false
           }
@@ -120,7 +122,9 @@ package enum Verify {
         NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: $0.record.sequence)
       })
     note.level = level
-    do throws(YesterError) { try repository.store(note, after: try SnapshotCatalog(repository)) } catch {
+    do throws(YesterError) {
+      try repository.store(note, after: try SnapshotCatalog(repository))
+    } catch {
       guard let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) else { throw error }
     }
   }
@@ -305,7 +309,9 @@ package enum Verify {
           }
           return true
         }
-      } catch let error as YesterError where error.code == .damaged { return error.message }
+      } catch let error as YesterError where error.code == .damaged {
+        return error.message
+      }
       return problem
     }
   }
@@ -342,7 +348,9 @@ extension Verify.Result {
   fileprivate static func check(_ pack: ObjectID, _ repository: Repository, _ progress: RunProgress) -> PackOutcome {
     var out = PackOutcome()
     let file: PackFile
-    do throws(YesterError) { file = try PackFile(repository, pack) } catch {
+    do throws(YesterError) {
+      file = try PackFile(repository, pack)
+    } catch {
       out.isWholeBad = true
       out.messages.append(error.message)
       return out

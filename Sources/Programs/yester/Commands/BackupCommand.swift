@@ -208,9 +208,13 @@ struct ExcludeOptions: ParsableArguments {
       do throws(Errno) {
         let bytes = try Descriptor.open(file).readAll(limit: 64 << 20)
         lines += bytes.split(separator: 0x0A).map { Array($0) }
-      } catch { throw YesterError.system("Reading the exclude file", file, error) }
+      } catch {
+        throw YesterError.system("Reading the exclude file", file, error)
+      }
     }
-    do { options.excludes = try ExcludeRules(lines: lines) } catch {
+    do {
+      options.excludes = try ExcludeRules(lines: lines)
+    } catch {
       throw YesterError(.usage, "An exclude pattern is unusable: \(error)")
     }
     for line in options.excludes.malformedLines {

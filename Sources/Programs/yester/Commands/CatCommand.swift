@@ -36,7 +36,11 @@ struct CatCommand: ParsableCommand {
       return try SnapshotFile(explorer, explorer.reader(snapshot), selector.path)
     }
     for file in files {
-      do { try file.write(to: Self.write) } catch is ReaderGone { return }
+      do {
+        try file.write(to: Self.write)
+      } catch is ReaderGone {
+        return
+      }
     }
   }
 
