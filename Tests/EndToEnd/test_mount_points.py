@@ -141,6 +141,24 @@ class MountPoints(EndToEndTest):
         self.assertEqual(process.returncode, 0, err)
         self.assertFalse(os.path.ismount(point))
 
+    def test_an_interruption_before_the_first_answer(self):
+        """The driver asks its own mount something at first: its workers must not go home before that is answered."""
+        point = self.temp / "mnt"
+        point.mkdir()
+        tracer = start(["strace", "-f", "-o", os.devnull, "-e", "trace=statfs", "-e",
+                        "inject=statfs:delay_enter=1000000", YESTERFS, self.repository, point, "-f", "-o",
+                        f"key_file={self.key}"], env=self.environment())
+        self.processes.append(tracer)
+        wait_until(lambda: os.path.ismount(point), 10, "no mount")
+        os.listdir(point)
+        # That it was answered says that the workers are there, and the delay that the driver has not asked yet.
+        os.kill(driver_of(point), signal.SIGINT)
+        try:
+            _, err = tracer.communicate(timeout=10)
+        finally:
+            run(["umount", "-l", point])
+        self.assertEqual(tracer.returncode, 0, err)
+
     def test_the_driver_leaves_no_descriptors_to_its_parent(self):
         """A script that reads the output of mount must not wait for the driver to end."""
         point = self.temp / "mnt"

@@ -37,7 +37,11 @@ final class WorkerPool: Sendable {
 
   private let session: SessionHandle
   private let device: CInt
+  /// Written to when the mount was taken away.
   private let exitEvent: CInt
+  /// Can be read when the workers are to go home. Not `exitEvent`: whoever asks for the end does so before the last who
+  /// needs an answer, this process among them, has got it.
+  private let homeEvent = Descriptor(owning: yf_eventfd())
   private let processors = System.processorCount
   private let threads: Int
   private let counts: RequestCounts
@@ -50,7 +54,8 @@ final class WorkerPool: Sendable {
   private let isStandbyAsleep = Atomic(false)
   private let isEnding = Atomic(false)
 
-  /// `exitEvent` is an eventfd; when it can be read the workers end. `threads` work at a time while none hangs.
+  /// `exitEvent` is an eventfd, which is written to when the mount was taken away. `threads` work at a time while none
+  /// hangs.
   init(session: SessionHandle, device: CInt, exitEvent: CInt, threads: Int, counts: RequestCounts) {
     self.threads = threads
     self.counts = counts
@@ -75,6 +80,7 @@ final class WorkerPool: Sendable {
   /// Calls everybody home; who is held up in a request comes later.
   func end() {
     isEnding.store(true, ordering: .sequentiallyConsistent)
+    Self.signal(homeEvent.raw)
     parking.update { $0.isEnding = true }
   }
 
@@ -122,7 +128,7 @@ final class WorkerPool: Sendable {
     }
     listening.subtract(1, ordering: .sequentiallyConsistent)
     free(buffer.mem)
-    signalExit()
+    Self.signal(exitEvent)
     end()
     parking.update { $0.running -= 1 }
   }
@@ -134,15 +140,16 @@ final class WorkerPool: Sendable {
       && memory.load(fromByteOffset: 56, as: UInt32.self) >= largeRead
   }
 
-  private func signalExit() {
+  private static func signal(_ event: CInt) {
     var one: UInt64 = 1
-    _ = Glibc.write(exitEvent, &one, 8)
+    _ = Glibc.write(event, &one, 8)
   }
 
   /// Waits in poll(2) for a request. False when the mount ends.
   private func sleep(_ budget: inout SpinBudget) -> Bool {
     var descriptors = [
-      pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: exitEvent, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: device, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: homeEvent.raw, events: Int16(POLLIN), revents: 0),
     ]
     isPolling.store(true, ordering: .sequentiallyConsistent)
     let result = poll(&descriptors, 2, -1)
