@@ -166,13 +166,16 @@ final class ScanPrefetcher: Sendable {
   private enum Job {
     case directory(Upcoming)
     case part(SharedScan)
+    /// The walk is through.
+    case end
   }
 
   private func serve() {
-    while let job = next() {
-      switch job {
+    while true {
+      switch next() {
       case .directory(let upcoming): scan(upcoming)
       case .part(let shared): shared.work()
+      case .end: return
       }
     }
   }
@@ -188,18 +191,18 @@ final class ScanPrefetcher: Sendable {
     finish(upcoming, scan)
   }
 
-  private func next() -> Job? {
+  private func next() -> Job {
     var isWaiting = false
-    return state.wait { state -> Job?? in
+    return state.wait { state -> Job? in
       if isWaiting { state.waiting -= 1 }
       isWaiting = false
-      if state.isClosed { return .some(nil) }
+      if state.isClosed { return .end }
       if let shared = state.shared, shared.hasMore { return .part(shared) }
       if !state.isResting, let next = state.next() { return .directory(next) }
       state.waiting += 1
       isWaiting = true
       return nil
-    } ?? nil
+    }
   }
 
   private func finish(_ upcoming: Upcoming, _ scan: DirectoryScan?) {

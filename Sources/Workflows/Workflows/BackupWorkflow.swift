@@ -24,7 +24,7 @@ package struct BackupWorkflow {
   /// on. Throws `YesterError` when nothing can be mounted.
   package typealias Mounting = (_ host: String, _ body: (_ mountPoint: String) throws -> Void) throws -> Void
 
-  /// What the program is and which places are left out, the workflow sets itself.
+  /// What the program is, the workflow sets itself.
   package var options: BackupOptions
   /// How the snapshot is mounted for its verification; nil for none.
   package var verification: Mounting?

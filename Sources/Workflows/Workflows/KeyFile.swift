@@ -6,7 +6,7 @@ internal import Reporting
 /// Key files that yester makes.
 package enum KeyFile {
   /// Runs `body` with a key file that is at `path`: one with a new key is made when none is there, and removed again when
-  /// `body` throws, for it opens nothing. Gives also whether it was made.
+  /// `body` throws, for it opens nothing; but not at error 3, which says that it was used. Gives also whether it was made.
   package static func withFile<Value>(
     at path: String, _ body: () throws -> Value
   ) throws -> (value: Value, wasMade: Bool) {
@@ -14,6 +14,8 @@ package enum KeyFile {
     try make(path)
     do {
       return (try body(), true)
+    } catch let error as YesterError where error.code == .incomplete {
+      throw error
     } catch {
       try? FileSystem.removeFile(path.pathBytes, at: nil)
       throw error

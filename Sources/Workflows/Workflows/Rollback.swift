@@ -29,20 +29,21 @@ package enum Rollback {
     }
     let name = Array(absolute[(slash + 1)...])
     let above = Array(absolute[..<slash])
-    do {
+    let parent: Descriptor
+    do throws(Errno) {
       // One may have no right to list the directory that one's own lies in.
       let flags = Descriptor.passageFlags & ~Descriptor.noFollow
-      let parent = try Descriptor.open(above.isEmpty ? [0x2F] : above, flags)
-      var options = Restore.Options()
-      options.deletes = true
-      options.protected = protecting
-      let restore = try Restore.prepare(
-        reader, path: absolute, inPlace: parent, name: name, options, progress: progress)
-      let isThere = (try? FileStatus(of: name, at: parent)) != nil
-      return Prepared(restore: restore, path: Array(absolute.dropFirst()), isThere: isThere)
-    } catch let error as Errno {
+      parent = try Descriptor.open(above.isEmpty ? [0x2F] : above, flags)
+    } catch {
       throw YesterError.system("Opening the directory of", path, error)
     }
+    var options = Restore.Options()
+    options.deletes = true
+    options.protected = protecting
+    let restore = try Restore.prepare(
+      reader, path: absolute, inPlace: parent, name: name, options, progress: progress)
+    let isThere = (try? FileStatus(of: name, at: parent)) != nil
+    return Prepared(restore: restore, path: Array(absolute.dropFirst()), isThere: isThere)
   }
 
   /// The path with the directories above its last component resolved; they must be there.

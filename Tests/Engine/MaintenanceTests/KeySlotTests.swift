@@ -86,6 +86,17 @@ import Testing
     #expect(try KeySlots.list(after).map { $0.readable?.label } == [Array("first".utf8)])
   }
 
+  @Test func anOldSlotThatCannotBeDeletedIsToldAndTheNewOneStays() throws {
+    let refusing = WatchedStore(test.store) { call throws(YesterError) in
+      if case .delete(let key) = call, key.path.hasPrefix("keys/") {
+        throw YesterError(.failed, "Deleting is refused", cause: .notPermitted)
+      }
+    }
+    let secret = newSecret()
+    #expect(errorCode { _ = try KeySlots.change(test.open(refusing), to: secret) } == .incomplete)
+    #expect(opens(secret) && opens(test.secret))
+  }
+
   /// Whatever call fails: one of the secrets opens the repository.
   @Test(arguments: [false, true], [FaultyStore.Mode.once, .forGood, .afterwards])
   func aChangeThatFailsAtAnyCallShutsNobodyOut(isRotation: Bool, mode: FaultyStore.Mode) throws {

@@ -61,6 +61,12 @@ import Testing
     #expect(errorMessage { _ = try registry.open("sftp:user@host:/path") }.contains("(sftp:)"))
   }
 
+  @Test(arguments: ["", "file:", "FILE:"])
+  func aLocationWithoutAnAddressIsRefused(location: String) {
+    #expect(errorCode { _ = try registry.resolve(location) } == .usage)
+    #expect(errorCode { _ = try registry.create(location) } == .usage)
+  }
+
   @Test func aDirectoryThatIsNotThereIsError10() throws {
     try withTemporaryDirectory { path in
       try writeFile(path + "/file", [])

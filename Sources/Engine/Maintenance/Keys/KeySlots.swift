@@ -86,7 +86,8 @@ package enum KeySlots {
     return try store(keyring, secret, label: label, repository)
   }
 
-  /// Puts a new secret in the place of the one in use. The identity, the label and the role stay.
+  /// Puts a new secret in the place of the one in use. The identity, the label and the role stay. Error 3: both may open
+  /// the repository now.
   package static func change(_ repository: Repository, to secret: Secret) throws(YesterError) -> ObjectID {
     try requireUnused(secret, repository)
     return try replace(repository, with: repository.keyring, secret)
@@ -119,7 +120,15 @@ package enum KeySlots {
       throw YesterError(.failed, "The key slot in use is not there any more", advice: "Run \"yester key list\".")
     }
     let id = try store(keyring, secret, label: String(decoding: old.label, as: UTF8.self), repository)
-    try repository.store.delete(.slot(repository.slot))
+    do throws(YesterError) {
+      try repository.store.delete(.slot(repository.slot))
+    } catch {
+      // The new one is not taken back: perhaps the old one is gone, and only the answer was lost.
+      throw YesterError(
+        .incomplete, "The new key slot \(id.short) is stored, but the old one may still be there: \(error.message)",
+        advice: "Look with \"yester key list\", and remove \(repository.slot.short) with \"yester key remove\".",
+        cause: error.cause)
+    }
     return id
   }
 

@@ -45,9 +45,9 @@ struct DiffCommand: ParsableCommand {
     var counts = DifferenceCounts()
     try ResultStream.run { stream in
       if let live = try LivePath.parse(new) {
-        let location = try explorer.locate(oldSelector, defaultPath: (live ?? "").pathBytes)
+        let location = try explorer.locate(oldSelector, defaultPath: (live.path ?? "").pathBytes)
         HostNotice.tell(oldSelector, location.reader.snapshot, explorer.catalog, host: nil)
-        let path = live.map(\.pathBytes) ?? [0x2F] + location.path
+        let path = live.path.map(\.pathBytes) ?? [0x2F] + location.path
         let comparison = LiveComparison(
           location,
           of: repository,
@@ -119,11 +119,22 @@ enum LivePath {
     text == "." || text == ".." || text.prefix { $0 != ":" }.contains("/")
   }
 
-  /// The path after `live:`, or a path; inside, nil stands for "live" alone. Nil for anything else.
-  static func parse(_ text: String) throws -> String?? {
-    if text == "live" { return .some(nil) }
-    if text.hasPrefix("live:") { return .some(try resolve(String(text.dropFirst(5)))) }
-    return isPath(text) ? .some(try resolve(text)) : nil
+  /// What somebody means by `live`, `live:PATH` or a path.
+  enum Meaning {
+    /// The path that the other side has.
+    case sameAsOther
+    case path(String)
+
+    var path: String? {
+      if case .path(let path) = self { path } else { nil }
+    }
+  }
+
+  /// Nil for what is no path on this machine.
+  static func parse(_ text: String) throws -> Meaning? {
+    if text == "live" { return .sameAsOther }
+    if text.hasPrefix("live:") { return .path(try resolve(String(text.dropFirst(5)))) }
+    return isPath(text) ? .path(try resolve(text)) : nil
   }
 
   /// The absolute path, with the directories above its last component resolved as far as they are there. The last
