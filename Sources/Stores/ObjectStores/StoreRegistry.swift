@@ -126,7 +126,7 @@ package struct StoreRegistry: Sendable {
     let colon = location.utf8.firstIndex { [0x2F, 0x3A].contains($0) }.flatMap { location.utf8[$0] == 0x3A ? $0 : nil }
     let scheme = colon.map { String(decoding: location.utf8[..<$0], as: UTF8.self) } ?? "file"
     let address = colon.map { String(decoding: location.utf8[location.utf8.index(after: $0)...], as: UTF8.self) }
-    if let kind = kinds.first(where: { $0.scheme == scheme.lowercased() }) {
+    if let kind = kinds.first(where: { $0.scheme == scheme }) {
       let address = address ?? location
       guard !address.isEmpty else {
         throw YesterError(.usage, "The repository's location says nothing but its kind", advice: "Write \(kind.form).")

@@ -61,7 +61,7 @@ import Testing
     #expect(errorMessage { _ = try registry.open("sftp:user@host:/path") }.contains("(sftp:)"))
   }
 
-  @Test(arguments: ["", "file:", "FILE:"])
+  @Test(arguments: ["", "file:"])
   func aLocationWithoutAnAddressIsRefused(location: String) {
     #expect(errorCode { _ = try registry.resolve(location) } == .usage)
     #expect(errorCode { _ = try registry.create(location) } == .usage)
