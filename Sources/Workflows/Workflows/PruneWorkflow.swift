@@ -6,6 +6,8 @@ package struct PruneWorkflow {
   /// How much of the stored data may be unneeded before packs are rewritten, 0 to 1.
   package var unusedMax: Double
   package var isDryRun: Bool
+  /// Go on although records of snapshots are missing, and sign that they count as removed.
+  package var acceptsMissingSnapshots = false
 
   package init(unusedMax: Double = Prune.Options().unusedMax, isDryRun: Bool = false) {
     self.unusedMax = unusedMax
@@ -19,6 +21,7 @@ package struct PruneWorkflow {
     var options = Prune.Options()
     options.unusedMax = unusedMax
     options.isDryRun = isDryRun
+    options.acceptsMissingSnapshots = acceptsMissingSnapshots
     options.without = Set(removed.map(\.id))
     return try interaction.stage(.prune) { try Prune.run(repository, options, progress: $0) }
   }

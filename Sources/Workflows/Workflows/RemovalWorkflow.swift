@@ -28,7 +28,7 @@ package struct RemovalWorkflow {
   /// Throws `YesterError`; `Stopped` when it was interrupted while space was given back.
   package func run(_ repository: Repository, _ interaction: Interaction) throws -> Result {
     try repository.requireFullKey("remove snapshots")
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try MissingSnapshots.completeCatalog(repository)
     let chosen = try Removal.find(names, host: host, in: catalog)
     let candidates = Removal.candidates(chosen, in: catalog)
     interaction.present(.removal(candidates))

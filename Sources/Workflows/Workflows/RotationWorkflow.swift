@@ -30,7 +30,7 @@ package struct RotationWorkflow {
   /// Throws `YesterError`; `Stopped` when it was interrupted while space was given back.
   package func run(_ repository: Repository, _ interaction: Interaction) throws -> Result {
     try repository.requireFullKey("remove snapshots")
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try MissingSnapshots.completeCatalog(repository)
     let decisions = try Rotation.decide(catalog, host: host, plan: plan, rules: rules, force: isForced)
     interaction.present(.rotation(decisions))
     warnOfUselessTags(decisions, interaction)

@@ -26,6 +26,8 @@ private final class Fixture: Sendable {
     try store.delete(.index(id))
     try repository.index.refresh()
     _ = try Self.storePack(repository)
+    // Without any snapshot nothing is deleted at all.
+    _ = try repository.addSnapshot(1, of: [.file("a", [1])])
   }
 
   /// Stores a chunk and its index; the id of the pack.

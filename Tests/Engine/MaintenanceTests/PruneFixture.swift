@@ -49,12 +49,13 @@ struct PruneFixture: Sendable {
   @discardableResult
   func prune(
     _ store: (any ObjectStore)? = nil, unusedMax: Double = 0, isDryRun: Bool = false, without: Set<ObjectID> = [],
-    now: Int64 = 1_000_000
+    acceptingMissing: Bool = false, now: Int64 = 1_000_000
   ) throws -> Prune.Result {
     var options = Prune.Options()
     options.unusedMax = unusedMax
     options.isDryRun = isDryRun
     options.without = without
+    options.acceptsMissingSnapshots = acceptingMissing
     return try Prune.run(open(store), options, progress: RunProgress()) { Timestamp(seconds: now) }
   }
 

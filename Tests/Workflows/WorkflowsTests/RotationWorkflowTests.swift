@@ -1,8 +1,10 @@
 // What goes is decided and shown first, then removed all or not at all, and only then is space given back.
 import SnapshotWriting
 import ChunkCodec
+import DirectoryStores
 import FileBackup
 import Maintenance
+import ObjectStores
 import Platform
 import Reporting
 import RepositoryCore
@@ -57,6 +59,18 @@ import Workflows
     #expect(errorCode { _ = try thorough().run(fixture.open(), onlooker.interaction) } == .interrupted)
     #expect(onlooker.events == ["present", "confirm"])
     #expect(try fixture.snapshots.count == 3)
+  }
+
+  @Test func whereARecordIsMissingNothingIsShownAskedOrRemoved() throws {
+    let fixture = try fixture()
+    let snapshots = try SnapshotCatalog(fixture.open()).snapshots
+    try fixture.store.delete(.snapshot(snapshots[1].id))
+    let onlooker = Onlooker()
+    #expect(errorCode { _ = try thorough().run(fixture.open(), onlooker.interaction) } == .damaged)
+    let removal = RemovalWorkflow([snapshots[0].record.name])
+    #expect(errorCode { _ = try removal.run(fixture.open(), onlooker.interaction) } == .damaged)
+    #expect(onlooker.events == [])
+    #expect(try fixture.snapshots.count == 2)
   }
 
   @Test func aRotationThatIsInterruptedBeforeItRemovesChangesNothing() throws {

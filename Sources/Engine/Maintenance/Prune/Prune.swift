@@ -24,6 +24,8 @@ package enum Prune {
     package var isDryRun = false
     /// Snapshots that are about to be removed: what only they need counts as unneeded. Only for a dry run.
     package var without: Set<ObjectID> = []
+    /// Go on although records of snapshots are missing, and sign that they count as removed.
+    package var acceptsMissingSnapshots = false
     package init() {}
   }
   package struct Result: Sendable {
@@ -88,7 +90,7 @@ package enum Prune {
       tree = TreeStore(reader: repository.reader)
       // The catalog before the index: see `readCatalog`. What is deleted follows from the index, so that it is read
       // from the repository, not from a local copy.
-      catalog = try PruneRun.completeCatalog(repository)
+      catalog = try PruneRun.completeCatalog(repository, options)
       try repository.index.rebuildCache()
       _ = try repository.index.avoidMissingPacks()
       usage = UsageMap(repository.index)
@@ -101,19 +103,13 @@ package enum Prune {
       }
     }
 
-    /// The catalog; an unreadable record may need anything, so that nothing may be deleted.
-    private static func completeCatalog(_ repository: Repository) throws -> SnapshotCatalog {
+    /// The catalog; a snapshot that is out of sight may need anything, so that nothing may be deleted.
+    private static func completeCatalog(_ repository: Repository, _ options: Options) throws -> SnapshotCatalog {
       try repository.requireCurrentKeys()
-      let catalog = try SnapshotCatalog(repository)
-      guard catalog.foreignCount == 0 else {
-        throw YesterError(
-          .wrongKey, "There are snapshots that this key cannot read, and nobody can say what they need",
-          advice: "Nothing was deleted. Use a current full key.")
-      }
-      guard let (id, error) = catalog.damaged.first else { return catalog }
-      throw YesterError(
-        .damaged, "The record snapshots/\(id.short) is unusable: \(error.message)",
-        advice: "Nothing was deleted, since nobody can say what that snapshot needs. Run \"yester verify\".")
+      let accepting = options.acceptsMissingSnapshots
+      let catalog = try MissingSnapshots.completeCatalog(repository, accepting: accepting)
+      if !accepting { try MissingSnapshots.requireSnapshots(catalog, repository) }
+      return catalog
     }
 
     func plan() throws -> Result {
@@ -128,6 +124,7 @@ package enum Prune {
     }
 
     func run(_ clock: () -> Timestamp) throws -> Result {
+      if options.acceptsMissingSnapshots { try MissingSnapshots.accept(catalog, repository) }
       let packs = try usage.packs()
       count(packs)
       let rewritten = worthRewriting(packs)
@@ -262,7 +259,7 @@ package enum Prune {
       _ condemned: [ObjectID: Int64], _ packs: [ObjectID: UsageMap.PackUse]
     ) throws -> Set<ObjectID> {
       let marked = condemnedBefore.filter { (packs[$0]?.used ?? 0) > 0 }
-      let now = try PruneRun.completeCatalog(repository)
+      let now = try PruneRun.completeCatalog(repository, options)
       try repository.index.refresh()
       let fresh = UsageMap(repository.index)
       for snapshot in now.snapshots where !usage.markedSnapshots.contains(snapshot.id) {

@@ -105,7 +105,7 @@ package enum Removal {
   /// Removes what somebody has named and seen. The repository is looked at again: what is gone meanwhile, or protected
   /// now (unless forced), ends it before anything is removed.
   package static func run(_ chosen: [CatalogedSnapshot], _ repository: Repository, force: Bool) throws(YesterError) {
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try MissingSnapshots.completeCatalog(repository)
     let present = Set(catalog.snapshots.map(\.id))
     let gone = chosen.filter { !present.contains($0.id) }
     guard gone.isEmpty else {
@@ -120,7 +120,7 @@ package enum Removal {
   /// Removes what rules have chosen; what is gone already is left out.
   static func carryOut(_ chosen: [CatalogedSnapshot], _ repository: Repository, reason: String) throws(YesterError) {
     guard !chosen.isEmpty else { return }
-    let catalog = try SnapshotCatalog(repository)
+    let catalog = try MissingSnapshots.completeCatalog(repository)
     let present = Set(catalog.snapshots.map(\.id))
     try remove(chosen.filter { present.contains($0.id) }, repository, catalog, reason: reason)
   }

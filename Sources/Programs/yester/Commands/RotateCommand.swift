@@ -96,7 +96,9 @@ struct PruneCommand: ParsableCommand {
     commandName: "prune", abstract: "Give back the space of what no snapshot needs.",
     discussion: """
       Others may go on making and reading snapshots meanwhile. What they may still need is not deleted before they \
-      are done; a later run takes care of it.
+      are done; a later run takes care of it. When records of snapshots are missing, or all of them, nothing is \
+      deleted, since nobody can say what they need: put the folder "snapshots", or what "yester verify" names, back \
+      from a copy of the repository.
       """)
 
   @OptionGroup var access: AccessOptions
@@ -104,13 +106,20 @@ struct PruneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How many percent of the data may be unneeded.", valueName: "percent"))
   var maxUnused = 5.0
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be done.") var dryRun = false
+  @Flag(
+    help: """
+      Go on although records of snapshots are missing. They count as removed from then on, also when they are found \
+      again, and the space of what they alone need is given back.
+      """)
+  var acceptMissingSnapshots = false
 
   func validate() throws {
     guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
   }
 
   func run() throws {
-    let workflow = PruneWorkflow(unusedMax: maxUnused / 100, isDryRun: dryRun)
+    var workflow = PruneWorkflow(unusedMax: maxUnused / 100, isDryRun: dryRun)
+    workflow.acceptsMissingSnapshots = acceptMissingSnapshots
     let result = try workflow.run(access.open(), output.interaction())
     if output.json { Output.json(PruneDocument(result)) } else if !output.quiet { Self.show(result, isDryRun: dryRun) }
   }
