@@ -19,10 +19,10 @@ class ListingTrouble(EndToEndTest):
         self.point = self.mount()
         self.assertNotEqual(first, self.second)
 
-    def failing(self, folder, *arguments):
-        """Runs yester where nothing in a folder of the repository can be looked at."""
-        command = ["strace", "-f", "-o", os.devnull, "-P", self.repository / folder, "-e", "trace=statx,newfstatat",
-                   "-e", "inject=statx,newfstatat:error=EIO", YESTER, *arguments]
+    def failing(self, path, *arguments, calls="statx,newfstatat"):
+        """Runs yester where nothing in a folder of the repository can be looked at, or an object not be opened."""
+        command = ["strace", "-f", "-o", os.devnull, "-P", self.repository / path, "-e", f"trace={calls}",
+                   "-e", f"inject={calls}:error=EIO", YESTER, *arguments]
         ran = run(command, env=self.environment())
         self.assertEqual(ran.status, FAILED, ran)
         self.assertIn("Input/output error", ran.err)
@@ -34,6 +34,14 @@ class ListingTrouble(EndToEndTest):
         self.failing("leases", "prune", "--max-unused", "0")
         self.assertEqual(self.objects("packs"), packs)
         self.assertEqual(reading.read_bytes(), self.add.read_bytes())
+        self.verify()
+
+    def test_no_record_is_overlooked(self):
+        self.yester("remove", "--yes", "--force", self.second)
+        packs = self.objects("packs")
+        for path in [self.repository / "snapshots", *self.objects("snapshots")]:
+            self.failing(path, "prune", "--max-unused", "0", calls="openat")
+            self.assertEqual(self.objects("packs"), packs, path)
         self.verify()
 
 

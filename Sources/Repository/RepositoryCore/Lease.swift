@@ -148,13 +148,13 @@ package enum Leases {
   ///
   /// A renewal puts the new name before it takes the old one away, yet one look can miss both: the new one came after
   /// the names were read, the old one went before it was opened, or a listing that takes several reads passed by between
-  /// them. So it is looked again until twice the same names are there.
+  /// them. So it is looked again until twice the same names are there, and all of them could be read.
   package static func list(_ repository: Repository) throws(YesterError) -> [Found] {
     var names = try names(repository)
     for _ in 0..<looksMax {
       let found = try read(names, repository)
       let now = try Self.names(repository)
-      if now == names { return found }
+      if now == names, let found { return found }
       names = now
     }
     throw YesterError(
@@ -168,10 +168,11 @@ package enum Leases {
     return names.sorted()
   }
 
-  private static func read(_ names: [String], _ repository: Repository) throws(YesterError) -> [Found] {
+  /// Nil when one of them is not there to be read.
+  private static func read(_ names: [String], _ repository: Repository) throws(YesterError) -> [Found]? {
     var out: [String: Found] = [:]
     for name in names {
-      guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { continue }
+      guard let bytes = try repository.store.get(.lease(name), limit: Limits.leaseSizeMax) else { return nil }
       if isLeftover(bytes) { continue }
       let record: LeaseRecord
       do throws(FormatError) {

@@ -131,16 +131,20 @@ package final class Repository: Sendable {
   /// Fails when another slot has keys that this one lacks: what is written with the old ones would be open to
   /// whomever the rotation was to shut out.
   package func requireCurrentKeys() throws(YesterError) {
+    var vanished: [ObjectID] = []
     for id in try store.ids(.keys) {
-      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax),
-        let (header, _) = try? SlotHeader.decode(bytes, repository: config.id)
-      else { continue }
+      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else {
+        vanished.append(id)
+        continue
+      }
+      guard let (header, _) = try? SlotHeader.decode(bytes, repository: config.id) else { continue }
       guard keyring.keySet(header.keySet) != nil else {
         throw YesterError(
           .wrongKey, "The repository's keys were rotated, and this key has not got the new ones",
           advice: "Add this key again with a current full key: \"yester key add\".")
       }
     }
+    try store.requireGone(vanished, from: .keys)
   }
 
   /// Fails unless the keyring can read what is stored.

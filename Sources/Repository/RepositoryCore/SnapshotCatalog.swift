@@ -63,6 +63,7 @@ package struct SnapshotCatalog: Sendable {
     let cache = CatalogCache(keyring: repository.keyring, cacheDirectory: repository.cacheDirectory)
     let cached = trustingCache && earlier == nil ? cache.load() : [:]
     var opened = 0
+    var vanished: [ObjectID] = []
     let known = Dictionary((earlier?.snapshots ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     let knownNotes = Dictionary((earlier?.notes ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     for id in try repository.store.ids(.snapshots) {
@@ -76,7 +77,10 @@ package struct SnapshotCatalog: Sendable {
         continue
       }
       if let item = cached[id], (try? take(item)) != nil { continue }
-      guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else { continue }
+      guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else {
+        vanished.append(id)
+        continue
+      }
       opened += 1
       do throws(FormatError) {
         try read(id, bytes, repository)
@@ -84,6 +88,7 @@ package struct SnapshotCatalog: Sendable {
         if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
       }
     }
+    try repository.store.requireGone(vanished, from: .snapshots)
     snapshots.sort { ($0.record.start, $0.id) < ($1.record.start, $1.id) }
     notes.sort { ($0.note.time, $0.id) < ($1.note.time, $1.id) }
     if trustingCache && earlier == nil && opened >= Self.worthCaching { cache.save(items) }

@@ -229,13 +229,19 @@ package final class DirectoryStore: ObjectStore {
 
   /// Calls `body` with an open folder, unless there is none.
   private func entries(of path: String, _ body: (Descriptor) throws(Errno) -> Void) throws(YesterError) {
+    let directory: Descriptor
     do throws(Errno) {
-      try body(try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow))
+      directory = try Descriptor.open(location + "/" + path, Descriptor.directoryFlags & ~Descriptor.noFollow)
     } catch {
       // A copy of a repository may lack empty folders. Without its config it is no repository, but perhaps the empty
       // mount point of a disk that went away: that must not look like an empty one.
       let proofs = path.hasPrefix("packs/") ? ["packs", "config"] : ["config"]
       if error == .notFound, proofs.contains(where: { (try? FileStatus(of: location + "/" + $0)) != nil }) { return }
+      throw failure("Listing", path, error)
+    }
+    do throws(Errno) {
+      try body(directory)
+    } catch {
       throw failure("Listing", path, error)
     }
   }

@@ -148,6 +148,17 @@ extension ObjectStore {
     return out.sorted()
   }
 
+  /// For objects that were listed and that were not there to be read: fails unless the list has lost them, too. A store
+  /// that lists what it does not give knows no more of it than that it is there.
+  package func requireGone(_ ids: [ObjectID], from folder: ObjectFolder) throws(YesterError) {
+    if ids.isEmpty { return }
+    let listed = Set(try self.ids(folder))
+    guard let id = ids.first(where: listed.contains) else { return }
+    throw YesterError(
+      .failed, "The repository \(location) lists the object \(ObjectKey.object(id, in: folder)) but does not give it",
+      advice: "Check that its disk or server is connected and works, then run the command again.")
+  }
+
   package func beginUpload() throws(YesterError) -> any ObjectUpload {
     throw YesterError(.failed, "The store \(location) takes no object before its name is known")
   }

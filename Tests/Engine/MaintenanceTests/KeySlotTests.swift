@@ -223,4 +223,12 @@ import Testing
     try KeySlots.remove(seen, repository, isForced: true)
     #expect(opens(secret) && !opens(test.secret))
   }
+
+  /// It could be the one that tells that the keys were rotated.
+  @Test func aSlotThatIsListedAndNotGivenIsNoAbsence() throws {
+    let id = try KeySlots.add(test.open(), .full, newSecret(), label: "")
+    let blind = try test.open(BlindStore(test.store, to: .slot(id)), by: test.secret)
+    #expect(errorMessage { try blind.requireCurrentKeys() }.contains("does not give it"))
+    #expect(errorMessage { _ = try KeySlots.list(blind) }.contains("does not give it"))
+  }
 }

@@ -159,6 +159,20 @@ import Testing
     #expect(Set(fixture.memory.paths) == before)
   }
 
+  /// As when the disk goes away between the list and the reading, or a server answers from an old copy.
+  @Test func whatIsListedAndNotGivenKeepsEverything() throws {
+    let fixture = try PruneFixture()
+    let ids = [try fixture.add(1, [.file("a", text("a"))]), try fixture.add(2, [.file("b", text("b"))])]
+    try fixture.remove(ids[1])
+    let lease = try fixture.takeLease(.backup)
+    let packs = try fixture.memory.ids(.packs)
+    for key in [ObjectKey.snapshot(ids[0]), .lease(lease)] {
+      #expect(throws: YesterError.self, "\(key)") { try fixture.prune(BlindStore(fixture.memory, to: key)) }
+      #expect(try fixture.memory.ids(.packs) == packs, "\(key)")
+      #expect(try fixture.condemned.isEmpty, "\(key)")
+    }
+  }
+
   @Test func aDamagedChunkIsNotCopiedAndNothingGoes() throws {
     let (fixture, pack) = try withUnneeded(30)
     fixture.memory.damage(.pack(pack))

@@ -107,6 +107,22 @@ extension Repository {
     #expect(try SnapshotCatalog(repository).snapshots.map(\.id) == ids)
     #expect(try repository.findings == [])
   }
+
+  @Test func aRecordThatIsListedAndNotGivenIsNoAbsence() throws {
+    let test = try TestRepository()
+    let ids = try [1, 2].map { try test.open().addSnapshot($0) }
+    let blind = try test.open(BlindStore(test.store, to: .snapshot(ids[0])))
+    #expect(errorMessage { _ = try SnapshotCatalog(blind) }.contains("does not give it"))
+  }
+
+  @Test func aRecordThatGoesWhileOthersAreReadIsAbsent() throws {
+    let test = try TestRepository()
+    let ids = try [1, 2].map { try test.open().addSnapshot($0) }
+    let watched = WatchedStore(test.store) { call in
+      if call == .get(.snapshot(ids[0])) { try test.store.delete(.snapshot(ids[0])) }
+    }
+    #expect(try SnapshotCatalog(test.open(watched)).snapshots.map(\.id) == [ids[1]])
+  }
 }
 
 @Suite struct ChainCheckTests {

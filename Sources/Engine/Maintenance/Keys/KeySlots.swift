@@ -28,10 +28,15 @@ package enum KeySlots {
 
   package static func list(_ repository: Repository) throws(YesterError) -> [Found] {
     var out: [Found] = []
+    var vanished: [ObjectID] = []
     for id in try repository.store.ids(.keys) {
-      guard let bytes = try repository.store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
-      out.append(Found(id: id, header: header(id, bytes, repository)))
+      if let bytes = try repository.store.get(.slot(id), limit: Limits.slotSizeMax) {
+        out.append(Found(id: id, header: header(id, bytes, repository)))
+      } else {
+        vanished.append(id)
+      }
     }
+    try repository.store.requireGone(vanished, from: .keys)
     func age(_ slot: Found) -> (Int64, ObjectID) { (slot.readable?.createdSeconds ?? .max, slot.id) }
     return out.sorted { age($0) < age($1) }
   }
