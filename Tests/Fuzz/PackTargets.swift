@@ -85,7 +85,7 @@ private func check(_ segment: IndexSegment) throws {
     withUnsafeBytes(of: prefix.w2.bigEndian) { id.raw($0) }
     id.zeros(12)
     // In a segment that is not sorted chunks may be missed, but nothing else may happen.
-    if let wanted = ObjectID(id.bytes), let found = segment.find(wanted) {
+    if let wanted = ObjectID(id.bytes), let found = try segment.find(wanted) {
       expect(segment.prefix(found) == prefix, "what is found is what was looked for")
     }
     if let location = accepted({ try segment.location(index) }) {
@@ -94,7 +94,7 @@ private func check(_ segment: IndexSegment) throws {
         "a chunk lies in its block")
     }
   }
-  _ = segment.find(.zero)
+  _ = try segment.find(.zero)
 }
 
 @Sendable private func packFrames() throws -> [[UInt8]] {

@@ -29,10 +29,10 @@ package final class MappedFile: @unchecked Sendable {
     bytes = UnsafeRawBufferPointer(start: base, count: size)
   }
 
-  /// Fills `buffer` from `offset`, which must be within the file as it was mapped, without touching the mapping; false
-  /// when that fails, as with a disk that is broken.
-  package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
-    (try? file.read(into: buffer, at: Int64(offset))) == buffer.count
+  /// Fills `buffer` from `offset`, which must be within the file as it was mapped, without touching the mapping. Throws
+  /// when the disk fails, and `inputOutput` when the file has become shorter.
+  package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) {
+    guard try file.read(into: buffer, at: Int64(offset)) == buffer.count else { throw .inputOutput }
   }
 
   /// Gives back the memory that going through the mapping has taken. The page cache still has the content.

@@ -15,6 +15,9 @@ package final class ChunkIndex: Sendable {
   private let cache: IndexCache
   private let store: any ObjectStore
   private let view = Mutex(View())
+  /// How often the local cache was made anew because it could not be read.
+  private let repairs = Mutex(0)
+  private static let repairsMax = 3
 
   package init(store: any ObjectStore, cache: IndexCache) {
     self.store = store
@@ -65,36 +68,53 @@ package final class ChunkIndex: Sendable {
 
   /// Where a chunk is, whatever its pack's state; nil when it is not known. Packs that are to be avoided come last.
   package func find(_ id: ObjectID) throws(YesterError) -> ChunkLocation? {
-    let view = view.withLock { $0 }
-    var avoided: ChunkLocation?
-    for segment in view.segments {
-      guard let index = segment.find(id) else { continue }
-      let location: ChunkLocation
-      do throws(FormatError) {
-        location = try segment.location(index)
-      } catch {
-        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+    try readingCache { (view) throws(YesterError) in
+      var avoided: ChunkLocation?
+      for segment in view.segments {
+        guard let index = try segment.find(id) else { continue }
+        let location = try segment.location(index)
+        if !view.avoided.contains(location.pack) { return location }
+        avoided = location
       }
-      if !view.avoided.contains(location.pack) { return location }
-      avoided = location
+      return avoided
     }
-    return avoided
   }
 
   /// Where a chunk is in a pack that new snapshots may build on.
   package func findReusable(_ id: ObjectID) throws(YesterError) -> ChunkLocation? {
-    let view = view.withLock { $0 }
-    for segment in view.segments {
-      guard let index = segment.find(id) else { continue }
-      let location: ChunkLocation
-      do throws(FormatError) {
-        location = try segment.location(index)
-      } catch {
-        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+    try readingCache { (view) throws(YesterError) in
+      for segment in view.segments {
+        guard let index = try segment.find(id) else { continue }
+        let location = try segment.location(index)
+        if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
       }
-      if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
+      return nil
     }
-    return nil
+  }
+
+  /// Looks with `body`. What the local cache cannot be asked is read from the repository again, a few times: on a disk
+  /// that fails for good the error comes out.
+  private func readingCache<Value>(_ body: (View) throws(YesterError) -> Value) throws(YesterError) -> Value {
+    while true {
+      let seen = current
+      do throws(YesterError) {
+        return try body(seen)
+      } catch {
+        guard error.cause != nil else { throw error }
+        try repair(seen, after: error)
+      }
+    }
+  }
+
+  /// Makes the cache anew unless another thread has done so since `seen`.
+  private func repair(_ seen: View, after failure: YesterError) throws(YesterError) {
+    try repairs.withLock { (count) throws(YesterError) in
+      let present = Set(current.segments.map(ObjectIdentifier.init))
+      guard seen.segments.allSatisfy({ present.contains(ObjectIdentifier($0)) }) else { return }
+      guard count < Self.repairsMax else { throw failure }
+      count += 1
+      try rebuildCache()
+    }
   }
 
   /// Packs that the index names and that are not in the repository, or not in full size. Nothing builds on them from

@@ -1,4 +1,5 @@
 package import Platform
+package import Reporting
 package import RepositoryFormat
 
 /// Where a chunk is.
@@ -61,13 +62,17 @@ package final class IndexSegment: Sendable {
   }
 
   /// A block by its index in the list, with the index of its pack.
-  package func block(_ index: Int) throws(FormatError) -> (pack: Int, BlockLocation) { try block(index, mapped) }
+  package func block(_ index: Int) throws(FormatError) -> (pack: Int, BlockLocation) {
+    try block(index, mapped(offset(ofBlock: index), IndexLayout.blockSize))
+  }
 
-  private func block(
-    _ index: Int, _ bytes: (_ offset: Int, _ count: Int) -> (UInt64, UInt64)
-  ) throws(FormatError) -> (pack: Int, BlockLocation) {
+  private func offset(ofBlock index: Int) throws(FormatError) -> Int {
     guard index < head.blocks else { throw FormatError("an index segment names a block that it does not list") }
-    let (start, end) = bytes(head.blocksStart + index * IndexLayout.blockSize, IndexLayout.blockSize)
+    return head.blocksStart + index * IndexLayout.blockSize
+  }
+
+  private func block(_ index: Int, _ words: (UInt64, UInt64)) throws(FormatError) -> (pack: Int, BlockLocation) {
+    let (start, end) = words
     let pack = Int(UInt32(truncatingIfNeeded: start))
     let lengths = UInt32(truncatingIfNeeded: end >> 32)
     guard pack < head.packs, let compression = Compression(rawValue: UInt8(lengths >> 28)),
@@ -102,20 +107,42 @@ package final class IndexSegment: Sendable {
       w2: UInt32(bigEndian: load(at + 16, UInt32.self)))
   }
 
-  package func location(_ index: Int) throws(FormatError) -> ChunkLocation {
-    let (block, offset, length) = lookUpChunk(index)
-    let (pack, blockLocation) = try self.block(block, look)
-    guard UInt64(offset) + UInt64(length) <= UInt64(blockLocation.plainLength) else {
-      throw FormatError("an index segment places a chunk outside of its block")
+  /// Where a chunk is, by its index. Throws as `find` does, and error 13 when the segment contradicts itself.
+  package func location(_ index: Int) throws(YesterError) -> ChunkLocation {
+    let (number, offset, length) = try reading { () throws(Errno) in try lookUpChunk(index) }
+    let blockOffset = try asDamage { () throws(FormatError) in try self.offset(ofBlock: number) }
+    let words = try reading { () throws(Errno) in try look(blockOffset, IndexLayout.blockSize) }
+    return try asDamage { () throws(FormatError) in
+      let (pack, block) = try self.block(number, words)
+      guard UInt64(offset) + UInt64(length) <= UInt64(block.plainLength) else {
+        throw FormatError("an index segment places a chunk outside of its block")
+      }
+      return ChunkLocation(pack: try self.pack(pack).id, block: block, offset: offset, length: length)
     }
-    return ChunkLocation(pack: try self.pack(pack).id, block: blockLocation, offset: offset, length: length)
+  }
+
+  private func asDamage<Value>(_ body: () throws(FormatError) -> Value) throws(YesterError) -> Value {
+    do throws(FormatError) {
+      return try body()
+    } catch {
+      throw YesterError.damaged("The index segment \(self.id.short)", error)
+    }
+  }
+
+  private func reading<Value>(_ body: () throws(Errno) -> Value) throws(YesterError) -> Value {
+    do throws(Errno) {
+      return try body()
+    } catch {
+      throw YesterError.system("Reading the local copy of the index segment", self.id.short, error)
+    }
   }
 
   /// The index of a chunk; nil when it is not in this segment. Ids are uniform, so that the index can be guessed
-  /// from the value: a few guesses, then halving.
-  package func find(_ id: ObjectID) -> Int? {
+  /// from the value: a few guesses, then halving. Throws an error with a `cause` when the local copy cannot be read: then
+  /// nobody knows whether the chunk is there.
+  package func find(_ id: ObjectID) throws(YesterError) -> Int? {
     let wanted = IndexPrefix(id)
-    if file.isLarge { return findByReading(wanted) }
+    if file.isLarge { return try reading { () throws(Errno) in try findByReading(wanted) } }
     var low = 0
     var high = chunkCount
     // Between which values the chunks from `low` to `high` lie.
@@ -146,13 +173,14 @@ package final class IndexSegment: Sendable {
   }
 
   /// The same in a large segment: some chunks around the guess are read, and tell where to guess next.
-  private func findByReading(_ wanted: IndexPrefix) -> Int? {
+  private func findByReading(_ wanted: IndexPrefix) throws(Errno) -> Int? {
     let size = IndexLayout.chunkSize
     var low = 0
     var high = chunkCount
     var lowest: UInt64 = 0
     var highest = UInt64.max
-    return withUnsafeTemporaryAllocation(byteCount: Self.readChunks * size, alignment: 8) { buffer -> Int? in
+    return try withUnsafeTemporaryAllocation(byteCount: Self.readChunks * size, alignment: 8) {
+      (buffer) throws(Errno) -> Int? in
       func prefix(_ index: Int) -> IndexPrefix {
         IndexPrefix(UnsafeRawBufferPointer(rebasing: buffer[(index * size)...]))
       }
@@ -166,7 +194,7 @@ package final class IndexSegment: Sendable {
         let start = max(low, min(guess - Self.readChunks / 2, high - Self.readChunks))
         let count = min(Self.readChunks, high - start)
         let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count * size)])
-        guard file.read(at: head.chunksStart + start * size, into: part) else { return nil }
+        try file.read(at: head.chunksStart + start * size, into: part)
         let first = prefix(0)
         let last = prefix(count - 1)
         if wanted < first {
@@ -198,9 +226,9 @@ package final class IndexSegment: Sendable {
   package func releaseMemory() { file.releaseMemory() }
 
   /// As `chunk`, for one that was looked up.
-  private func lookUpChunk(_ index: Int) -> (block: Int, offset: UInt32, length: UInt32) {
+  private func lookUpChunk(_ index: Int) throws(Errno) -> (block: Int, offset: UInt32, length: UInt32) {
     let at = head.chunksStart + index * IndexLayout.chunkSize + IndexLayout.prefixSize
-    let (start, end) = look(at, IndexLayout.chunkSize - IndexLayout.prefixSize)
+    let (start, end) = try look(at, IndexLayout.chunkSize - IndexLayout.prefixSize)
     return (
       Int(UInt32(truncatingIfNeeded: start)), UInt32(truncatingIfNeeded: start >> 32), UInt32(truncatingIfNeeded: end)
     )
@@ -215,15 +243,14 @@ package final class IndexSegment: Sendable {
     return (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1))
   }
 
-  /// The same for who looks at single bytes. Where reading fails, all bits, which no segment
-  /// holds: a block that it does not list.
-  private func look(_ offset: Int, _ count: Int) -> (UInt64, UInt64) {
+  /// The same for who looks at single bytes.
+  private func look(_ offset: Int, _ count: Int) throws(Errno) -> (UInt64, UInt64) {
     guard file.isLarge else { return mapped(offset, count) }
     var words = (UInt64(0), UInt64(0))
-    let isRead = withUnsafeMutableBytes(of: &words) {
-      file.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
+    try withUnsafeMutableBytes(of: &words) { (bytes) throws(Errno) in
+      try file.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]))
     }
-    return isRead ? (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1)) : (UInt64.max, UInt64.max)
+    return (UInt64(littleEndian: words.0), UInt64(littleEndian: words.1))
   }
 
   private func id(at offset: Int) -> ObjectID {

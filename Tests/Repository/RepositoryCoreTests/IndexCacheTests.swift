@@ -1,3 +1,4 @@
+import Glibc
 import Reporting
 import ObjectStores
 import ChunkCodec
@@ -96,6 +97,46 @@ import Testing
       let names = try Directory.names(Descriptor.open("/tmp", Descriptor.directoryFlags))
       let own = names.map { String(decoding: $0, as: UTF8.self) }.filter { $0.hasPrefix(".yester-") }
       #expect(own == [])
+    }
+  }
+
+  /// Makes a segment that is too large to be looked at in memory, and lets `body` break the file of its local copy.
+  private func withLargeSegment(
+    _ body: (Repository, _ ids: [ObjectID], _ breakCopy: () throws -> Void) throws -> Void
+  ) throws {
+    var random = SeededGenerator()
+    let test = try TestRepository()
+    let repository = try test.open()
+    let ids = (0..<140_000).map { _ in random.id() }
+    var builder = IndexSegmentBuilder()
+    builder.add(indexed(ids, pack: random.id()))
+    let id = try builder.store(in: test.store, repository.keyring)
+    try repository.index.refresh()
+    let path = repository.cacheDirectory + "/index/" + id.hex
+    try #require(try FileStatus(of: path).size > 4 << 20)
+    // Reading behind the end gives nothing, as reading from a broken disk does.
+    try body(repository, [ids[0], ids[70_000], ids[139_999]]) {
+      try #require(truncate(path, 4096) == 0)
+    }
+  }
+
+  @Test func whatCannotBeReadOfASegmentIsNoAbsence() throws {
+    try withLargeSegment { repository, ids, breakCopy in
+      let segment = try #require(repository.index.current.segments.first)
+      let places = try ids.map { try #require(try segment.find($0)) }
+      try breakCopy()
+      for id in ids { #expect(throws: YesterError.self) { try segment.find(id) } }
+      for place in places { #expect(throws: YesterError.self) { try segment.location(place) } }
+    }
+  }
+
+  @Test func aLocalCopyThatCannotBeReadIsMadeAnew() throws {
+    try withLargeSegment { repository, ids, breakCopy in
+      let places = try ids.map { try repository.index.find($0) }
+      for look in [ChunkIndex.find, ChunkIndex.findReusable] {
+        try breakCopy()
+        #expect(try ids.map { try look(repository.index)($0) } == places)
+      }
     }
   }
 }

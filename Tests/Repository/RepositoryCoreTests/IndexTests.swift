@@ -41,7 +41,7 @@ import Testing
     #expect(segment.chunkCount == 50_000 && segment.packCount == 5)
 
     for id in all {
-      let index = try #require(segment.find(id), seedHint)
+      let index = try #require(try segment.find(id), seedHint)
       try #require(try segment.location(index) == model[id], seedHint)
     }
     for number in 0..<50_000 {
@@ -52,10 +52,10 @@ import Testing
         bytes[19 - number % 20] &+= 1
         id = bytes.withUnsafeBytes { ObjectID($0) }
       }
-      if model[id] == nil { try #require(segment.find(id) == nil, seedHint) }
+      if model[id] == nil { try #require(try segment.find(id) == nil, seedHint) }
     }
     for byte in [UInt8(0), 0xFF] {
-      #expect(segment.find([UInt8](repeating: byte, count: 32).withUnsafeBytes { ObjectID($0) }) == nil)
+      #expect(try segment.find([UInt8](repeating: byte, count: 32).withUnsafeBytes { ObjectID($0) }) == nil)
     }
     for index in 1..<segment.chunkCount { try #require(segment.prefix(index - 1) <= segment.prefix(index)) }
   }

@@ -193,10 +193,10 @@ package enum Prune {
       let file = try PackFile(repository, pack)
       for block in file.blocks {
         try progress.throwIfStopped()
-        guard block.chunks.contains(where: { usage.isUsed($0.id) }) else { continue }
+        guard try block.chunks.contains(where: { try usage.isUsed($0.id) }) else { continue }
         let plain = try repository.reader.load(pack, block.location, file.key.key)
         try block.forEachChunk(in: plain) { chunk, bytes in
-          guard usage.isUsed(chunk.id) else { return }
+          guard try usage.isUsed(chunk.id) else { return }
           guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
             throw YesterError.damaged("The pack \(pack.short)", FormatError("a chunk in it is not what its id says"))
           }

@@ -73,7 +73,7 @@ final class UsageMap {
   private func mark(_ id: ObjectID) throws {
     var fallback: (number: Int, index: Int)?
     for (number, segment) in segments.enumerated() {
-      guard let index = segment.find(id) else { continue }
+      guard let index = try segment.find(id) else { continue }
       if !secondChoice.isEmpty, secondChoice.contains(try segment.location(index).pack) {
         // A copy in a missing pack is the last resort.
         let isMissing = missing.contains(try segment.location(index).pack)
@@ -119,9 +119,9 @@ final class UsageMap {
   }
 
   /// Whether a chunk found in a pack's directory is used.
-  func isUsed(_ id: ObjectID) -> Bool {
-    segments.enumerated().contains { number, segment in
-      guard let index = segment.find(id) else { return false }
+  func isUsed(_ id: ObjectID) throws -> Bool {
+    try segments.enumerated().contains { number, segment in
+      guard let index = try segment.find(id) else { return false }
       return bits[number][index / 64] >> UInt64(index % 64) & 1 == 1
     }
   }
