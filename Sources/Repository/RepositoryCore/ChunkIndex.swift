@@ -36,7 +36,7 @@ package final class ChunkIndex: Sendable {
       let ids = Set(try store.ids(.index))
       if !isRebuilt, view.withLock({ $0.known == ids }) { return }
       let known = isRebuilt ? [] : view.withLock { $0.segments }
-      guard let segments = try load(ids, known) else { continue }
+      guard let segments = try load(ids, known, isFresh: isRebuilt) else { continue }
       let replaced = Set(segments.flatMap(\.replaced))
       let live = segments.filter { !replaced.contains($0.id) }
       var condemned: [ObjectID: Int64] = [:]
@@ -52,7 +52,9 @@ package final class ChunkIndex: Sendable {
       .busy, "The index of the repository keeps changing", advice: "Wait until other runs are done and try again.")
   }
 
-  private func load(_ ids: Set<ObjectID>, _ known: [IndexSegment]) throws(YesterError) -> [IndexSegment]? {
+  private func load(
+    _ ids: Set<ObjectID>, _ known: [IndexSegment], isFresh: Bool
+  ) throws(YesterError) -> [IndexSegment]? {
     let known = Dictionary(known.map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     var out: [IndexSegment] = []
     for id in ids.sorted() {
@@ -60,7 +62,7 @@ package final class ChunkIndex: Sendable {
         out.append(segment)
         continue
       }
-      guard let segment = try cache.segment(id) else { return nil }
+      guard let segment = try cache.segment(id, isFresh: isFresh) else { return nil }
       out.append(segment)
     }
     return out
@@ -144,10 +146,9 @@ package final class ChunkIndex: Sendable {
 
   /// Segments read from the repository again, past what the local cache has of them; nil when one is not there.
   func reread(_ ids: [ObjectID]) throws(YesterError) -> [IndexSegment]? {
-    cache.remove(ids)
     var out: [IndexSegment] = []
     for id in ids {
-      guard let segment = try cache.segment(id) else { return nil }
+      guard let segment = try cache.segment(id, isFresh: true) else { return nil }
       out.append(segment)
     }
     return out

@@ -18,10 +18,11 @@ package struct IndexCache: Sendable {
     directory = cacheDirectory + "/index"
   }
 
-  /// The segment, from the cache or the repository; nil when the repository has no such object.
-  package func segment(_ id: ObjectID) throws(YesterError) -> IndexSegment? {
+  /// The segment, from the cache or the repository; nil when the repository has no such object. With `isFresh` it is
+  /// read from the repository whatever the cache holds: not every copy that is to go can be deleted.
+  package func segment(_ id: ObjectID, isFresh: Bool = false) throws(YesterError) -> IndexSegment? {
     let path = directory + "/" + id.hex
-    if let file = try? MappedFile(path), let segment = try? IndexSegment(id: id, file: file) { return segment }
+    if !isFresh, let segment = cached(id, path) { return segment }
     guard let size = try store.size(.index(id)) else { return nil }
     let file: MappedFile
     // Another run may have replaced it just now.
@@ -39,6 +40,12 @@ package struct IndexCache: Sendable {
     } catch {
       throw YesterError.damaged("The index segment \(id.short)", error)
     }
+  }
+
+  /// Nil also for a copy that looks wrong: the next one is made anew.
+  private func cached(_ id: ObjectID, _ path: String) -> IndexSegment? {
+    guard let file = try? MappedFile(path) else { return nil }
+    return try? IndexSegment(id: id, file: file)
   }
 
   /// Why a segment did not come into a file.
@@ -128,11 +135,6 @@ package struct IndexCache: Sendable {
       }
       try? FileSystem.removeFile(name, at: folder)
     }
-  }
-
-  /// Throws some of it away.
-  package func remove(_ ids: [ObjectID]) {
-    for id in ids { try? FileSystem.removeFile((directory + "/" + id.hex).pathBytes, at: nil) }
   }
 
   /// Throws everything away: the next look makes it anew.

@@ -139,4 +139,24 @@ import Testing
       }
     }
   }
+
+  /// The local copy cannot be deleted, or another run puts it back.
+  @Test func aLocalCopyThatStaysIsNotTakenForTheRepository() throws {
+    try withCachedSegment { test, chunk, path in
+      let good = try Descriptor.open(path).readAll(limit: 1 << 20)
+      var bad = good
+      // Its place in the pack.
+      bad[bad.count - 5] ^= 1
+      let stale = bad
+      let watched = WatchedStore(test.store) { call in
+        guard call == .list(.index) else { return }
+        try? FileSystem.removeFile(Array(path.utf8), at: nil)
+        try writeFile(path, stale)
+      }
+      let repository = try test.open(watched)
+      try repository.index.rebuildCache()
+      #expect(try chunk.isReadable(in: repository))
+      #expect(try Descriptor.open(path).readAll(limit: 1 << 20) == good)
+    }
+  }
 }
