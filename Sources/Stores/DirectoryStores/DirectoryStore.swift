@@ -180,13 +180,14 @@ package final class DirectoryStore: ObjectStore {
       var doubtful: [[UInt8]] = []
       try Directory.forEachName(directory) { name, type in
         guard Self.isID(Array(name)) else { return }
-        if type == UInt8(DT_REG) {
+        if type == UInt8(DT_REG) || type == UInt8(DT_LNK) {
           if let id = ObjectID(hex: String(decoding: name, as: UTF8.self)) { ids.append(id) }
         } else if type == UInt8(DT_UNKNOWN) {
           doubtful.append(Array(name))
         }
       }
-      for name in doubtful where try Self.statusIfThere(name, directory)?.isRegular == true {
+      for name in doubtful {
+        guard let status = try Self.statusIfThere(name, directory), Self.isObject(status) else { continue }
         if let id = ObjectID(hex: String(decoding: name, as: UTF8.self)) { ids.append(id) }
       }
     }
@@ -210,17 +211,23 @@ package final class DirectoryStore: ObjectStore {
     var found: [(String, UInt64)] = []
     try entries(of: path) { (directory) throws(Errno) in
       for name in try Directory.names(directory) where isName(name) {
-        guard let status = try Self.statusIfThere(name, directory), status.isRegular else { continue }
-        found.append((String(decoding: name, as: UTF8.self), status.size))
+        guard let status = try Self.statusIfThere(name, directory), Self.isObject(status) else { continue }
+        let target = status.isLink ? try Self.statusIfThere(name, directory, .following) : status
+        found.append((String(decoding: name, as: UTF8.self), target?.size ?? 0))
       }
     }
     for (name, size) in found { try body(name, size) }
   }
 
+  /// A link is an object that somebody has moved elsewhere.
+  private static func isObject(_ status: FileStatus) -> Bool { status.isRegular || status.isLink }
+
   /// Nil only for what has gone away since its name was read: what cannot be looked at is there.
-  private static func statusIfThere(_ name: [UInt8], _ directory: Descriptor) throws(Errno) -> FileStatus? {
+  private static func statusIfThere(
+    _ name: [UInt8], _ directory: Descriptor, _ lookUp: FileStatus.LookUp = .theLinkItself
+  ) throws(Errno) -> FileStatus? {
     do throws(Errno) {
-      return try FileStatus(of: name, at: directory)
+      return try FileStatus(of: name, at: directory, lookUp)
     } catch {
       guard error == .notFound else { throw error }
       return nil
@@ -294,7 +301,12 @@ package final class DirectoryStore: ObjectStore {
   /// Returns when the error says that the object is not there. An object may be absent; the repository itself may not.
   private func requireAbsence(_ error: Errno, _ doing: String, _ key: ObjectKey) throws(YesterError) {
     guard error == .notFound else { throw failure(doing, key.path, error) }
-    guard (try? FileStatus(of: location))?.isDirectory == true else {
+    // Without its config it is perhaps the empty mount point of a disk that went away.
+    let proof = key == .config ? location : location + "/config"
+    do throws(Errno) {
+      _ = try FileStatus(of: proof)
+    } catch {
+      guard error == .notFound else { throw failure(doing, key.path, error) }
       throw YesterError(
         .noRepository, "The repository \(location) is not there (any more)",
         advice: "Check that its disk is connected and mounted.", cause: .notFound)

@@ -31,6 +31,33 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
     }
   }
 
+  /// As when somebody has made room by moving objects elsewhere. Where the link leads nowhere, it is listed and not
+  /// given, which nobody takes for an absence.
+  @Test func anObjectThatHasBecomeALinkIsThere() throws {
+    try withTemporaryDirectory { path in
+      let store = try DirectoryStore.create(path + "/r")
+      _ = try store.put(.config, [1])
+      let lease = "0123456789abcdef0123456789abcdef-0000000000000001"
+      for key in [ObjectKey.snapshot(id(1)), .lease(lease)] {
+        _ = try store.put(key, [1, 2, 3])
+        let place = Array("\(path)/r/\(key.path)".utf8)
+        let elsewhere = Array("\(path)/elsewhere".utf8)
+        try FileSystem.rename(place, at: nil, to: elsewhere, at: nil)
+        try FileSystem.makeSymbolicLink(to: elsewhere, place, at: nil)
+        #expect(try store.get(key, limit: 9) == [1, 2, 3], "\(key)")
+        try store.list(key == .snapshot(id(1)) ? .snapshots : .leases) { _, size in
+          #expect(size == 3, "\(key)")
+        }
+        try FileSystem.removeFile(elsewhere, at: nil)
+        #expect(try store.get(key, limit: 9) == nil, "\(key)")
+      }
+      #expect(try store.ids(.snapshots) == [id(1)])
+      var names: [String] = []
+      try store.list(.leases) { name, _ in names.append(name) }
+      #expect(names == [lease])
+    }
+  }
+
   @Test func aPackInTheFolderOfAnotherIsIgnored() throws {
     try withTemporaryDirectory { path in
       let store = try DirectoryStore.create(path + "/r")
@@ -78,6 +105,25 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
     }
   }
 
+  @Test func anEmptyMountPointLacksNoObject() throws {
+    try withTemporaryDirectory { path in
+      let store = try DirectoryStore.create(path + "/r")
+      _ = try store.put(.config, [1])
+      #expect(try store.size(.pack(id(1))) == nil && store.get(.snapshot(id(1)), limit: 9) == nil)
+      // The disk goes away, and what is left is the directory on which it was mounted.
+      removeTree(path + "/r")
+      try Directory.makeAll(path + "/r")
+      var byte: UInt8 = 0
+      #expect(errorCode { _ = try store.size(.pack(id(1))) } == .noRepository)
+      #expect(errorCode { _ = try store.get(.snapshot(id(1)), limit: 9) } == .noRepository)
+      #expect(
+        errorCode { _ = try withUnsafeMutableBytes(of: &byte) { try store.get(.pack(id(1)), at: 0, into: $0) } }
+          == .noRepository)
+      #expect(errorCode { try store.delete(.lease("00")) } == .noRepository)
+      #expect(try store.get(.config, limit: 9) == nil)
+    }
+  }
+
   @Test func onlyAnEmptyDirectoryBecomesARepository() throws {
     try withTemporaryDirectory { path in
       #expect(try DirectoryStore.create(path + "/a/b").location == path + "/a/b")
@@ -120,6 +166,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
   @Test func manyPacksStayReadable() throws {
     try withTemporaryDirectory { path in
       let store = try DirectoryStore.create(path)
+      _ = try store.put(.config, [1])
       let ids = (0..<150).map { id(UInt8($0)) }
       for (number, id) in ids.enumerated() { _ = try store.put(.pack(id), [UInt8(number), 1]) }
       // More than are kept open, from several threads, with some deleted in between.
