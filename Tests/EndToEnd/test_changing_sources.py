@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from support.cases import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree, settle
 from support.machine import DONE, INCOMPLETE
 
 
@@ -139,15 +139,11 @@ class ChangingSources(EndToEndTest):
         self.assertEqual(counts["bytes_read"], 5000, "the time of change gives the change away")
         self.assertEqual((self.restored() / "sly").read_bytes(), b"b" * 5000)
 
-    def settle(self):
-        """What changed in the moment in which a backup begins is read again by the next one."""
-        time.sleep(0.05)
-
     def test_ignoring_ctime_and_inode(self):
         file = self.source / "copy"
         file.write_bytes(b"a" * 5000)
         os.utime(file, ns=(10**18, 10**18))
-        self.settle()
+        settle()
         self.backup()
         again = self.source / "again"
         again.write_bytes(b"a" * 5000)
@@ -161,16 +157,16 @@ class ChangingSources(EndToEndTest):
     def test_full_and_differential(self):
         content = random.Random(1).randbytes(100_000)
         (self.source / "steady").write_bytes(content)
-        self.settle()
+        settle()
         first = self.backup()
         self.assertEqual(first["type"], "full")
         (self.source / "second").write_bytes(b"second")
-        self.settle()
+        settle()
         second = self.backup()
         self.assertEqual((second["type"], second["base"], second["counts"]["bytes_read"]),
                          ("incremental", first["id"], 6))
         (self.source / "third").write_bytes(b"third!!")
-        self.settle()
+        settle()
         third = self.backup("--type", "differential")
         self.assertEqual((third["type"], third["base"]), ("differential", first["id"]))
         self.assertEqual(third["counts"]["added"], 2)

@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from support.cases import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree, settle
 from support.machine import FAILED, INCOMPLETE, run, YESTER
 from test_ordinary_user import OrdinaryUserTest, USER
 
@@ -14,6 +14,7 @@ class MissingSources(EndToEndTest):
         self.init()
         self.source.mkdir()
         (self.source / "file").write_text("here")
+        settle()
 
     def test_the_others_are_backed_up(self):
         gone, below = self.temp / "gone", self.temp / "no" / "such" / "place"

@@ -5,7 +5,7 @@ import random
 import re
 import unittest
 
-from support.cases import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree, settle
 from support.machine import DAMAGED, MIB, RECOVER, recover_python, run, USAGE, WRONG_KEY
 
 # Runs in the Python that has the packages: everything from the page docs/format.md, through recover.py's reader.
@@ -75,6 +75,7 @@ class WriteOnlyKey(EndToEndTest):
         (self.source / "added").write_bytes(b"added")
         (self.source / "dir0" / "file-000").write_bytes(b"changed")
         (self.source / "big-0").unlink()
+        settle()
         third = self.backup(env=self.server)
         counts = third["counts"]
         self.assertEqual((counts["added"], counts["deleted"], counts["bytes_read"]), (1, 1, 12))
@@ -91,6 +92,7 @@ class WriteOnlyKey(EndToEndTest):
 
     def test_a_file_with_content_lists_is_read_once(self):
         (self.source / "large").write_bytes(random.Random(5).randbytes(80 * MIB))
+        settle()
         self.assertGreaterEqual(self.backup(env=self.server)["counts"]["bytes_read"], 80 * MIB)
         for _ in range(3):
             self.assertEqual(self.backup(env=self.server)["counts"]["bytes_read"], 0)

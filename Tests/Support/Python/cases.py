@@ -16,6 +16,7 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 from support.machine import (COMPARE, DONE, MIB, mounts_below, require_machine, run, run_measured, start, TEST_LIMIT,
@@ -23,6 +24,11 @@ from support.machine import (COMPARE, DONE, MIB, mounts_below, require_machine, 
 
 
 BLOCK = 1 << 16
+
+
+def settle():
+    """What changed in the moment in which a backup begins is read again by the next one."""
+    time.sleep(0.05)
 
 
 def make_tree(top, seed=1, files=40, size=8000, big=0):
@@ -43,6 +49,7 @@ def make_tree(top, seed=1, files=40, size=8000, big=0):
     os.link(top / "dir0" / "file-000", top / "dir1" / "hard")
     (top / "empty").mkdir()
     os.mkfifo(top / "fifo")
+    settle()
     return top
 
 
