@@ -66,7 +66,8 @@ class Disk:
 
     def plug_in(self):
         if self.kind == "fat-fuse":
-            self.check(run(["fusefat", "-o", "rw+", self.image, self.point]))
+            # With one thread: several share one position in the image, between lseek and read.
+            self.check(run(["fusefat", "-s", "-o", "rw+", self.image, self.point]))
         elif self.kind == "exfat-fuse":
             self.check(run(["mount.exfat-fuse", self.device, self.point]))
         elif self.kind == "ntfs-3g":
