@@ -369,9 +369,8 @@ class Chunks:
             self.repository.check_header(header, b"YSTRINDX")
             index_key = self.repository.keys.find(header[32:40]).index_key
             body = Frames(file, hkdf(index_key, header[40:72], b"yester index 1"))
-            replaced, condemned, packs, blocks, chunks, _ = struct.unpack("<6I", body.read(24))
+            replaced, packs, blocks, chunks, _ = struct.unpack("<4IQ", body.read(24))
             body.read(32 * replaced)
-            body.read(40 * condemned)
             wanted = {}  # index in the segment's list of packs: index in self.packs, first block
             for index in range(packs):
                 name, _, _, first = struct.unpack("<32sQII", body.read(48))

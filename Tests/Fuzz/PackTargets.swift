@@ -68,7 +68,6 @@ private let codecs = Pool { BlockCodec() }
 
 private func check(_ segment: IndexSegment) throws {
   expect(segment.replaced.count == segment.head.replaced, "a segment has as many replaced ids as it says")
-  expect(segment.condemned.count == segment.head.condemned, "a segment has as many condemned packs as it says")
   for index in 0..<segment.packCount {
     _ = accepted { try segment.pack(index) }
     for block in segment.blocks(ofPack: index) { _ = accepted { try segment.block(block) } }
@@ -134,7 +133,6 @@ private func packDirectory(_ random: inout SeededGenerator) -> [UInt8] {
 private func indexSegment(_ random: inout SeededGenerator) throws -> [UInt8] {
   var builder = IndexSegmentBuilder()
   builder.replaced = (0..<random.below(3)).map { _ in random.id() }
-  builder.condemned = (0..<random.below(3)).map { _ in (random.id(), 1_790_000_000) }
   for _ in 0..<random.below(4) {
     builder.add(IndexedPack(id: random.id(), size: 5000, kind: .data, directory: random.packDirectory(random.below(4))))
   }

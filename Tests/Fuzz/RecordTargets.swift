@@ -24,6 +24,10 @@ let recordTargets: [Target] = [
     let lease = try LeaseRecord(decoding: input)
     expect(try LeaseRecord(decoding: lease.encode()) == lease, "a lease survives its own writing")
   },
+  Target("condemned", seeds: { random { $0.condemned().encode() } }) { input in
+    let list = try CondemnedList(decoding: input)
+    expect(try CondemnedList(decoding: list.encode()) == list, "a list of condemned packs survives its own writing")
+  },
   Target(
     "slot-header", seeds: { random { $0.slotHeader().encode(repository: testKeyring.repository, sealedLength: 0) } }
   ) {
@@ -51,6 +55,7 @@ let recordTargets: [Target] = [
     _ = accepted { try RecordSealing.openSnapshot(input, testKeyring) }
     _ = accepted { try RecordSealing.openNote(input, testKeyring) }
     _ = accepted { try RecordSealing.openLease(input, testKeyring) }
+    _ = accepted { try RecordSealing.openCondemned(input, testKeyring) }
     _ = accepted { try PackKey.open(header: input, testKeyring) }
     _ = accepted { try KeySlot.open(input, repository: testKeyring.repository, with: .keyFile(testSecret)) }
     var rest = input[...]
@@ -79,7 +84,8 @@ func random(_ make: (inout SeededGenerator) throws -> [UInt8]) rethrows -> [[UIn
   index += sealer.finish()
   return [
     try RecordSealing.seal(generator.snapshot(), testKeyring), RecordSealing.seal(generator.note(), testKeyring),
-    RecordSealing.seal(generator.lease(), testKeyring), try PackKey.make(.tree, testKeyring).header,
+    RecordSealing.seal(generator.lease(), testKeyring), RecordSealing.seal(generator.condemned(), testKeyring),
+    try PackKey.make(.tree, testKeyring).header,
     testSlot, index,
   ]
 }

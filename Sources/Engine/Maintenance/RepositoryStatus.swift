@@ -35,6 +35,7 @@ package struct RepositoryStatus: Sendable {
     self.repository = repository
     catalog = try repository.readCatalog(trustingCache: false)
     hosts = Set(catalog.snapshots.map(\.record.host)).count
+    try repository.readCondemned()
     let view = repository.index.current
     segments = view.segments.count
     do throws(YesterError) {
@@ -68,7 +69,7 @@ package struct RepositoryStatus: Sendable {
         guard known.insert(pack.id).inserted else { continue }
         packs += 1
         packBytes += pack.size
-        if view.condemned[pack.id] != nil { condemnedPacks += 1 }
+        if view.condemned.packs[pack.id] != nil { condemnedPacks += 1 }
       }
     }
   }

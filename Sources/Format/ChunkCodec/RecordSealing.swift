@@ -1,7 +1,8 @@
 package import Platform
 package import RepositoryFormat
 
-/// Seals, signs, opens and checks snapshot records, notes and leases (docs/format.md, section 8).
+/// Seals, signs, opens and checks snapshot records, notes, leases and lists of condemned packs (docs/format.md,
+/// section 8).
 package enum RecordSealing {
   package struct Opened<Body: Sendable>: Sendable {
     package let body: Body
@@ -72,26 +73,59 @@ package enum RecordSealing {
   // MARK: Notes
 
   package static func seal(_ note: NoteRecord, _ keyring: Keyring) -> [UInt8] {
-    let salt = System.random(32)
-    let start = envelope(.note, keyring) + salt
-    let key = KeyDerivation.hkdf(keyring.current.record.indexKey, salt: salt, "yester note 1")
-    return sign(start + AESGCM().seal(note.encode(), key: key, authenticating: start), "yester note 1", keyring)
+    sealStatement(note.encode(), .note, "yester note 1", keyring)
   }
 
   package static func openNote(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened<NoteRecord> {
-    let envelope = try checkSignature(bytes, "yester note 1", keyring)
-    guard envelope.magic == .note, bytes.count >= 176 + AESGCM.tagSize + SignedEnvelope.signatureSize else {
-      throw FormatError("the note is cut off")
+    let (body, envelope) = try openStatement(bytes, .note, "yester note 1", keyring)
+    return Opened(body: try NoteRecord(decoding: body), envelope: envelope)
+  }
+
+  // MARK: Lists of condemned packs
+
+  package static func seal(_ list: CondemnedList, _ keyring: Keyring) -> [UInt8] {
+    sealStatement(list.encode(), .condemned, "yester condemned 1", keyring)
+  }
+
+  /// Throws also for the list of a writer who may not condemn.
+  package static func openCondemned(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> CondemnedList {
+    let (body, _) = try openStatement(bytes, .condemned, "yester condemned 1", keyring) {
+      (envelope) throws(FormatError) in
+      guard envelope.role == .full else { throw FormatError("its writer may not condemn packs") }
     }
+    return try CondemnedList(decoding: body)
+  }
+
+  // MARK: Signed statements under the index key
+
+  private static func sealStatement(
+    _ body: [UInt8], _ magic: CommonHeader.Magic, _ purpose: String, _ keyring: Keyring
+  ) -> [UInt8] {
+    let salt = System.random(32)
+    let start = envelope(magic, keyring) + salt
+    let key = KeyDerivation.hkdf(keyring.current.record.indexKey, salt: salt, purpose)
+    return sign(start + AESGCM().seal(body, key: key, authenticating: start), purpose, keyring)
+  }
+
+  /// `checkWriter` is asked before the keys are looked for: what a writer may not say needs no other key.
+  private static func openStatement(
+    _ bytes: [UInt8], _ magic: CommonHeader.Magic, _ purpose: String, _ keyring: Keyring,
+    checkWriter: (SignedEnvelope) throws(FormatError) -> Void = { _ in }
+  ) throws(FormatError) -> (body: [UInt8], envelope: SignedEnvelope) {
+    let envelope = try checkSignature(bytes, purpose, keyring)
+    guard envelope.magic == magic, bytes.count >= 176 + AESGCM.tagSize + SignedEnvelope.signatureSize else {
+      throw FormatError("it is cut off")
+    }
+    try checkWriter(envelope)
     guard let keySet = keyring.keySet(envelope.keySet) else {
       throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
-    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[144..<176]), "yester note 1")
+    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[144..<176]), purpose)
     let sealed = Array(bytes[176..<(bytes.count - SignedEnvelope.signatureSize)])
     guard let body = try? AESGCM().open(sealed, key: key, authenticating: Array(bytes[..<176])) else {
-      throw FormatError("the note is damaged")
+      throw FormatError("it is damaged")
     }
-    return Opened(body: try NoteRecord(decoding: body), envelope: envelope)
+    return (body, envelope)
   }
 
   // MARK: Leases

@@ -22,6 +22,7 @@ package enum CommonHeader {
     case snapshot = "YSTRSNAP"
     case note = "YSTRNOTE"
     case lease = "YSTRLEAS"
+    case condemned = "YSTRCOND"
   }
 
   package static func write(_ magic: Magic, _ repository: RepositoryID, to out: inout ByteWriter) {

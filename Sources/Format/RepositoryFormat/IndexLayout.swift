@@ -7,7 +7,6 @@ package enum IndexLayout {
   package static let frameSize = 1 << 20
   package static let segmentHeaderSize = 72
   package static let replacedSize = 32
-  package static let condemnedSize = 40
   package static let packSize = 48
   package static let blockSize = 16
   package static let chunkSize = 32
@@ -16,33 +15,29 @@ package enum IndexLayout {
 
   package struct Head: Sendable, Equatable {
     package var replaced: UInt32
-    package var condemned: UInt32
     package var packs: UInt32
     package var blocks: UInt32
     package var chunks: UInt32
-    package init(replaced: UInt32, condemned: UInt32, packs: UInt32, blocks: UInt32, chunks: UInt32) {
+    package init(replaced: UInt32, packs: UInt32, blocks: UInt32, chunks: UInt32) {
       self.replaced = replaced
-      self.condemned = condemned
       self.packs = packs
       self.blocks = blocks
       self.chunks = chunks
     }
-    package var condemnedStart: Int { headSize + Int(replaced) * replacedSize }
-    package var packsStart: Int { condemnedStart + Int(condemned) * condemnedSize }
+    package var packsStart: Int { headSize + Int(replaced) * replacedSize }
     package var blocksStart: Int { packsStart + Int(packs) * packSize }
     package var chunksStart: Int { blocksStart + Int(blocks) * blockSize }
     package var end: Int { chunksStart + Int(chunks) * chunkSize }
 
     package func encode(to out: inout ByteWriter) {
-      for number in [replaced, condemned, packs, blocks, chunks, 0] { out.u32(number) }
+      for number in [replaced, packs, blocks, chunks, 0, 0] { out.u32(number) }
     }
     package init(_ reader: inout ByteReader) throws(FormatError) {
       replaced = try reader.u32()
-      condemned = try reader.u32()
       packs = try reader.u32()
       blocks = try reader.u32()
       chunks = try reader.u32()
-      guard try reader.u32() == 0 else { throw FormatError("an index segment is damaged") }
+      guard try reader.u64() == 0 else { throw FormatError("an index segment is damaged") }
     }
   }
 

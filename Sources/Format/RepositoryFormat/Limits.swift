@@ -31,4 +31,7 @@ package enum Limits {
   /// A writer that makes a million records a second gets here in 146,000 years.
   package static let sequenceMax: UInt64 = 1 << 62
   package static let leaseSizeMax = 64 << 10
+  /// So many fit into a list of `recordSizeMax`.
+  package static let condemnedPacksMax = 300_000
+  package static let listedLeasesMax = 10_000
 }

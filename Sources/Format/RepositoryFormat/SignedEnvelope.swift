@@ -1,6 +1,7 @@
 package import Platform
 
-/// The clear beginning of snapshot records and notes (docs/format.md, section 8.1).
+/// The clear beginning of whatever a writer signs: snapshot records, notes, lists of condemned packs (docs/format.md,
+/// section 8.1).
 package struct SignedEnvelope: Sendable, Equatable {
   package static let size = 144
   package static let signatureSize = 64
@@ -34,7 +35,7 @@ package struct SignedEnvelope: Sendable, Equatable {
   package init(decoding bytes: [UInt8], repository: RepositoryID) throws(FormatError) {
     guard bytes.count <= Limits.recordSizeMax else { throw FormatError("the record is too large") }
     self = try bytes.read { (reader) throws(FormatError) in
-      let magic = try CommonHeader.read(.snapshot, .note, of: repository, from: &reader)
+      let magic = try CommonHeader.read(.snapshot, .note, .condemned, of: repository, from: &reader)
       let keySet = KeySetID(try reader.array(8))
       guard let role = KeyRole(rawValue: try reader.u8()) else { throw FormatError("its writer has an unknown role") }
       try reader.zeros(7)

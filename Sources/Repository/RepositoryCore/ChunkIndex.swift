@@ -8,7 +8,8 @@ internal import Synchronization
 package final class ChunkIndex: Sendable {
   package struct View: Sendable {
     package var segments: [IndexSegment] = []
-    package var condemned: [ObjectID: Int64] = [:]
+    /// What `readCondemned` found last: nothing new builds on these packs.
+    package fileprivate(set) var condemned = CondemnedList()
     fileprivate var known: Set<ObjectID> = []
     package fileprivate(set) var avoided: Set<ObjectID> = []
   }
@@ -39,12 +40,11 @@ package final class ChunkIndex: Sendable {
       guard let segments = try load(ids, known, isFresh: isRebuilt) else { continue }
       let replaced = Set(segments.flatMap(\.replaced))
       let live = segments.filter { !replaced.contains($0.id) }
-      var condemned: [ObjectID: Int64] = [:]
-      for segment in live {
-        for (pack, seconds) in segment.condemned { condemned[pack] = max(condemned[pack] ?? 0, seconds) }
-      }
       let sorted = live.sorted { $0.chunkCount > $1.chunkCount }
-      view.withLock { $0 = View(segments: sorted, condemned: condemned, known: ids, avoided: $0.avoided) }
+      view.withLock {
+        $0.segments = sorted
+        $0.known = ids
+      }
       cache.keepOnly(ids)
       return
     }
@@ -88,7 +88,7 @@ package final class ChunkIndex: Sendable {
       for segment in view.segments {
         guard let index = try segment.find(id) else { continue }
         let location = try segment.location(index)
-        if view.condemned[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
+        if view.condemned.packs[location.pack] == nil, !view.avoided.contains(location.pack) { return location }
       }
       return nil
     }
@@ -138,6 +138,9 @@ package final class ChunkIndex: Sendable {
     avoid(Array(missing))
     return missing
   }
+
+  /// Takes in the list that counts now.
+  func condemn(_ list: CondemnedList) { view.withLock { $0.condemned = list } }
 
   /// From now on, as far as this process is concerned, nothing new builds on these packs.
   package func avoid(_ packs: [ObjectID]) {

@@ -5,13 +5,12 @@ package import RepositoryFormat
 
 /// Putting a new segment of the index in the place of others.
 extension Repository {
-  /// Stores one segment with the packs of `segments` that `keep` wants and with `condemned`, and deletes the others.
-  /// The new one is there before the old ones go.
+  /// Stores one segment with the packs of `segments` that `keep` wants, and deletes the others. The new one is there
+  /// before the old ones go.
   package func replaceIndexSegments(
-    _ segments: [IndexSegment], condemned: [ObjectID: Int64], keep: (_ pack: ObjectID) -> Bool
+    _ segments: [IndexSegment], keep: (_ pack: ObjectID) -> Bool
   ) throws(YesterError) {
     var builder = IndexSegmentBuilder()
-    builder.condemned = condemned.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     // Two writers may have joined the same segments at once: each pack is taken over once.
     var taken: Set<ObjectID> = []
     for segment in segments {
@@ -44,7 +43,7 @@ extension Repository {
       // The local copies have no sums of their own: what goes into the repository for good is read from there again,
       // where its seals and its name are checked.
       guard let fresh = try index.reread(group.map(\.id)) else { return }
-      try replaceIndexSegments(fresh, condemned: try condemned(in: fresh)) { _ in true }
+      try replaceIndexSegments(fresh) { _ in true }
     }
   }
 
@@ -73,25 +72,5 @@ extension Repository {
       limit *= 8
     }
     return level
-  }
-
-  /// Condemnations that the segments name, and those of their packs that others name: a pack must never be listed
-  /// without its condemnation, whichever segment goes first.
-  private func condemned(in segments: [IndexSegment]) throws(YesterError) -> [ObjectID: Int64] {
-    let all = index.current.condemned
-    if all.isEmpty { return [:] }
-    var out: [ObjectID: Int64] = [:]
-    for segment in segments {
-      for (pack, _) in segment.condemned { out[pack] = all[pack] }
-      do throws(FormatError) {
-        for index in 0..<segment.packCount {
-          let pack = try segment.pack(index).id
-          if let since = all[pack] { out[pack] = since }
-        }
-      } catch {
-        throw YesterError.damaged("The index segment \(segment.id.short)", error)
-      }
-    }
-    return out
   }
 }

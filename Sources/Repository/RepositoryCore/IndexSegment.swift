@@ -37,14 +37,6 @@ package final class IndexSegment: Sendable {
     (0..<Int(head.replaced)).map { id(at: IndexLayout.headSize + $0 * IndexLayout.replacedSize) }
   }
 
-  /// Condemned packs, and since when (seconds since 1970).
-  package var condemned: [(pack: ObjectID, seconds: Int64)] {
-    (0..<Int(head.condemned)).map { index in
-      let at = head.condemnedStart + index * IndexLayout.condemnedSize
-      return (id(at: at), Int64(bitPattern: load(at + 32, UInt64.self)))
-    }
-  }
-
   package var packCount: Int { Int(head.packs) }
   package var chunkCount: Int { Int(head.chunks) }
 

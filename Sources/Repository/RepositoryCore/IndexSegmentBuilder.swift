@@ -33,7 +33,6 @@ package struct IndexedPack: Sendable {
 /// taken over as the new one is written.
 package struct IndexSegmentBuilder {
   package var replaced: [ObjectID] = []
-  package var condemned: [(pack: ObjectID, seconds: Int64)] = []
   private var packs: [(pack: IndexLayout.Pack, firstBlock: UInt32)] = []
   private var blockCount = 0
   private var segments: [MergedSegment] = []
@@ -53,7 +52,7 @@ package struct IndexSegmentBuilder {
 
   package var chunkCount: Int { segments.reduce(chunks.count) { $0 + $1.chunkCount } }
   package var packCount: Int { packs.count }
-  package var isEmpty: Bool { packs.isEmpty && replaced.isEmpty && condemned.isEmpty }
+  package var isEmpty: Bool { packs.isEmpty && replaced.isEmpty }
 
   package mutating func add(_ indexed: IndexedPack) {
     hasOwnPacks = true
@@ -134,14 +133,10 @@ package struct IndexSegmentBuilder {
       throw YesterError(.failed, "The index segment that was to be written is too large")
     }
     IndexLayout.Head(
-      replaced: UInt32(replaced.count), condemned: UInt32(condemned.count), packs: UInt32(packs.count),
-      blocks: UInt32(blockCount), chunks: UInt32(chunkCount)
+      replaced: UInt32(replaced.count), packs: UInt32(packs.count), blocks: UInt32(blockCount),
+      chunks: UInt32(chunkCount)
     ).encode(to: &out)
     for id in replaced { out.id(id) }
-    for (pack, seconds) in condemned {
-      out.id(pack)
-      out.i64(seconds)
-    }
     for (pack, firstBlock) in packs {
       out.indexPack(pack, firstBlock: firstBlock)
       try flush(from: 1 << 16)

@@ -28,6 +28,7 @@ package enum SnapshotRun {
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
     let catalog = try repository.readCatalog()
+    try repository.readCondemned()
     // What a lost pack held is stored again where the source still has it.
     _ = try repository.index.avoidMissingPacks()
     let sources = source.names

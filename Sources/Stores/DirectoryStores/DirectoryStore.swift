@@ -201,7 +201,7 @@ package final class DirectoryStore: ObjectStore {
         try list(path: "packs/" + prefix, body) { Self.isID($0) && $0.starts(with: prefix.utf8) }
       }
     } else {
-      try list(path: folder.rawValue, body) { folder == .leases ? Self.isLeaseName($0) : Self.isID($0) }
+      try list(path: folder.rawValue, body) { Self.isName($0, in: folder) }
     }
   }
 
@@ -259,6 +259,14 @@ package final class DirectoryStore: ObjectStore {
   private static func isID(_ name: [UInt8]) -> Bool { isHex(name, 64) }
   private static func isLeaseName(_ name: [UInt8]) -> Bool {
     name.count == 49 && name[32] == 0x2D && isHex(name[..<32], 32) && isHex(name[33...], 16)
+  }
+
+  private static func isName(_ name: [UInt8], in folder: ObjectFolder) -> Bool {
+    switch folder {
+    case .leases: isLeaseName(name)
+    case .condemned: isHex(name, 16)
+    default: isID(name)
+    }
   }
 
   package func delete(_ key: ObjectKey) throws(YesterError) {

@@ -3,7 +3,7 @@ package import Reporting
 
 /// Which objects a repository has; the folder of their keys.
 package enum ObjectFolder: String, Sendable, CaseIterable {
-  case keys, packs, index, snapshots, leases
+  case keys, packs, index, snapshots, leases, condemned
 }
 
 /// Names an object (docs/format.md, section 2).
@@ -20,6 +20,12 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   /// `name` is the lease's id, a hyphen and its sequence, in hexadecimal.
   package static func lease(_ name: String) -> ObjectKey { ObjectKey(path: "leases/\(name)") }
 
+  /// The list of condemned packs with this number.
+  package static func condemned(_ number: UInt64) -> ObjectKey {
+    let digits = String(number, radix: 16)
+    return ObjectKey(path: "condemned/" + String(repeating: "0", count: 16 - digits.count) + digits)
+  }
+
   /// The object of a folder whose objects are named by an id.
   package static func object(_ id: ObjectID, in folder: ObjectFolder) -> ObjectKey {
     folder == .packs ? .pack(id) : ObjectKey(path: "\(folder.rawValue)/\(id)")
@@ -27,7 +33,7 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
 
   package var description: String { path }
   package var isPack: Bool { path.hasPrefix("packs/") }
-  /// The SHA-256 of the object, for those that are named by it; nil for `config` and leases.
+  /// The SHA-256 of the object, for those that are named by it; nil for `config`, leases and lists of condemned packs.
   package var contentID: ObjectID? {
     guard !path.hasPrefix("leases/"), let slash = path.lastIndex(of: "/") else { return nil }
     return ObjectID(hex: path[path.index(after: slash)...])
@@ -101,8 +107,8 @@ package protocol ObjectStore: Sendable {
   /// Starts an object whose key becomes known with its last byte. Only where `capabilities` has `unnamedUpload`.
   func beginUpload() throws(YesterError) -> any ObjectUpload
 
-  /// The names in a folder, each once, in no order: ids in hexadecimal, or leases' names. Whatever is not such a name is
-  /// left out. What `body` throws ends the list and comes out.
+  /// The names in a folder, each once, in no order: ids in hexadecimal, leases' names, or numbers of lists. Whatever is
+  /// not such a name is left out. What `body` throws ends the list and comes out.
   func list(
     _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
   ) throws(YesterError)

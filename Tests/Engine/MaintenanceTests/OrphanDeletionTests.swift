@@ -108,7 +108,7 @@ private final class Fixture: Sendable {
     let keyring = fixture.repository.keyring
     try fixture.prune(number: listings) {
       var builder = IndexSegmentBuilder()
-      builder.condemned = [(.zero, 1)]
+      builder.replaced = [.zero]
       _ = try builder.store(in: store, keyring)
     }
     #expect(try fixture.hasOrphan)

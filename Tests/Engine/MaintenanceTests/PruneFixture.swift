@@ -62,7 +62,7 @@ struct PruneFixture: Sendable {
   func has(_ pack: ObjectID) throws -> Bool { try memory.size(.pack(pack)) != nil }
 
   /// Packs that wait for their deletion.
-  var condemned: [ObjectID: Int64] { get throws { try open().index.current.condemned } }
+  var condemned: [ObjectID: Int64] { get throws { try open().readCondemned().packs.mapValues(\.since) } }
 
   /// What is wrong with what is stored, read by somebody who knows nothing yet.
   var findings: [String] {

@@ -85,19 +85,12 @@ import Testing
     return packs.sorted { usage[$0]?.used ?? 0 > usage[$1]?.used ?? 0 }
   }
 
-  private func condemn(_ pack: ObjectID, _ repository: Repository) throws {
-    var builder = IndexSegmentBuilder()
-    builder.condemned = [(pack, 1)]
-    _ = try builder.store(in: repository.store, repository.keyring)
-    try repository.index.refresh()
-  }
-
   @Test func aCopyInACondemnedPackIsTheSecondChoice() throws {
     let fixture = try PruneFixture()
     let (id, packs) = try storeTwice(fixture, [.file("a", "twice")])
     let repository = try fixture.open()
     let chosen = try choice(id, packs, repository)
-    try condemn(chosen[0], repository)
+    try repository.condemn(chosen[0])
     #expect(try choice(id, packs, repository) == chosen.reversed())
   }
 
@@ -110,7 +103,7 @@ import Testing
     #expect(try repository.index.avoidMissingPacks() == [chosen[0]])
     #expect(try choice(id, packs, repository) == chosen.reversed())
     // Even before one that is condemned, and there.
-    try condemn(chosen[1], repository)
+    try repository.condemn(chosen[1])
     #expect(try choice(id, packs, repository) == chosen.reversed())
   }
 

@@ -154,6 +154,51 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
   }
 }
 
+@Suite struct CondemnedSealingTests {
+  private static var list: CondemnedList {
+    var list = CondemnedList()
+    list.number = 7
+    list.packs[.zero] = .init(list: 3, since: 1_790_000_000)
+    list.leases[[UInt8](repeating: 5, count: 16)] = .init(state: [UInt8](repeating: 6, count: 32), since: -1)
+    return list
+  }
+
+  @Test func everyByteCounts() throws {
+    let list = Self.list
+    let bytes = RecordSealing.seal(list, Keys.full)
+    for reader in [Keys.full, Keys.writeOnly, Keys.otherWriteOnly] {
+      #expect(try RecordSealing.openCondemned(bytes, reader) == list)
+    }
+    #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openCondemned($0, Keys.full) } == [])
+    #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openCondemned($0, Keys.full) } == [])
+    for reader in [Keys.stranger, Keys.otherRepository] {
+      #expect(throws: FormatError.self) { try RecordSealing.openCondemned(bytes, reader) }
+    }
+  }
+
+  @Test func aWriteOnlyWriterCondemnsNothing() throws {
+    let list = Self.list
+    var bytes = RecordSealing.seal(list, Keys.writeOnly)
+    #expect(throws: FormatError.self) { try RecordSealing.openCondemned(bytes, Keys.full) }
+    bytes[40] = KeyRole.full.rawValue
+    #expect(throws: FormatError.self) {
+      try RecordSealing.openCondemned(signed(bytes, "yester condemned 1", by: Keys.writeOnly), Keys.full)
+    }
+    // Nor does a note that has the right form.
+    let note = signed(RecordSealing.seal(list, Keys.full), "yester note 1", by: Keys.full)
+    #expect(throws: FormatError.self) { try RecordSealing.openCondemned(note, Keys.full) }
+    #expect(throws: FormatError.self) { try RecordSealing.openNote(note, Keys.full) }
+  }
+
+  /// Whoever lacks the keys must not take it for nothing.
+  @Test func aListUnderOtherKeysIsNoDamage() throws {
+    let bytes = RecordSealing.seal(Self.list, try Keys.full.rotated())
+    #expect { try RecordSealing.openCondemned(bytes, Keys.full) } throws: {
+      ($0 as? FormatError)?.kind == .needsOtherKey
+    }
+  }
+}
+
 @Suite struct LeaseSealingTests {
   @Test func everyByteCounts() throws {
     let bytes = RecordSealing.seal(lease, Keys.writeOnly)

@@ -75,7 +75,7 @@ private struct Sample: CustomTestStringConvertible {
     )
     let config = RepositoryConfig(id: testRepository).encode(digest: testDigest)
     var head = ByteWriter()
-    IndexLayout.Head(replaced: 1, condemned: 2, packs: 3, blocks: 4, chunks: 5).encode(to: &head)
+    IndexLayout.Head(replaced: 1, packs: 3, blocks: 4, chunks: 5).encode(to: &head)
     return [
       Sample(name: "pack directory", bytes: directory.encode()) {
         _ = try PackDirectory(decoding: $0, directoryOffset: end)
@@ -104,6 +104,9 @@ private struct Sample: CustomTestStringConvertible {
       },
       Sample(name: "note", bytes: random.note().encode(), isWholeOnly: false) { _ = try NoteRecord(decoding: $0) },
       Sample(name: "lease", bytes: random.lease().encode(), isWholeOnly: false) { _ = try LeaseRecord(decoding: $0) },
+      Sample(name: "condemned", bytes: random.condemned().encode(), isWholeOnly: false) {
+        _ = try CondemnedList(decoding: $0)
+      },
     ]
   }
 }

@@ -86,7 +86,7 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
 }
 
 @Suite struct RecordRoundTripTests {
-  @Test func snapshotsNotesAndLeases() throws {
+  @Test func snapshotsNotesLeasesAndLists() throws {
     var random = SeededGenerator()
     for _ in 0..<50 {
       let snapshot = random.snapshot()
@@ -95,6 +95,8 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
       try #require(try NoteRecord(decoding: note.encode()) == note, hint)
       let lease = random.lease()
       try #require(try LeaseRecord(decoding: lease.encode()) == lease, hint)
+      let condemned = random.condemned()
+      try #require(try CondemnedList(decoding: condemned.encode()) == condemned, hint)
     }
   }
 
@@ -161,12 +163,12 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
       #expect(bytes.count == SignedEnvelope.size)
       #expect(try SignedEnvelope(decoding: bytes, repository: testRepository) == envelope, hint)
     }
-    let head = IndexLayout.Head(replaced: 1, condemned: 2, packs: 3, blocks: 4, chunks: .max)
+    let head = IndexLayout.Head(replaced: 1, packs: 3, blocks: 4, chunks: .max)
     var out = ByteWriter()
     head.encode(to: &out)
     #expect(out.count == IndexLayout.headSize)
     #expect(try out.bytes.read { (reader) throws(FormatError) in try IndexLayout.Head(&reader) } == head)
-    #expect(head.end == 24 + 32 + 80 + 144 + 64 + 32 * Int(UInt32.max))
+    #expect(head.end == 24 + 32 + 144 + 64 + 32 * Int(UInt32.max))
   }
 
   @Test func idsAreBytesInTheirOrder() {

@@ -37,14 +37,6 @@ private final class MergingFixture {
     }
   }
 
-  @discardableResult
-  func condemn(_ packs: [(ObjectID, Int64)], chunks count: Int = 0) throws -> ObjectID {
-    var builder = IndexSegmentBuilder()
-    builder.condemned = packs.map { ($0.0, $0.1) }
-    if count > 0 { builder.add(indexed((0..<count).map { _ in random.id() }, pack: random.id())) }
-    return try builder.store(in: store, repository.keyring)
-  }
-
   var stored: [ObjectID] { get throws { try store.ids(.index) } }
 
   /// How many chunks each segment in use has; all chunks must be found, by somebody who has just come as well.
@@ -110,8 +102,7 @@ private final class MergingFixture {
   /// The merged segment is there and the old ones are not all gone.
   @Test(arguments: 1...8) func aCrashWhileDeletingLosesNothing(failing: Int) throws {
     let fixture = try MergingFixture()
-    let packs = try fixture.add([Int](repeating: 2, count: 8))
-    try fixture.condemn([(packs[3], 1000)])
+    try fixture.add([Int](repeating: 2, count: 8))
     let deleted = Monitor(0)
     let crashing = WatchedStore(fixture.store) { call in
       guard case .delete = call else { return }
@@ -122,19 +113,17 @@ private final class MergingFixture {
       if count >= failing { throw refusal() }
     }
     #expect(throws: YesterError.self) { try fixture.test.open(crashing).mergeIndexSegments() }
-    #expect(try fixture.stored.count == 1 + 9 - (failing - 1))
+    #expect(try fixture.stored.count == 1 + 8 - (failing - 1))
     // One segment says it all; those that are left are passed over.
     #expect(try fixture.sizes() == [16])
-    #expect(fixture.repository.index.current.condemned == [packs[3]: 1000])
     // Too few to be merged: nothing is done for the leftovers alone.
     let left = try fixture.stored
     try fixture.repository.mergeIndexSegments()
     #expect(try fixture.stored == left)
-    // The next merge takes the leftovers away, and the condemnation along.
+    // The next merge takes the leftovers away.
     try fixture.add([Int](repeating: 1, count: 7))
     try fixture.repository.mergeIndexSegments()
     #expect(try fixture.sizes() == [23] && fixture.stored.count == 1)
-    #expect(fixture.repository.index.current.condemned == [packs[3]: 1000])
   }
 
   @Test func aStoreThatRefusesDeletesLosesNothingAndDoesNotGrowWithoutNeed() throws {
@@ -172,38 +161,10 @@ private final class MergingFixture {
     #expect(try fixture.stored == before)
   }
 
-  /// Wherever the condemnation stands: a pack must not become one to build on because segments were joined.
-  @Test(arguments: [0, 5000]) func condemnedPacksStayCondemned(chunksBeside: Int) throws {
-    let fixture = try MergingFixture()
-    let packs = try fixture.add([Int](repeating: 3, count: 8))
-    // Of a pack of the group, and of one that nobody lists; one pack is condemned twice, at different times.
-    let stray = ObjectID.zero
-    let first = try fixture.condemn([(packs[2], 2000), (packs[5], 500), (stray, 70)], chunks: chunksBeside)
-    let second = try fixture.condemn([(packs[2], 1000)], chunks: chunksBeside)
-    let expected: [ObjectID: Int64] = [packs[2]: 2000, packs[5]: 500, stray: 70]
-    try fixture.repository.mergeIndexSegments()
-    #expect(try fixture.sizes() == (chunksBeside == 0 ? [24] : [24, chunksBeside, chunksBeside]))
-    func check(_ expected: [ObjectID: Int64]) throws {
-      for reader in [fixture.repository, try fixture.test.open()] {
-        try reader.index.refresh()
-        #expect(reader.index.current.condemned == expected)
-        for (chunk, pack) in fixture.chunks {
-          let isReusable = try reader.index.findReusable(chunk) != nil
-          try #require(isReusable == (expected[pack] == nil))
-        }
-      }
-    }
-    try check(expected)
-    // The other segments may go: what the merged one lists it condemns by itself.
-    for id in [first, second] { try fixture.store.delete(.index(id)) }
-    try check(chunksBeside == 0 ? expected : expected.filter { $0.key != stray })
-  }
-
   /// Each has read the others' segments before these go.
   @Test func twoWhoMergeAtOnceLoseNothing() throws {
     let fixture = try MergingFixture()
-    let packs = try fixture.add([Int](repeating: 2, count: 8))
-    try fixture.condemn([(packs[0], 7)])
+    try fixture.add([Int](repeating: 2, count: 8))
     let other = try fixture.test.open()
     let isFirst = Monitor(true)
     let watched = WatchedStore(fixture.store) { call in
@@ -223,7 +184,6 @@ private final class MergingFixture {
     #expect(try fixture.stored.count == 1)
     let merged = try #require(fixture.repository.index.current.segments.first)
     #expect(merged.packCount == 14)
-    #expect(fixture.repository.index.current.condemned == [packs[0]: 7])
     // A chunk of a pack that is not taken twice does not stand there twice either.
     #expect(try fixture.sizes() == [22])
   }

@@ -72,7 +72,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
   @Test func aCopyMayLackItsEmptyFolders() throws {
     try withTemporaryDirectory { path in
       let store = try DirectoryStore.create(path + "/r")
-      for folder in ["keys", "packs", "index", "snapshots", "leases", "tmp"] {
+      for folder in ObjectFolder.allCases.map(\.rawValue) + ["tmp"] {
         try FileSystem.removeDirectory(Array("\(path)/r/\(folder)".utf8), at: nil)
       }
       // With nothing in it, it could be the empty mount point of a disk that went away.

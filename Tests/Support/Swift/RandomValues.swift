@@ -176,6 +176,19 @@ extension SeededGenerator {
     return annotation
   }
 
+  package mutating func condemned() -> CondemnedList {
+    var list = CondemnedList()
+    list.number = 1 + number() % (1 << 62)
+    list.time = time()
+    for _ in 0..<below(4) {
+      list.packs[id()] = CondemnedList.Condemnation(list: 1 + number() % list.number, since: time().seconds)
+    }
+    for _ in 0..<below(4) {
+      list.leases[bytes(16)] = CondemnedList.LeaseSighting(state: bytes(32), since: time().seconds)
+    }
+    return list
+  }
+
   package mutating func lease() -> LeaseRecord {
     let purposes: [LeaseRecord.Purpose] = [.backup, .mount, .reclaim, .read]
     return LeaseRecord(

@@ -41,6 +41,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
 private let leaseName = String(repeating: "0a", count: 16) + "-" + String(repeating: "0", count: 16)
 private let keys: [ObjectKey] = [
   .config, .slot(id(1)), .pack(id(2)), .pack(id(0xFF)), .index(id(1)), .snapshot(id(1)), .lease(leaseName),
+  .condemned(0x12),
 ]
 
 extension ObjectStore {
@@ -154,11 +155,13 @@ package enum StoreContract {
       for (number, id) in ids.enumerated() { try store.put(.pack(id), [UInt8](repeating: 0, count: number)) }
       try store.put(.index(id(1)), [1])
       try store.put(.lease(leaseName), [1, 2])
+      try store.put(.condemned(0xAB), [1, 2, 3])
       let sizes = Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1.hex, UInt64($0)) })
       try require(store.names(.packs), is: sizes)
       try require(store.ids(.packs), is: ids)
       try require(store.names(.index), is: [id(1).hex: 1])
       try require(store.names(.leases), is: [leaseName: 2])
+      try require(store.names(.condemned), is: ["00000000000000ab": 3])
       try require(store.names(.keys).isEmpty && store.names(.snapshots).isEmpty)
       for id in ids { try store.delete(.pack(id)) }
       try require(store.names(.packs).isEmpty)

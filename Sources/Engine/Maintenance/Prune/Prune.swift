@@ -79,6 +79,8 @@ package enum Prune {
     private let usage: UsageMap
     private let tree: TreeStore
     private var result = Result()
+    /// As this run has read, and then written it.
+    private var condemned: CondemnedList
     /// Packs that an earlier run condemned.
     private var condemnedBefore: Set<ObjectID> = []
 
@@ -92,6 +94,7 @@ package enum Prune {
       // from the repository, not from a local copy.
       catalog = try PruneRun.completeCatalog(repository, options)
       try repository.index.rebuildCache()
+      condemned = try repository.readCondemned()
       _ = try repository.index.avoidMissingPacks()
       usage = UsageMap(repository.index)
       let needed = catalog.snapshots.filter { !options.without.contains($0.id) }
@@ -115,8 +118,7 @@ package enum Prune {
     func plan() throws -> Result {
       let packs = try usage.packs()
       count(packs)
-      let condemned = repository.index.current.condemned
-      let dead = packs.values.filter { $0.used == 0 && condemned[$0.pack.id] == nil }
+      let dead = packs.values.filter { $0.used == 0 && condemned.packs[$0.pack.id] == nil }
       result.packsCondemned = dead.count
       result.bytesFreed = dead.reduce(0) { $0 + $1.pack.size }
       result.packsRewritten = worthRewriting(packs).count
@@ -133,7 +135,7 @@ package enum Prune {
       try rewrite(
         rewritten, avoiding: packs.values.filter { $0.used == 0 }.map(\.pack.id),
         bytes: rewritten.reduce(0) { $0 + (packs[$1]?.used ?? 0) })
-      let known = repository.index.current.condemned
+      let known = condemned.packs
       condemnedBefore = Set(known.keys)
       let dead = packs.values.filter { $0.used == 0 }.map(\.pack.id) + rewritten
       let fresh = dead.filter { known[$0] == nil }
@@ -152,8 +154,7 @@ package enum Prune {
 
     /// The packs with the largest unneeded share first, until the rest is within the limit; and many small packs.
     private func worthRewriting(_ packs: [ObjectID: UsageMap.PackUse]) -> [ObjectID] {
-      let condemned = repository.index.current.condemned
-      let live = packs.values.filter { $0.used > 0 && condemned[$0.pack.id] == nil }
+      let live = packs.values.filter { $0.used > 0 && condemned.packs[$0.pack.id] == nil }
       var unused = live.reduce(0) { $0 + $1.unused }
       let allowed = UInt64(Double(live.reduce(0) { $0 + $1.total }) * options.unusedMax)
       var out: [ObjectID] = []
@@ -212,25 +213,34 @@ package enum Prune {
 
     private func condemn(_ packs: [ObjectID], _ clock: () -> Timestamp) throws {
       guard !packs.isEmpty else { return }
-      var builder = IndexSegmentBuilder()
       let now = clock().seconds
-      builder.condemned = packs.map { ($0, now) }
-      _ = try builder.store(in: repository.store, repository.keyring)
+      var list = condemned
+      // More than fit into a list have to wait for the next run.
+      for pack in packs.prefix(max(0, Limits.condemnedPacksMax - list.packs.count)) {
+        list.packs[pack] = CondemnedList.Condemnation(list: 0, since: now)
+      }
+      try store(list)
       try repository.index.refresh()
+    }
+
+    private func store(_ list: CondemnedList) throws {
+      try repository.storeCondemned(list, after: condemned)
+      condemned = repository.index.current.condemned
     }
 
     // MARK: Deleting
 
     private func deleteCondemned(_ packs: [ObjectID: UsageMap.PackUse]) throws {
-      let condemned = repository.index.current.condemned
+      let condemned = self.condemned.packs
       guard !condemned.isEmpty else { return }
       let others = try Prune.others(than: lease, in: repository)
       var ripe: Set<ObjectID> = []
-      for (pack, since) in condemned {
+      for (pack, condemnation) in condemned {
         // Whoever writes holds everything up: clocks may jump, and it must not matter when it began. Readers matter
         // only when they may have seen the pack's snapshots, and lose nothing else.
         let blocking = others.filter { other in
-          other.record.purpose == .backup || other.record.since.seconds <= since + Prune.clockSkewSeconds
+          let (began, _) = other.record.since.seconds.subtractingReportingOverflow(Prune.clockSkewSeconds)
+          return other.record.purpose == .backup || began <= condemnation.since
         }
         if blocking.isEmpty { ripe.insert(pack) }
         for other in blocking {
@@ -242,8 +252,7 @@ package enum Prune {
       let pardoned = try pardon(condemned, packs)
       ripe.subtract(pardoned)
       guard !ripe.isEmpty || !pardoned.isEmpty else { return }
-      try rewriteIndex(
-        dropping: ripe, condemned: condemned.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) })
+      if !ripe.isEmpty { try rewriteIndex(dropping: ripe) }
       progress.begin(.delete, entries: UInt64(ripe.count), bytes: 0)
       for pack in ripe.sorted() {
         progress.add(entries: 1)
@@ -251,12 +260,16 @@ package enum Prune {
         result.packsDeleted += 1
         result.bytesFreed += packs[pack]?.pack.size ?? 0
       }
+      // A pack stays in the list for as long as it is there.
+      var list = self.condemned
+      list.packs = list.packs.filter { !ripe.contains($0.key) && !pardoned.contains($0.key) }
+      try store(list)
     }
 
     /// Condemned packs that a snapshot needs after all: it was finished after the condemnation, by a writer who had
     /// begun before. It was seen by this run's marking, or has come since.
     private func pardon(
-      _ condemned: [ObjectID: Int64], _ packs: [ObjectID: UsageMap.PackUse]
+      _ condemned: [ObjectID: CondemnedList.Condemnation], _ packs: [ObjectID: UsageMap.PackUse]
     ) throws -> Set<ObjectID> {
       let marked = condemnedBefore.filter { (packs[$0]?.used ?? 0) > 0 }
       let now = try PruneRun.completeCatalog(repository, options)
@@ -269,14 +282,14 @@ package enum Prune {
       return marked.union(late)
     }
 
-    /// Replaces the segments that name dropped packs or condemnations. The new ones are there before the old ones go.
-    private func rewriteIndex(dropping dropped: Set<ObjectID>, condemned: [ObjectID: Int64]) throws {
+    /// Replaces the segments that name dropped packs. The new ones are there before the old ones go.
+    private func rewriteIndex(dropping dropped: Set<ObjectID>) throws {
       var affected: [IndexSegment] = []
       for segment in repository.index.current.segments {
         let namesDropped = try (0..<segment.packCount).contains { dropped.contains(try segment.pack($0).id) }
-        if namesDropped || !segment.condemned.isEmpty || segment.chunkCount < 1000 { affected.append(segment) }
+        if namesDropped || segment.chunkCount < 1000 { affected.append(segment) }
       }
-      try repository.replaceIndexSegments(affected, condemned: condemned) { !dropped.contains($0) }
+      try repository.replaceIndexSegments(affected) { !dropped.contains($0) }
     }
 
     /// Packs that no index knows were left by interrupted runs. The order matters: first the packs are listed, then it

@@ -17,7 +17,7 @@ final class UsageMap {
   init(_ index: ChunkIndex) {
     let view = index.current
     segments = view.segments
-    secondChoice = Set(view.condemned.keys).union(view.avoided)
+    secondChoice = Set(view.condemned.packs.keys).union(view.avoided)
     missing = view.avoided
     bits = segments.map { [UInt64](repeating: 0, count: ($0.chunkCount + 63) / 64) }
   }
