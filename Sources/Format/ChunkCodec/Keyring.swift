@@ -26,6 +26,8 @@ package struct Keyring: Sendable {
   package let payload: SlotPayload
   package let writer: KeyPair
   package let keySets: [KeySet]
+  /// Whose word counts. It knows this writer alone until whoever opens the repository says more.
+  package var roster: Roster
 
   package init(repository: RepositoryID, payload: SlotPayload) throws(FormatError) {
     guard let writer = KeyPair(.ed25519, privateKey: payload.writerPrivateKey) else {
@@ -35,6 +37,7 @@ package struct Keyring: Sendable {
     self.payload = payload
     self.writer = writer
     keySets = payload.keySets.map { KeySet($0) }
+    roster = Roster().adding(writer.publicKey, payload.role)
     guard Set(keySets.map(\.id)).count == keySets.count else { throw FormatError("the slot holds a key set twice") }
     guard
       WriterCertificate.isValid(

@@ -103,6 +103,8 @@ package final class Repository: Sendable {
         advice: "Copy the folder \"keys\" back from a second copy of the repository, or import an exported key.")
     }
     var damage: (ObjectID, FormatError)?
+    var opened: (keyring: Keyring, id: ObjectID)?
+    var roster = Roster()
     for id in ids {
       guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
       guard ObjectID(nameOf: SHA256.hash(bytes)) == id else {
@@ -110,12 +112,20 @@ package final class Repository: Sendable {
         continue
       }
       do throws(FormatError) {
-        if case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
-          return (keyring, id)
+        let (header, _) = try SlotHeader.decode(bytes, repository: config.id)
+        roster = roster.adding(header.writerPublicKey, header.role)
+        if opened == nil, case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
+          opened = (keyring, id)
         }
       } catch {
         damage = (id, error)
       }
+    }
+    if let (found, id) = opened {
+      // A slot proves nobody's role but that of the one who opened it.
+      var keyring = found
+      keyring.roster = roster.adding(keyring.writer.publicKey, keyring.role)
+      return (keyring, id)
     }
     if let (id, error) = damage {
       throw YesterError(
