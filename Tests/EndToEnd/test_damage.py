@@ -142,8 +142,8 @@ class DamagedPacks(EndToEndTest):
     def test_two_blocks_of_a_pack_exchanged(self):
         """Well-formed pieces in the wrong place: the number of a block is authenticated with it."""
         data = bytearray(self.pack.read_bytes())
-        data[128 + MIB:128 + 2 * MIB], data[128 + 3 * MIB:128 + 4 * MIB] = \
-            data[128 + 3 * MIB:128 + 4 * MIB], data[128 + MIB:128 + 2 * MIB]
+        second, fourth = (slice(224 + n * MIB, 224 + (n + 1) * MIB) for n in (1, 3))
+        data[second], data[fourth] = data[fourth], data[second]
         self.pack.chmod(0o600)
         self.pack.write_bytes(data)
         self.assert_named("victim")

@@ -39,7 +39,7 @@ for key in packs:
         private = recover.X25519PrivateKey.from_private_bytes(candidate)
         key_set = next(iter(keys.sets.values()))._replace(private=private)
         try:
-            repository.unwrap(key_set, header[48:80], header[80:], header[:80], b"yester pack key 1")
+            repository.unwrap(key_set, header[48:80], header[80:128], header[:80], b"yester pack key 1")
             opened += 1
         except recover.Damage:
             refused += 1

@@ -99,8 +99,8 @@ private func check(_ segment: IndexSegment) throws {
 @Sendable private func packFrames() throws -> [[UInt8]] {
   try [ChunkKind.data, .tree].map { kind in
     var out = ByteWriter()
-    out.u32(1000 + 128 + 24)
-    out.raw(PackLayout.trailer(directoryOffset: 128 + 600, directoryLength: 400))
+    out.u32(UInt32(1000 + PackLayout.headerSize + PackLayout.trailerSize))
+    out.raw(PackLayout.trailer(directoryOffset: UInt64(PackLayout.headerSize + 600), directoryLength: 400))
     out.raw(try PackKey.make(kind, testKeyring).header)
     return out.bytes
   }

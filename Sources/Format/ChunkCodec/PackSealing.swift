@@ -6,7 +6,7 @@ package struct PackKey: Sendable {
   package let kind: ChunkKind
   let dataKey: [UInt8]
 
-  /// A new pack's key, and its header of 128 bytes.
+  /// A new pack's key, and its header.
   package static func make(_ kind: ChunkKind, _ keyring: Keyring) throws(FormatError) -> (PackKey, header: [UInt8]) {
     let sender = RepositorySealing.Sender()
     let dataKey = System.random(32)
@@ -14,15 +14,24 @@ package struct PackKey: Sendable {
       kind, repository: keyring.repository, keySet: keyring.current.id, ephemeralKey: sender.ephemeral.publicKey)
     let wrapped = try sender.wrap(
       dataKey, for: keyring.current, .pack, repository: keyring.repository, authenticating: start)
-    return (PackKey(kind: kind, dataKey: dataKey), start + wrapped)
+    let header = start + wrapped + keyring.writer.publicKey
+    let signature = Ed25519.sign(signed(header), privateKey: keyring.writer.privateKey)
+    return (PackKey(kind: kind, dataKey: dataKey), header + signature)
   }
+
+  /// What the writer signs. Nobody but the writer and the full keys knows the data key that the header holds: whatever
+  /// opens under it is the writer's word.
+  private static func signed(_ header: some Sequence<UInt8>) -> [UInt8] { Array("yester pack 1".utf8) + header }
 
   package struct Opened: Sendable {
     package let key: PackKey
     package let keySet: KeySet
+    /// The public key of the pack's writer; nil where its signature is wrong. Chunks prove themselves by their ids, so
+    /// that they can be read all the same.
+    package let writer: [UInt8]?
   }
 
-  /// From a pack's first 128 bytes. Throws when the keyring cannot read packs.
+  /// From a pack's header. Throws when the keyring cannot read packs.
   package static func open(header bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened {
     let header = try PackLayout.readHeader(bytes, of: keyring.repository)
     guard let keySet = keyring.keySet(header.keySet) else {
@@ -34,7 +43,10 @@ package struct PackKey: Sendable {
         header.wrappedKey, ephemeral: header.ephemeralKey, keySet: keySet, .pack, repository: keyring.repository,
         authenticating: start)
     else { throw FormatError("a write-only key cannot read what is stored", .needsOtherKey) }
-    return Opened(key: PackKey(kind: header.kind, dataKey: dataKey), keySet: keySet)
+    let isSigned = Ed25519.verify(
+      header.signature, of: signed(bytes.prefix(PackLayout.signedHeaderSize)), publicKey: header.writer)
+    return Opened(
+      key: PackKey(kind: header.kind, dataKey: dataKey), keySet: keySet, writer: isSigned ? header.writer : nil)
   }
 
   package func sealDirectory(_ directory: PackDirectory) -> [UInt8] {

@@ -24,9 +24,11 @@ package struct BlockLocation: Sendable, Hashable {
 
 /// Fixed parts of a pack (docs/format.md, section 6).
 package enum PackLayout {
-  package static let headerSize = 128
+  package static let headerSize = 224
   /// The header up to the wrapped key: what is authenticated with the key.
   package static let authenticatedHeaderSize = 80
+  /// The header up to its writer's signature.
+  package static let signedHeaderSize = headerSize - 64
   package static let trailerSize = 24
   package static let trailerMagic = Array("YSTRPEND".utf8)
 
@@ -35,9 +37,12 @@ package enum PackLayout {
     package let keySet: KeySetID
     package let ephemeralKey: [UInt8]
     package let wrappedKey: [UInt8]
+    /// The public key of who says to have written the pack.
+    package let writer: [UInt8]
+    package let signature: [UInt8]
   }
 
-  /// The first 80 bytes; the wrapped key (48 bytes) follows.
+  /// The first 80 bytes; the wrapped key (48 bytes), the writer's public key (32) and its signature (64) follow.
   package static func headerStart(
     _ kind: ChunkKind, repository: RepositoryID, keySet: KeySetID, ephemeralKey: [UInt8]
   ) -> [UInt8] {
@@ -57,7 +62,8 @@ package enum PackLayout {
       try reader.zeros(7)
       let keySet = KeySetID(try reader.array(8))
       return Header(
-        kind: kind, keySet: keySet, ephemeralKey: try reader.array(32), wrappedKey: try reader.array(48))
+        kind: kind, keySet: keySet, ephemeralKey: try reader.array(32), wrappedKey: try reader.array(48),
+        writer: try reader.array(32), signature: try reader.array(64))
     }
   }
 

@@ -129,7 +129,32 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ loca
     let (_, header) = try PackKey.make(.tree, Keys.full)
     #expect(header.count == PackLayout.headerSize)
     #expect(try PackKey.open(header: header, Keys.full).key.kind == .tree)
-    #expect(offsetsThatMayChange(in: header) { _ = try PackKey.open(header: $0, Keys.full) } == [])
+    #expect(
+      offsetsThatMayChange(in: header) { if try PackKey.open(header: $0, Keys.full).writer == nil { throw Unsigned() } }
+        == [])
+  }
+
+  private struct Unsigned: Error {}
+
+  @Test func theHeaderTellsTheWriter() throws {
+    for keyring in [Keys.full, Keys.writeOnly] {
+      let (_, header) = try PackKey.make(.data, keyring)
+      #expect(try PackKey.open(header: header, Keys.full).writer == keyring.writer.publicKey)
+    }
+  }
+
+  /// Its chunks prove themselves by their ids: a byte of the signature takes none of them away.
+  @Test func aWrongSignatureMakesTheWriterUnknown() throws {
+    let (_, header) = try PackKey.make(.data, Keys.writeOnly)
+    let (_, other) = try PackKey.make(.data, Keys.full)
+    let end = PackLayout.signedHeaderSize
+    for forged in [
+      header[..<(end - 32)] + other[(end - 32)...],
+      header[..<end] + other[end...],
+      header[..<end] + [UInt8](repeating: 0, count: 64),
+    ] {
+      #expect(try PackKey.open(header: Array(forged), Keys.full).writer == nil)
+    }
   }
 
   @Test func onlyFullKeysOfTheRepositoryOpenIt() throws {
@@ -153,11 +178,12 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ loca
       )
     ]
     let sealed = key.sealDirectory(directory)
-    #expect(try key.openDirectory(sealed, offset: 244).blocks.count == 1)
-    #expect(offsetsThatMayChange(in: sealed) { _ = try key.openDirectory($0, offset: 244) } == [])
-    #expect(lengthsTaken(of: sealed) { _ = try key.openDirectory($0, offset: 244) } == [])
-    #expect(throws: FormatError.self) { try key.openDirectory(sealed, offset: 243) }
+    let end = PackLayout.headerSize + 116
+    #expect(try key.openDirectory(sealed, offset: end).blocks.count == 1)
+    #expect(offsetsThatMayChange(in: sealed) { _ = try key.openDirectory($0, offset: end) } == [])
+    #expect(lengthsTaken(of: sealed) { _ = try key.openDirectory($0, offset: end) } == [])
+    #expect(throws: FormatError.self) { try key.openDirectory(sealed, offset: end - 1) }
     let (other, _) = try PackKey.make(.data, Keys.full)
-    #expect(throws: FormatError.self) { try other.openDirectory(sealed, offset: 244) }
+    #expect(throws: FormatError.self) { try other.openDirectory(sealed, offset: end) }
   }
 }

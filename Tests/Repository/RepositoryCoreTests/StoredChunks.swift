@@ -45,7 +45,7 @@ extension ChunkWriter {
 
 /// A pack that is not there, for segments that only say where things are.
 func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedPack {
-  var offset: UInt32 = 128
+  var offset = UInt32(PackLayout.headerSize)
   var blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])] = []
   for start in stride(from: 0, to: ids.count, by: perBlock) {
     let chunks = ids[start..<min(ids.count, start + perBlock)].enumerated().map {
