@@ -3,7 +3,25 @@ internal import Platform
 package import Reporting
 package import RepositoryFormat
 
-/// Where one thread hands in chunks: it gathers those that are new into blocks, data and listings apart.
+/// What shares a block, and how much of it.
+enum BlockUse: CaseIterable {
+  /// Files, one behind the other.
+  case data
+  /// Parts of files that are read in pages, anywhere: small blocks.
+  case pages
+  /// Listings.
+  case tree
+
+  init(_ kind: ChunkKind, isPage: Bool) {
+    switch kind {
+    case .data: self = isPage ? .pages : .data
+    case .tree: self = .tree
+    }
+  }
+  var kind: ChunkKind { self == .tree ? .tree : .data }
+}
+
+/// Where one thread hands in chunks: it gathers those that are new into blocks, by their use.
 ///
 /// `@unchecked Sendable`: one thread uses it at a time. A worker's lane is flushed by the thread that made the writer
 /// when no work is left, which the queue's lock orders; all that the worker may touch then is the codec.
@@ -25,6 +43,7 @@ package final class ChunkLane: @unchecked Sendable {
   /// Nil for a thread that is no worker and leaves sealing to those.
   private let codec: BlockCodec?
   private var data: Gathered
+  private var pages: Gathered
   private var tree: Gathered
   private var position: UInt64 = 0
 
@@ -33,7 +52,9 @@ package final class ChunkLane: @unchecked Sendable {
     self.jobs = jobs
     self.codec = codec
     let (dataSize, treeSize) = (blocks.settings.dataBlockSize, blocks.settings.treeBlockSize)
+    let pagesSize = min(blocks.settings.pagesBlockSize, dataSize)
     data = Gathered(size: dataSize, separableSize: dataSize / 16)
+    pages = Gathered(size: pagesSize, separableSize: pagesSize)
     tree = Gathered(size: treeSize, separableSize: treeSize / 4)
   }
 
@@ -41,29 +62,33 @@ package final class ChunkLane: @unchecked Sendable {
   /// stands far from there.
   package func move(to position: UInt64) throws(YesterError) {
     self.position = position
-    for kind in [ChunkKind.data, .tree] where position > self[kind].start + blocks.settings.blockSpan {
-      try separate(kind)
+    for use in BlockUse.allCases where position > self[use].start + blocks.settings.blockSpan {
+      try separate(use)
     }
   }
 
   /// What comes next has nothing to do with what came before, and not much of this is lost by a block of its own.
   package func separate() throws(YesterError) {
-    for kind in [ChunkKind.data, .tree] { try separate(kind) }
+    for use in BlockUse.allCases { try separate(use) }
   }
 
-  private func separate(_ kind: ChunkKind) throws(YesterError) {
-    guard let block = self[kind].block, block.count >= self[kind].separableSize else { return }
-    try blocks.keepingFailure { () throws(YesterError) in try dispatch(kind) }
+  private func separate(_ use: BlockUse) throws(YesterError) {
+    guard let block = self[use].block, block.count >= self[use].separableSize else { return }
+    try blocks.keepingFailure { () throws(YesterError) in try dispatch(use) }
   }
 
-  /// Stores a chunk unless the repository has it. True when it was new.
+  /// Stores a chunk unless the repository has it. True when it was new. `isPage` says that it is part of a file that
+  /// is read in pages, anywhere, and had better come into a small block.
   @discardableResult
-  package func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws(YesterError) -> Bool {
+  package func add(
+    _ id: ObjectID, kind: ChunkKind, isPage: Bool = false, _ bytes: UnsafeRawBufferPointer
+  ) throws(YesterError) -> Bool {
+    let use = BlockUse(kind, isPage: isPage)
     guard try blocks.claim(id, count: bytes.count) else { return false }
     try blocks.keepingFailure { () throws(YesterError) in
-      let room = try self.room(bytes.count, kind)
+      let room = try self.room(bytes.count, use)
       room.copyMemory(from: bytes)
-      try append(id, kind, bytes.count)
+      try append(id, use, bytes.count)
     }
     return true
   }
@@ -86,38 +111,50 @@ package final class ChunkLane: @unchecked Sendable {
   /// Sends off what was gathered. Whatever thread does this leaves the sealing to the workers: the first block that
   /// it hands over may set the very worker to work whose lane this is.
   func flush() throws(YesterError) {
-    for kind in [ChunkKind.data, .tree] {
-      if let block = takeBlock(kind) { try hand(over: block) }
+    for use in BlockUse.allCases {
+      if let block = takeBlock(use) { try hand(over: block) }
     }
   }
 
-  private subscript(kind: ChunkKind) -> Gathered {
-    get { kind == .data ? data : tree }
-    _modify { if kind == .data { yield &data } else { yield &tree } }
+  private subscript(use: BlockUse) -> Gathered {
+    get {
+      switch use {
+      case .data: data
+      case .pages: pages
+      case .tree: tree
+      }
+    }
+    _modify {
+      switch use {
+      case .data: yield &data
+      case .pages: yield &pages
+      case .tree: yield &tree
+      }
+    }
   }
 
-  private func room(_ count: Int, _ kind: ChunkKind) throws(YesterError) -> UnsafeMutableRawBufferPointer {
-    if let block = self[kind].block, block.count > 0, block.count + count > self[kind].sizeMax { try dispatch(kind) }
+  private func room(_ count: Int, _ use: BlockUse) throws(YesterError) -> UnsafeMutableRawBufferPointer {
+    if let block = self[use].block, block.count > 0, block.count + count > self[use].sizeMax { try dispatch(use) }
     let block: Bytes
-    if let known = self[kind].block, known.capacity - known.count >= count {
+    if let known = self[use].block, known.capacity - known.count >= count {
       block = known
     } else {
-      block = blocks.memory.take(capacity: max(self[kind].sizeMax, count))
-      self[kind].block = block
+      block = blocks.memory.take(capacity: max(self[use].sizeMax, count))
+      self[use].block = block
     }
     return UnsafeMutableRawBufferPointer(rebasing: block.free[..<count])
   }
 
-  private func append(_ id: ObjectID, _ kind: ChunkKind, _ count: Int) throws(YesterError) {
-    guard let block = self[kind].block else { preconditionFailure("no room was asked for") }
-    if self[kind].chunks.isEmpty { self[kind].start = position }
+  private func append(_ id: ObjectID, _ use: BlockUse, _ count: Int) throws(YesterError) {
+    guard let block = self[use].block else { preconditionFailure("no room was asked for") }
+    if self[use].chunks.isEmpty { self[use].start = position }
     block.count += count
-    self[kind].chunks.append(PackDirectory.Chunk(id: id, length: UInt32(count)))
-    if block.count >= self[kind].size { try dispatch(kind) }
+    self[use].chunks.append(PackDirectory.Chunk(id: id, length: UInt32(count)))
+    if block.count >= self[use].size { try dispatch(use) }
   }
 
-  private func dispatch(_ kind: ChunkKind) throws(YesterError) {
-    guard let block = takeBlock(kind) else { return }
+  private func dispatch(_ use: BlockUse) throws(YesterError) {
+    guard let block = takeBlock(use) else { return }
     guard let codec else { return try hand(over: block) }
     // What this worker has just read is in its processor's cache; but nobody should be idle meanwhile.
     if !jobs.offer(block) { try blocks.seal(block, codec) }
@@ -129,11 +166,11 @@ package final class ChunkLane: @unchecked Sendable {
   }
 
   /// What was gathered, if there is something; then nothing is.
-  private func takeBlock(_ kind: ChunkKind) -> PlainBlock? {
-    guard let plain = self[kind].block, !self[kind].chunks.isEmpty else { return nil }
-    let block = PlainBlock(kind: kind, plain: plain, chunks: self[kind].chunks)
-    self[kind].block = nil
-    self[kind].chunks.removeAll(keepingCapacity: true)
+  private func takeBlock(_ use: BlockUse) -> PlainBlock? {
+    guard let plain = self[use].block, !self[use].chunks.isEmpty else { return nil }
+    let block = PlainBlock(kind: use.kind, plain: plain, chunks: self[use].chunks)
+    self[use].block = nil
+    self[use].chunks.removeAll(keepingCapacity: true)
     return block
   }
 

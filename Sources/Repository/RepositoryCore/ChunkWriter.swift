@@ -17,6 +17,8 @@ package final class ChunkWriter {
     /// A block ends when it has reached this size.
     package var dataBlockSize = 1 << 20
     package var treeBlockSize = 128 << 10
+    /// Of files that are read in pages, anywhere.
+    package var pagesBlockSize = 128 << 10
     /// Chunks that stand farther apart in the source than so many entries do not share a block, once that has reached a
     /// sixteenth (of listings, a quarter) of its size. A backup in which few files have changed would else spread each
     /// block over the whole tree, and whoever reads that tree after many such backups would need a block of each of

@@ -78,6 +78,7 @@ package final class FileIngest {
     var list = PieceList(TreeWriter(namer, target.sink))
     var holes = HoleCount()
     var size: UInt64 = 0
+    var cuts = Cuts(chunker, size: nil)
     fileHash.start()
     var hole = try stream.nextHole()
     repeat {
@@ -86,7 +87,7 @@ package final class FileIngest {
         try store(hole: hole, &holes, &list)
         size += hole
       }
-      size = try storeData(size, Limits.fileSizeMax, isHashed: holes.isHashed, target.lane, &list) { piece, _ in
+      size = try storeData(size, Limits.fileSizeMax, &cuts, isHashed: holes.isHashed, target.lane, &list) { piece, _ in
         try stream.read(into: piece)
       }
       // Nobody has looked then whether more follows.
@@ -117,6 +118,7 @@ package final class FileIngest {
     var list = PieceList(TreeWriter(namer, target.sink))
     var offset: UInt64 = 0
     var holes = HoleCount()
+    var cuts = Cuts(chunker, size: size)
     fileHash.start()
     file.adviseSequential()
     let isDropped = !pages.isSupported && !file.isCached(size: size)
@@ -129,7 +131,7 @@ package final class FileIngest {
         if offset == size { break }
       }
       let end = mayHaveHoles ? min(size, UInt64(try file.nextHole(from: Int64(offset)))) : size
-      let reached = try storeData(offset, end, isHashed: holes.isHashed, target.lane, &list) { piece, at in
+      let reached = try storeData(offset, end, &cuts, isHashed: holes.isHashed, target.lane, &list) { piece, at in
         try pages.read(file, into: piece, at: Int64(at))
       }
       offset = reached
@@ -165,13 +167,13 @@ package final class FileIngest {
   /// Cuts the stretch from `start` to `end`; how far it got. `read` fills a buffer from an offset on, less only at the
   /// end. What was read is hashed and looked through at once, while it is in the processor's cache.
   private func storeData(
-    _ start: UInt64, _ end: UInt64, isHashed: Bool, _ lane: ChunkLane, _ list: inout PieceList,
+    _ start: UInt64, _ end: UInt64, _ cuts: inout Cuts, isHashed: Bool, _ lane: ChunkLane, _ list: inout PieceList,
     read: (UnsafeMutableRawBufferPointer, UInt64) throws -> Int
   ) throws -> UInt64 {
     var readTo = start
     /// Bytes of the chunk at hand, at the beginning of the buffer.
     var filled = 0
-    var position = Chunker.Position()
+    cuts.start(at: start)
     namer.start()
     while readTo < end {
       if isStopped() { throw Stopped() }
@@ -179,17 +181,18 @@ package final class FileIngest {
       let got = try buffer.withRoom(filled + room) { memory in
         let piece = UnsafeMutableRawBufferPointer(rebasing: memory[filled...])
         let got = try read(piece, readTo)
+        if readTo == 0 { cuts.look(at: UnsafeRawBufferPointer(rebasing: piece[..<got])) }
         if isHashed { fileHash.update(UnsafeRawBufferPointer(rebasing: piece[..<got])) }
         var from = filled
         filled += got
-        while let length = chunker.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled]), &position) {
+        while let length = cuts.end(of: UnsafeRawBufferPointer(rebasing: memory[..<filled])) {
           namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<length]))
-          try add(UnsafeRawBufferPointer(rebasing: memory[..<length]), lane, &list)
+          try add(UnsafeRawBufferPointer(rebasing: memory[..<length]), isPage: cuts.areAtPages, lane, &list)
           // The rest begins the next chunk.
           memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[length..<filled]))
           filled -= length
           from = 0
-          position = Chunker.Position()
+          cuts.start(at: cuts.start + UInt64(length))
           namer.start()
         }
         namer.update(UnsafeRawBufferPointer(rebasing: memory[from..<filled]))
@@ -200,16 +203,48 @@ package final class FileIngest {
       if got < room { break }  // The file is shorter than it was.
     }
     if filled > 0 {
-      try buffer.withRoom(filled) { try add(UnsafeRawBufferPointer($0), lane, &list) }
+      try buffer.withRoom(filled) { try add(UnsafeRawBufferPointer($0), isPage: cuts.areAtPages, lane, &list) }
     }
     return readTo
   }
 
   /// Stores the chunk whose bytes `namer` has had.
-  private func add(_ chunk: UnsafeRawBufferPointer, _ lane: ChunkLane, _ list: inout PieceList) throws {
+  private func add(
+    _ chunk: UnsafeRawBufferPointer, isPage: Bool, _ lane: ChunkLane, _ list: inout PieceList
+  ) throws {
     let id = namer.finish(.data)
-    try lane.add(id, kind: .data, chunk)
+    try lane.add(id, kind: .data, isPage: isPage, chunk)
     try list.append(ContentPiece(length: UInt64(chunk.count), chunk: id))
+  }
+
+  /// Where one file is cut: by its content, or at fixed places when it is one of pages.
+  private struct Cuts {
+    private let chunker: Chunker
+    private let size: UInt64?
+    private var position = Chunker.Position()
+    private(set) var areAtPages = false
+    /// Where the chunk at hand begins.
+    private(set) var start: UInt64 = 0
+
+    init(_ chunker: Chunker, size: UInt64?) {
+      self.chunker = chunker
+      self.size = size
+    }
+
+    /// `head` is what the file begins with.
+    mutating func look(at head: UnsafeRawBufferPointer) { areAtPages = PagedFile.isPaged(head, size: size) }
+
+    mutating func start(at offset: UInt64) {
+      start = offset
+      position = Chunker.Position()
+    }
+
+    /// As `Chunker.end`, for the chunk at hand.
+    mutating func end(of data: UnsafeRawBufferPointer) -> Int? {
+      guard areAtPages else { return chunker.end(of: data, &position) }
+      let length = PagedFile.chunkSize - Int(start % UInt64(PagedFile.chunkSize))
+      return data.count < length ? nil : length
+    }
   }
 
   /// Pieces on their way into an entry or, when there are many, into lists.

@@ -79,6 +79,42 @@ import Testing
     #expect(try maker.snapshots().isEmpty)
   }
 
+  /// Pages that change make little new, and whoever reads one need not open much.
+  @Test func aDatabaseIsCutAtFixedPlaces() throws {
+    let maker = try Maker()
+    var random = SystemRandomNumberGenerator()
+    var bytes = (0..<1_100_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+    bytes.replaceSubrange(0..<16, with: Array("SQLite format 3\0".utf8))
+    let page: UInt64 = 64 << 10
+    func pieces(_ parts: [MemoryStream.Piece]) throws -> (data: [UInt64], isSame: Bool, new: UInt64) {
+      let result = try maker.make(StreamedFiles([StreamedFile(name: "db", MemoryStream(parts))]))
+      let reader = try maker.last()
+      let entry = try #require(try reader.entries().first?.entry)
+      guard case .file(_, let content) = entry.body, case .pieces(_, let pieces) = content else {
+        Issue.record("the content is not in pieces")
+        return ([], false, 0)
+      }
+      let isSame = try reader.content(of: entry).filter { $0 != 0 } == bytes.filter { $0 != 0 }
+      return (pieces.filter { $0.chunk != nil }.map(\.length), isSame, result.record.counts.bytesNew)
+    }
+    let whole = try pieces([.data(bytes)])
+    #expect(whole.data == [UInt64](repeating: page, count: 16) + [1_100_000 - 16 * page])
+    #expect(whole.isSame)
+    bytes[700_000] ^= 1
+    let changed = try pieces([.data(bytes)])
+    #expect(changed.isSame)
+    #expect(changed.new < page + 4096)
+    // Behind a hole the cuts are at the same places of the file.
+    let half = Array(bytes[..<524_288])
+    let rest = Array(bytes[(524_288 + 4096)...])
+    bytes.replaceSubrange(524_288..<524_288 + 4096, with: [UInt8](repeating: 0, count: 4096))
+    let sparse = try pieces([.data(half), .hole(4096), .data(rest)])
+    #expect(sparse.isSame)
+    #expect(sparse.data[8] == page - 4096)
+    #expect(sparse.data[9] == page)
+    #expect(sparse.new < page + 4096)
+  }
+
   @Test func aLaterDumpIsComparedWithTheOneBefore() throws {
     let maker = try Maker()
     let text = String(repeating: "INSERT ", count: 100_000)
