@@ -2,6 +2,7 @@ internal import Glibc
 internal import LocalFiles
 internal import Platform
 internal import Reporting
+internal import RepositoryCore
 internal import RepositoryFormat
 internal import SnapshotWriting
 
@@ -94,6 +95,7 @@ final class SourceReader {
       entry.isIncomplete = isIncomplete
       return entry
     }
+    try target.lane.setOwner(status.user)
     var before = status
     var attempt = 1
     while true {

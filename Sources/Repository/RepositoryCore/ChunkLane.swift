@@ -46,6 +46,7 @@ package final class ChunkLane: @unchecked Sendable {
   private var pages: Gathered
   private var tree: Gathered
   private var position: UInt64 = 0
+  private var owner: UInt32?
 
   init(_ blocks: BlockWriter, _ jobs: JobQueue, codec: BlockCodec?) {
     self.blocks = blocks
@@ -64,6 +65,15 @@ package final class ChunkLane: @unchecked Sendable {
     self.position = position
     for use in BlockUse.allCases where position > self[use].start + blocks.settings.blockSpan {
       try separate(use)
+    }
+  }
+
+  /// What comes next is owned by this user. Where owners are to be kept apart, it shares no block with what is not.
+  package func setOwner(_ user: UInt32) throws(YesterError) {
+    guard blocks.settings.separatesOwners, user != owner else { return }
+    owner = user
+    try blocks.keepingFailure { () throws(YesterError) in
+      for use in BlockUse.allCases { try dispatch(use) }
     }
   }
 

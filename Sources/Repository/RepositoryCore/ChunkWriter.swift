@@ -24,6 +24,9 @@ package final class ChunkWriter {
     /// block over the whole tree, and whoever reads that tree after many such backups would need a block of each of
     /// them in memory.
     package var blockSpan: UInt64 = 1024
+    /// Whether what belongs to different users never shares a block: the size of one that holds a secret beside text of
+    /// somebody's choice says something of the secret (CRIME, 2012), to who can see the sizes of blocks.
+    package var separatesOwners = false
     /// The index is stored after so many chunks, or so many bytes in packs, so that an interrupted run leaves
     /// something to build on: earlier in the beginning, when there is little to lose but all of it would be.
     package var indexIntervalChunks = 65_536
@@ -82,6 +85,9 @@ package final class ChunkWriter {
 
   /// As `ChunkLane.move`, for chunks that are added.
   package func move(to position: UInt64) throws(YesterError) { try lane.move(to: position) }
+
+  /// As `ChunkLane.setOwner`, for chunks that are added.
+  package func setOwner(_ user: UInt32) throws(YesterError) { try lane.setOwner(user) }
 
   /// As `ChunkLane.separate`, for chunks that are added.
   package func separate() throws(YesterError) { try lane.separate() }

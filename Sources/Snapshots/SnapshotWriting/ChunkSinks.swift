@@ -19,6 +19,7 @@ final class RunSink: ChunkSink {
   }
 
   func move(to position: UInt64) throws { try chunks?.move(to: position) }
+  func setOwner(_ user: UInt32) throws { try chunks?.setOwner(user) }
 }
 
 /// Hands chunks to a worker's lane, and listings to the local copy as well.
@@ -38,4 +39,5 @@ final class LaneSink: ChunkSink {
 
   /// The lane is told with each file.
   func move(to position: UInt64) {}
+  func setOwner(_ user: UInt32) {}
 }

@@ -23,6 +23,8 @@ package struct SnapshotOptions: Sendable {
   package var compressionLevel: Int?
   /// Files read and blocks sealed at the same time; nil for as many as there are processors.
   package var readConcurrency: Int?
+  /// Files of different owners never share a compressed block.
+  package var separatesOwners = false
   /// Only say what would be done.
   package var isDryRun = false
 

@@ -86,6 +86,7 @@ package final class SnapshotWriter {
     var settings = ChunkWriter.Settings()
     settings.level = options.compressionLevel
     if let workers = options.readConcurrency { settings.workers = workers }
+    settings.separatesOwners = options.separatesOwners
     return settings
   }
 

@@ -177,6 +177,7 @@ package final class TreeBuilder {
   private func leave(_ isIncomplete: Bool) throws {
     var frame = stack.removeLast()
     try writer.move(to: counts.entries)
+    try writer.setOwner(frame.entry.owner.user)
     let (listing, below) = try frame.listing.finish(writer)
     frame.entry.body = .directory(below: below, listing: listing)
     if isIncomplete { frame.entry.isIncomplete = true }

@@ -7,6 +7,8 @@ package protocol ChunkSink: AnyObject {
   func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) throws
   /// What comes next stands at `position` in the tree, counted in entries.
   func move(to position: UInt64) throws
+  /// What comes next belongs to this user.
+  func setOwner(_ user: UInt32) throws
 }
 
 /// Gives chunks their ids. One thread at a time.
@@ -41,6 +43,7 @@ package struct TreeWriter {
   }
 
   package func move(to position: UInt64) throws { try sink.move(to: position) }
+  package func setOwner(_ user: UInt32) throws { try sink.setOwner(user) }
 
   package func store(tree bytes: [UInt8]) throws -> ObjectID {
     try bytes.withUnsafeBytes { raw in

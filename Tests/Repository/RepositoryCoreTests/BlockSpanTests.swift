@@ -1,4 +1,5 @@
-// What stands far apart in the source does not share a block, unless blocks would become tiny.
+// What stands far apart in the source does not share a block, unless blocks would become tiny; nor does, where that is
+// asked for, what belongs to different owners.
 import ObjectStores
 import RepositoryCore
 import RepositoryFormat
@@ -7,7 +8,9 @@ import Testing
 
 @Suite struct BlockSpanTests {
   /// Stores chunks of `size` bytes that stand at `positions`; how many each block has, by size.
-  private func blocks(_ positions: [UInt64], size: Int, _ kind: ChunkKind) throws -> [Int] {
+  private func blocks(
+    _ positions: [UInt64], size: Int, _ kind: ChunkKind, owners: [UInt32]? = nil, apart: Bool = true
+  ) throws -> [Int] {
     let test = try TestRepository()
     let repository = try test.open()
     var settings = ChunkWriter.Settings()
@@ -15,11 +18,13 @@ import Testing
     settings.dataBlockSize = 16_000
     settings.treeBlockSize = 4_000
     settings.blockSpan = 10
+    settings.separatesOwners = owners != nil && apart
     let writer = try ChunkWriter(repository, settings)
     defer { writer.close() }
     var random = SeededGenerator(seed: 12)
-    for position in positions {
+    for (number, position) in positions.enumerated() {
       try writer.move(to: position)
+      if let owners { try writer.setOwner(owners[number]) }
       try writer.add(TestChunk(random.bytes(size), repository, kind))
     }
     try writer.flush()
@@ -44,5 +49,11 @@ import Testing
     #expect(try blocks([0, 100, 200, 300], size: 500, .data) == [2, 2])
     #expect(try blocks([0, 100, 200, 300], size: 500, .tree) == [2, 2])
     #expect(try blocks([0, 100, 200, 300], size: 10, .data) == [4])
+  }
+
+  @Test(arguments: [ChunkKind.data, .tree]) func ownersAreKeptApart(kind: ChunkKind) throws {
+    let owners: [UInt32] = [0, 0, 0, 7, 7, 0]
+    #expect(try blocks(Array(0..<6), size: 10, kind, owners: owners) == [1, 2, 3])
+    #expect(try blocks(Array(0..<6), size: 10, kind, owners: owners, apart: false) == [6])
   }
 }

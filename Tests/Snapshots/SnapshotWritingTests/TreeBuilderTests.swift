@@ -15,6 +15,7 @@ import Testing
     var objects: [ObjectID: [UInt8]] = [:]
     func add(_ id: ObjectID, kind: ChunkKind, _ bytes: UnsafeRawBufferPointer) { objects[id] = Array(bytes) }
     func move(to position: UInt64) {}
+    func setOwner(_ user: UInt32) {}
   }
 
   private final class Fixture {

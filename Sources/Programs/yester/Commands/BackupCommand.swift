@@ -38,6 +38,15 @@ struct BackupCommand: ParsableCommand {
       "How hard to compress, 1 (fast) to 19 (small) (default: between 2 and 3, the best bargain).", valueName: "level"))
   var compression: Int?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Do not compress files of different owners together.",
+      discussion: """
+        Who can see the sizes of what is stored, and has text of his choice backed up beside a secret, may learn \
+        something of that from how well both compress together.
+        """))
+  var separateOwners = false
+
   @Option(
     help: ArgumentHelp(
       "How many files to read at the same time, compressing as many blocks (default: one for each processor).",
@@ -102,6 +111,7 @@ struct BackupCommand: ParsableCommand {
     options.comparesInode = !ignoreInode
     options.compressionLevel = compression
     options.readConcurrency = readConcurrency
+    options.separatesOwners = separateOwners
     options.isDryRun = dryRun
     options.showsProgress = ProgressDisplay.isSeen(output)
     description.apply(to: &options)
