@@ -368,18 +368,19 @@ class Chunks:
     def add_segment(self, key, broken):
         """Learn the chunks of the packs with broken directories from an index segment [7].
 
-        A replaced segment is as good as another here: what is read is checked by its id anyway.
+        A replaced segment is as good as another here, and a stranger's as a friend's: what is read is checked by its id
+        anyway.
         """
         with self.store.open(key) as file:
-            header = file.read(72)
+            header = file.read(Frames.START)
             self.repository.check_header(header, b"YSTRINDX")
             index_key = self.repository.keys.find(header[32:40]).index_key
             body = Frames(file, hkdf(index_key, header[40:72], b"yester index 1"))
-            replaced, packs, blocks, chunks, _ = struct.unpack("<4IQ", body.read(24))
-            body.read(32 * replaced)
+            replaced, statements, writers, packs, blocks, chunks = struct.unpack("<6I", body.read(24))
+            body.read(32 * replaced + 48 * statements + 32 * writers)
             wanted = {}  # index in the segment's list of packs: index in self.packs, first block
             for index in range(packs):
-                name, _, _, first = struct.unpack("<32sQII", body.read(48))
+                name, _, _, _, first = struct.unpack("<32sQHHI", body.read(48))
                 name = f"packs/{name[:1].hex()}/{name.hex()}"
                 if name in broken:
                     wanted[index] = broken[name], first
@@ -444,16 +445,18 @@ class Chunks:
 class Frames:
     """The body of an index segment, opened frame by frame."""
 
+    START, SIGNATURE = 104, 64
+
     def __init__(self, file, key):
         self.file, self.key, self.number, self.ahead = file, key, 0, b""
-        self.left = os.fstat(file.fileno()).st_size - 72
+        self.left = os.fstat(file.fileno()).st_size - self.START - self.SIGNATURE
 
     def read(self, count):
         while len(self.ahead) < count:
             require(self.left > 0, "ends too early")
             size = min(MIB + 16, self.left)
             self.left -= size
-            sealed = os.pread(self.file.fileno(), size, 72 + self.number * (MIB + 16))
+            sealed = os.pread(self.file.fileno(), size, self.START + self.number * (MIB + 16))
             last = bytes([self.left == 0])
             self.ahead += unseal(self.key, nonce(3, self.number), last, sealed, f"frame {self.number}")
             self.number += 1

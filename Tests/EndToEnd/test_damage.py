@@ -163,7 +163,7 @@ class DamagedPacks(EndToEndTest):
 
     def test_a_damaged_tree_pack(self):
         oldest = min(self.packs(2), key=lambda path: path.stat().st_mtime_ns)
-        self.flip(oldest, 200)
+        self.flip(oldest, 300)
         ran = self.verify(status=DAMAGED)
         self.assertIn("listing", ran.err)
         self.snapshots()
@@ -182,7 +182,7 @@ class DamagedPacks(EndToEndTest):
 
     def test_prune_and_rotate_delete_nothing_when_something_is_missing(self):
         tree = self.packs(2)
-        self.flip(tree[0], 200)
+        self.flip(tree[0], 300)
         tree[0].rename(self.temp / "away")
         before = set(self.objects("packs"))
         self.yester("prune", status={FAILED, DAMAGED})

@@ -195,7 +195,7 @@ class Looking(EndToEndTest):
 
     def test_damage_is_told_and_does_not_look_like_absence(self):
         for pack in self.packs(2):
-            self.flip(pack, 200)
+            self.flip(pack, 300)
         for command in (["ls", "-R", f"latest:{self.source}"], ["find", "file-000"],
                         ["diff", self.first["name"], "latest"], ["versions", self.source / "dir0" / "file-000"]):
             ran = self.yester(*command, status=DAMAGED)

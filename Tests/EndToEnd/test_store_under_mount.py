@@ -111,7 +111,7 @@ class DamageUnderAMount(MountedStore):
         trees = [pack for pack in self.packs(2) if pack not in known]
         wait_until(lambda: made["name"] in os.listdir(self.point), 2, "the new snapshot is not listed")
         for pack in trees:
-            self.flip(pack, 200)
+            self.flip(pack, 300)
         self.forget()
         unseen = self.in_mount(self.point, made["name"])
         with self.assertRaises(OSError) as caught:
@@ -123,7 +123,7 @@ class DamageUnderAMount(MountedStore):
         self.assert_same_tree(self.source, before, "--skip", "fresh", ".")
         # What is put back is used, though the error was told before.
         for pack in trees:
-            self.flip(pack, 200)
+            self.flip(pack, 300)
         self.forget()
         self.assert_same_tree(self.source, unseen)
 

@@ -30,7 +30,8 @@ let packTargets: [Target] = [
     guard offset <= Limits.packSizeMax else { return }
     let directory = try PackDirectory(decoding: bytes, directoryOffset: offset)
     expect(directory.encode() == bytes, "a directory has one form only")
-    let indexed = IndexedPack(id: .zero, size: UInt64(offset), kind: .data, directory: directory)
+    let indexed = IndexedPack(
+      id: .zero, size: UInt64(offset), kind: .data, writer: IndexLayout.unknownWriter, directory: directory)
     var builder = IndexSegmentBuilder()
     builder.add(indexed)
     expect(builder.chunkCount == directory.blocks.reduce(0) { $0 + $1.chunks.count }, "the index gets every chunk")
@@ -68,8 +69,10 @@ private let codecs = Pool { BlockCodec() }
 
 private func check(_ segment: IndexSegment) throws {
   expect(segment.replaced.count == segment.head.replaced, "a segment has as many replaced ids as it says")
+  expect(segment.statements.count <= Int(segment.head.statements), "a segment says no more than it says")
   for index in 0..<segment.packCount {
     _ = accepted { try segment.pack(index) }
+    _ = accepted { try segment.writer(ofPack: index) }
     for block in segment.blocks(ofPack: index) { _ = accepted { try segment.block(block) } }
   }
   for index in 0...Int(segment.head.blocks) {
@@ -86,6 +89,8 @@ private func check(_ segment: IndexSegment) throws {
     // In a segment that is not sorted chunks may be missed, but nothing else may happen.
     if let wanted = ObjectID(id.bytes), let found = try segment.find(wanted) {
       expect(segment.prefix(found) == prefix, "what is found is what was looked for")
+      let others = try segment.others(like: found, wanted, limit: 100)
+      expect(others.allSatisfy { segment.prefix($0) == prefix }, "what stands beside it is what was looked for")
     }
     if let location = accepted({ try segment.location(index) }) {
       expect(
@@ -134,7 +139,8 @@ private func indexSegment(_ random: inout SeededGenerator) throws -> [UInt8] {
   var builder = IndexSegmentBuilder()
   builder.replaced = (0..<random.below(3)).map { _ in random.id() }
   for _ in 0..<random.below(4) {
-    builder.add(IndexedPack(id: random.id(), size: 5000, kind: .data, directory: random.packDirectory(random.below(4))))
+    let directory = random.packDirectory(random.below(4))
+    builder.add(IndexedPack(id: random.id(), size: 5000, kind: .data, writer: random.bytes(32), directory: directory))
   }
   let store = MemoryStore()
   let id = try builder.store(in: store, testKeyring)

@@ -102,6 +102,7 @@ struct SealedRepository {
         directoryOffset: UInt64(header.count + sealed.count), directoryLength: UInt32(end.count))
     let id = ObjectID(nameOf: SHA256.hash(pack))
     try store.put(.pack(id), pack)
-    return IndexedPack(id: id, size: UInt64(pack.count), kind: kind, directory: directory)
+    return IndexedPack(
+      id: id, size: UInt64(pack.count), kind: kind, writer: testKeyring.writer.publicKey, directory: directory)
   }
 }

@@ -1,5 +1,19 @@
 package import Platform
-internal import RepositoryFormat
+package import RepositoryFormat
+
+/// The signature at the end of an index segment: who has made it, and so for what it counts (`Roster`).
+package enum IndexSignature {
+  private static func message(_ digest: Digest) -> [UInt8] { Array("yester index 1".utf8) + digest.bytes }
+
+  /// 64 bytes, for the hash of all bytes before.
+  package static func make(_ digest: Digest, _ keyring: Keyring) -> [UInt8] {
+    Ed25519.sign(message(digest), privateKey: keyring.writer.privateKey)
+  }
+
+  package static func isValid(_ signature: [UInt8], of digest: Digest, by writer: [UInt8]) -> Bool {
+    Ed25519.verify(signature, of: message(digest), publicKey: writer)
+  }
+}
 
 /// Index segments in sealed frames (docs/format.md, section 7): sealed and opened as a stream, so that a segment of
 /// any size takes little memory.
@@ -16,6 +30,7 @@ package struct IndexSealer: ~Copyable {
     CommonHeader.write(.index, keyring.repository, to: &start)
     start.raw(keyring.current.id.bytes)
     start.raw(salt)
+    start.raw(keyring.writer.publicKey)
     header = start.bytes
     key = KeyDerivation.hkdf(keyring.current.record.indexKey, salt: salt, "yester index 1")
   }
@@ -34,7 +49,7 @@ package struct IndexSealer: ~Copyable {
     }
   }
 
-  /// The last frame.
+  /// The last frame; the signature follows it.
   package consuming func finish() -> [UInt8] { seal(isLast: true) }
 
   private mutating func seal(isLast: Bool) -> [UInt8] {
@@ -47,20 +62,20 @@ package struct IndexSealer: ~Copyable {
 }
 
 package enum IndexOpener {
-  /// Reads sealed bytes by `read` (as many as asked for, fewer only at the end of the object) and hands each opened
-  /// frame to `emit`.
+  /// Reads sealed bytes by `read` (as many as asked for, fewer only before the signature) and hands each opened frame to
+  /// `emit`. The public key of who says to have made the segment: whether that is so tells the signature alone.
   package static func open<Failure: Error>(
     _ keyring: Keyring, read: (Int) throws(Failure) -> [UInt8], emit: ([UInt8]) throws(Failure) -> Void,
     damaged: (FormatError) -> Failure
-  ) throws(Failure) {
+  ) throws(Failure) -> [UInt8] {
     let header = try read(IndexLayout.segmentHeaderSize)
     let keySetID: KeySetID
+    let salt: [UInt8]
+    let writer: [UInt8]
     do throws(FormatError) {
-      keySetID = try header.read { (reader) throws(FormatError) in
+      (keySetID, salt, writer) = try header.read { (reader) throws(FormatError) in
         try CommonHeader.read(.index, of: keyring.repository, from: &reader)
-        let id = KeySetID(try reader.array(8))
-        _ = try reader.take(32)
-        return id
+        return (KeySetID(try reader.array(8)), try reader.array(32), try reader.array(IndexLayout.writerSize))
       }
     } catch {
       throw damaged(error)
@@ -68,7 +83,7 @@ package enum IndexOpener {
     guard let keySet = keyring.keySet(keySetID) else {
       throw damaged(FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey))
     }
-    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(header[40...]), "yester index 1")
+    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: salt, "yester index 1")
     let cipher = AESGCM()
     var number: UInt64 = 0
     var next = try read(IndexLayout.frameSize + AESGCM.tagSize)
@@ -82,7 +97,7 @@ package enum IndexOpener {
         throw damaged(FormatError("the index segment is damaged or cut off"))
       }
       try emit(plain)
-      if isLast { return }
+      if isLast { return writer }
       next = following
       number += 1
     }

@@ -32,6 +32,13 @@ package final class SHA256 {
   /// The hash of all that was given; the object begins anew.
   package func finish() -> Digest { finish { Digest($0) } }
 
+  /// The hash of what was given so far; more may be given.
+  package func soFar() -> Digest {
+    let other = SHA256()
+    require(EVP_MD_CTX_copy_ex(other.context, context))
+    return other.finish()
+  }
+
   fileprivate func finish<Hash>(_ make: (UnsafeRawBufferPointer) -> Hash) -> Hash {
     let hash = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { out in
       require(

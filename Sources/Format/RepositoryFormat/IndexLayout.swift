@@ -5,39 +5,57 @@ package import Platform
 package enum IndexLayout {
   package static let headSize = 24
   package static let frameSize = 1 << 20
-  package static let segmentHeaderSize = 72
+  package static let segmentHeaderSize = 104
+  package static let signatureSize = 64
   package static let replacedSize = 32
+  package static let statementSize = 48
+  package static let writerSize = 32
   package static let packSize = 48
   package static let blockSize = 16
   package static let chunkSize = 32
   /// How much of a chunk's id the index holds.
   package static let prefixSize = 20
+  /// Stands for the writer of a pack whose header does not tell it.
+  package static let unknownWriter = [UInt8](repeating: 0, count: writerSize)
 
   package struct Head: Sendable, Equatable {
     package var replaced: UInt32
+    package var statements: UInt32
+    package var writers: UInt32
     package var packs: UInt32
     package var blocks: UInt32
     package var chunks: UInt32
-    package init(replaced: UInt32, packs: UInt32, blocks: UInt32, chunks: UInt32) {
+    package init(
+      replaced: UInt32, statements: UInt32, writers: UInt32, packs: UInt32, blocks: UInt32, chunks: UInt32
+    ) {
       self.replaced = replaced
+      self.statements = statements
+      self.writers = writers
       self.packs = packs
       self.blocks = blocks
       self.chunks = chunks
     }
-    package var packsStart: Int { headSize + Int(replaced) * replacedSize }
+    package var statementsStart: Int { headSize + Int(replaced) * replacedSize }
+    package var writersStart: Int { statementsStart + Int(statements) * statementSize }
+    package var packsStart: Int { writersStart + Int(writers) * writerSize }
     package var blocksStart: Int { packsStart + Int(packs) * packSize }
     package var chunksStart: Int { blocksStart + Int(blocks) * blockSize }
     package var end: Int { chunksStart + Int(chunks) * chunkSize }
 
     package func encode(to out: inout ByteWriter) {
-      for number in [replaced, packs, blocks, chunks, 0, 0] { out.u32(number) }
+      for number in [replaced, statements, writers, packs, blocks, chunks] { out.u32(number) }
     }
     package init(_ reader: inout ByteReader) throws(FormatError) {
       replaced = try reader.u32()
+      statements = try reader.u32()
+      writers = try reader.u32()
       packs = try reader.u32()
       blocks = try reader.u32()
       chunks = try reader.u32()
-      guard try reader.u64() == 0 else { throw FormatError("an index segment is damaged") }
+      // The first writer is the segment's own; packs name theirs by 16 bits.
+      guard (1...UInt32(Limits.indexWritersMax)).contains(writers) else {
+        throw FormatError("an index segment names no writer, or too many")
+      }
     }
   }
 
@@ -51,14 +69,32 @@ package enum IndexLayout {
       self.kind = kind
     }
   }
+
+  /// What a writer says of a pack.
+  package struct Statement: Sendable, Hashable {
+    package enum Kind: UInt32, Sendable {
+      /// Every block was opened, and every chunk verified against its id.
+      case verified = 1
+    }
+    package let pack: ObjectID
+    package let kind: Kind
+    package let seconds: Int64
+    package init(pack: ObjectID, kind: Kind, seconds: Int64) {
+      self.pack = pack
+      self.kind = kind
+      self.seconds = seconds
+    }
+  }
 }
 
 extension ByteWriter {
-  /// `firstBlock` is the index of the pack's first block in the segment's list.
-  package mutating func indexPack(_ pack: IndexLayout.Pack, firstBlock: UInt32) {
+  /// `writer` is the index of the pack's writer in the segment's list, `firstBlock` that of its first block.
+  package mutating func indexPack(_ pack: IndexLayout.Pack, writer: UInt16, firstBlock: UInt32) {
     id(pack.id)
     u64(pack.size)
-    u32(UInt32(pack.kind.rawValue))
+    u8(pack.kind.rawValue)
+    u8(0)
+    u16(writer)
     u32(firstBlock)
   }
   /// `pack` is the pack's index in the segment's list.
@@ -67,5 +103,11 @@ extension ByteWriter {
     u32(block.offset)
     u32(block.sealedLength)
     u32(block.plainLength | UInt32(block.compression.rawValue) << 28)
+  }
+  package mutating func indexStatement(_ statement: IndexLayout.Statement) {
+    id(statement.pack)
+    i64(statement.seconds)
+    u32(statement.kind.rawValue)
+    u32(0)
   }
 }

@@ -11,6 +11,7 @@ package enum Limits {
   package static let packBlocksMax = 1_000_000
   package static let packDirectorySizeMax = 64 << 20
   package static let blockSizeMax = 16 << 20
+  package static let indexWritersMax = 65_536
   package static let chunkSizeMax = 8 << 20
   package static let recordSizeMax = 16 << 20
   package static let textSizeMax = 64 << 10

@@ -17,8 +17,6 @@ package final class ChunkReader: Sendable {
   private let packKeys = Mutex<[ObjectID: PackKey.Opened]>([:])
   private let codecs = Pool { BlockCodec() }
   private let hashers = Pool { SHA256() }
-  /// The local copy of the index has not been made anew by this process yet.
-  private let isCacheDoubtful = Atomic(true)
   private let identifiers: [KeySetID: Pool<KeyedHash>]
 
   package init(store: any ObjectStore, keyring: Keyring, index: ChunkIndex, cacheSize: Int) {
@@ -33,35 +31,75 @@ package final class ChunkReader: Sendable {
       })
   }
 
-  /// A chunk's plaintext, verified against its id. Throws error 13 when it is missing or wrong.
+  /// A chunk's plaintext, verified against its id. Every place that the index knows is tried before an error comes out;
+  /// error 13 when the chunk is nowhere, or wrong everywhere.
   package func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice {
-    if let location = try index.find(id) {
+    guard let location = try index.find(id) else { return try search(id, kind, past: nil) }
+    do throws(YesterError) {
+      return try chunk(id, kind: kind, at: location)
+    } catch {
+      guard mayBeElsewhere(error) else { throw error }
+      return try search(id, kind, past: (location, error))
+    }
+  }
+
+  /// Tries the other places of a chunk; then those that have come since the index was read, and at last, now and then,
+  /// those of an index that was read from the repository again: the local copy of it may be damaged.
+  private func search(
+    _ id: ObjectID, _ kind: ChunkKind, past first: (location: ChunkLocation, error: YesterError)?
+  ) throws(YesterError) -> BytesSlice {
+    var failure = first?.error
+    var tried: Set<ChunkLocation> = []
+    if let (location, error) = first {
+      tried.insert(location)
+      remember(error, at: location)
+    }
+    let rebuilds = index.rebuilds
+    if let found = try tryPlaces(of: id, kind, &tried, &failure) { return found }
+    try index.refresh()
+    if let found = try tryPlaces(of: id, kind, &tried, &failure) { return found }
+    if try index.rebuildInDoubt(since: rebuilds) {
+      if let found = try tryPlaces(of: id, kind, &tried, &failure) { return found }
+    }
+    throw failure ?? notFound(id)
+  }
+
+  private func tryPlaces(
+    of id: ObjectID, _ kind: ChunkKind, _ tried: inout Set<ChunkLocation>, _ failure: inout YesterError?
+  ) throws(YesterError) -> BytesSlice? {
+    for location in try index.places(of: id) where tried.insert(location).inserted {
       do throws(YesterError) {
         return try chunk(id, kind: kind, at: location)
       } catch {
-        guard error.code == .damaged, let other = try otherLocation(of: id, than: location) else { throw error }
-        return try chunk(id, kind: kind, at: other)
+        guard mayBeElsewhere(error) else { throw error }
+        remember(error, at: location)
+        failure = failure ?? error
       }
     }
-    // It may have been stored since the index was read, or the local copy of the index may be damaged.
-    try index.refresh()
-    if let location = try index.find(id) { return try chunk(id, kind: kind, at: location) }
-    if let location = try otherLocation(of: id, than: nil) { return try chunk(id, kind: kind, at: location) }
-    throw YesterError(
-      .damaged, "The chunk \(id.short) is not in the repository",
-      advice: "Run \"yester verify\" to see what is affected.")
+    return nil
   }
 
-  /// Looks again, once with the local copy of the index made anew, and past the pack that failed.
-  private func otherLocation(of id: ObjectID, than failed: ChunkLocation?) throws(YesterError) -> ChunkLocation? {
-    if isCacheDoubtful.exchange(false, ordering: .relaxed) {
-      try index.rebuildCache()
-      if let found = try index.find(id), found != failed { return found }
+  /// Whether another place may give what this one does not. A write-only key can read nothing anywhere.
+  private func mayBeElsewhere(_ error: YesterError) -> Bool {
+    error.code != .interrupted && keyring.role == .full
+  }
+
+  /// What a disk or a connection does not give may come the next time; what is wrong or gone is asked for last.
+  private func remember(_ error: YesterError, at location: ChunkLocation) {
+    if error.code == .damaged { index.fail(location) }
+  }
+
+  private func notFound(_ id: ObjectID) -> YesterError {
+    if let (_, error) = index.current.unusable.first {
+      return YesterError(
+        error.code, "The chunk \(id.short) is in no part of the index that can be used (\(error.message))",
+        advice: error.code == .damaged
+          ? "Run \"yester repair --rebuild-index\" with a full key, which makes the index anew from what is stored."
+          : error.advice)
     }
-    guard let failed, try store.size(.pack(failed.pack)) == nil else { return nil }
-    index.avoid([failed.pack])
-    let found = try index.find(id)
-    return found == failed ? nil : found
+    return YesterError(
+      .damaged, "The chunk \(id.short) is not in the repository",
+      advice: "Run \"yester verify\" to see what is affected.")
   }
 
   package func chunk(_ id: ObjectID, kind: ChunkKind, at location: ChunkLocation) throws(YesterError) -> BytesSlice {

@@ -24,21 +24,15 @@ package struct IndexCache: Sendable {
     let path = directory + "/" + id.hex
     if !isFresh, let segment = cached(id, path) { return segment }
     guard let size = try store.size(.index(id)) else { return nil }
-    let file: MappedFile
     // Another run may have replaced it just now.
     do throws(Failure) {
-      file = try materialize(id, size: size, path)
+      return try materialize(id, size: size, path)
     } catch {
       switch error {
       case .vanished: return nil
       case .cache(let error): throw .system("Writing the local index cache", directory, error)
       case .repository(let error): throw error
       }
-    }
-    do throws(FormatError) {
-      return try IndexSegment(id: id, file: file)
-    } catch {
-      throw YesterError.damaged("The index segment \(id.short)", error)
     }
   }
 
@@ -56,7 +50,7 @@ package struct IndexCache: Sendable {
   }
 
   /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
-  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws(Failure) -> MappedFile {
+  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws(Failure) -> IndexSegment {
     try? Directory.makeAll(directory)
     let temporary = path + "." + Hex.encode(System.random(4))
     do throws(Failure) {
@@ -71,15 +65,26 @@ package struct IndexCache: Sendable {
 
   private func materialize(
     _ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?
-  ) throws(Failure) -> MappedFile {
+  ) throws(Failure) -> IndexSegment {
     let out = try inCache { () throws(Errno) in
       try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
     }
     defer { try? FileSystem.removeFile(name.pathBytes, at: nil) }
-    try open(id, size: size, into: out)
+    let writer = try open(id, size: size, into: out)
     let mapped = try inCache { () throws(Errno) in try MappedFile(name) }
+    let segment: IndexSegment
+    do throws(FormatError) {
+      segment = try IndexSegment(id: id, file: mapped)
+      guard segment.writer == writer else { throw FormatError("it contradicts itself about its writer") }
+    } catch {
+      throw damaged(id, error)
+    }
     if let path { try? FileSystem.rename(name.pathBytes, at: nil, to: path.pathBytes, at: nil) }
-    return mapped
+    return segment
+  }
+
+  private func damaged(_ id: ObjectID, _ error: FormatError) -> Failure {
+    .repository(.damaged("The index segment \(id.short)", error))
   }
 
   private func inCache<Value>(_ body: () throws(Errno) -> Value) throws(Failure) -> Value {
@@ -90,11 +95,16 @@ package struct IndexCache: Sendable {
     }
   }
 
-  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws(Failure) {
+  /// Opens the object into `out` and checks its name and its writer's signature; the writer's public key.
+  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws(Failure) -> [UInt8] {
+    guard size >= UInt64(IndexLayout.segmentHeaderSize + AESGCM.tagSize + IndexLayout.signatureSize) else {
+      throw damaged(id, FormatError("it is cut off"))
+    }
+    let signed = size - UInt64(IndexLayout.signatureSize)
     var offset: UInt64 = 0
     let hash = SHA256()
-    func read(_ count: Int) throws(Failure) -> [UInt8] {
-      var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), size - offset)))
+    func read(_ count: Int, upTo end: UInt64) throws(Failure) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), end - offset)))
       if bytes.isEmpty { return [] }
       let isThere: Bool
       do throws(YesterError) {
@@ -109,14 +119,19 @@ package struct IndexCache: Sendable {
       bytes.withUnsafeBytes { hash.update($0) }
       return bytes
     }
-    func damaged(_ error: FormatError) -> Failure {
-      .repository(.damaged("The index segment \(id.short)", error))
-    }
-    try IndexOpener.open(
-      keyring, read: read,
+    let writer = try IndexOpener.open(
+      keyring, read: { (count) throws(Failure) in try read(count, upTo: signed) },
       emit: { (frame) throws(Failure) in try inCache { () throws(Errno) in try out.write(frame) } },
-      damaged: damaged)
-    guard ObjectID(nameOf: hash.finish()) == id else { throw damaged(FormatError("its bytes do not fit its name")) }
+      damaged: { damaged(id, $0) })
+    let digest = hash.soFar()
+    let signature = try read(IndexLayout.signatureSize, upTo: size)
+    guard ObjectID(nameOf: hash.finish()) == id else {
+      throw damaged(id, FormatError("its bytes do not fit its name"))
+    }
+    guard IndexSignature.isValid(signature, of: digest, by: writer) else {
+      throw damaged(id, FormatError("its signature is wrong: it is forged"))
+    }
+    return writer
   }
 
   /// Throws away cached segments that the repository no longer has.

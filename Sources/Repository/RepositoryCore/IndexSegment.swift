@@ -22,6 +22,8 @@ package struct ChunkLocation: Sendable, Hashable {
 package final class IndexSegment: Sendable {
   package let id: ObjectID
   package let head: IndexLayout.Head
+  /// Public keys of writers: of the one who has signed the segment, and of those whose packs it lists.
+  package let writers: [[UInt8]]
   private let file: MappedFile
 
   /// `file` holds the body of the segment `id`.
@@ -31,10 +33,27 @@ package final class IndexSegment: Sendable {
     guard head.end == file.bytes.count else { throw FormatError("an index segment contradicts itself about its size") }
     self.id = id
     self.file = file
+    let start = head.writersStart
+    writers = (0..<Int(head.writers)).map { index in
+      let at = start + index * IndexLayout.writerSize
+      return Array(file.bytes[at..<(at + IndexLayout.writerSize)])
+    }
   }
+
+  /// The public key of who has signed the segment.
+  package var writer: [UInt8] { writers[0] }
 
   package var replaced: [ObjectID] {
     (0..<Int(head.replaced)).map { id(at: IndexLayout.headSize + $0 * IndexLayout.replacedSize) }
+  }
+
+  /// What its writer says of packs; of kinds that are not known here, nothing is told.
+  package var statements: [IndexLayout.Statement] {
+    (0..<Int(head.statements)).compactMap { index in
+      let at = head.statementsStart + index * IndexLayout.statementSize
+      guard let kind = IndexLayout.Statement.Kind(rawValue: load(at + 40, UInt32.self)) else { return nil }
+      return IndexLayout.Statement(pack: id(at: at), kind: kind, seconds: Int64(bitPattern: load(at + 32, UInt64.self)))
+    }
   }
 
   package var packCount: Int { Int(head.packs) }
@@ -43,10 +62,18 @@ package final class IndexSegment: Sendable {
   package func pack(_ index: Int) throws(FormatError) -> IndexLayout.Pack {
     guard index < head.packs else { throw FormatError("an index segment names a pack that it does not list") }
     let at = head.packsStart + index * IndexLayout.packSize
-    guard let kind = ChunkKind(rawValue: UInt8(truncatingIfNeeded: load(at + 40, UInt32.self))) else {
+    guard let kind = ChunkKind(rawValue: load(at + 40, UInt8.self)) else {
       throw FormatError("an index segment names a pack of unknown kind")
     }
     return IndexLayout.Pack(id: id(at: at), size: load(at + 32, UInt64.self), kind: kind)
+  }
+
+  /// The public key of a pack's writer, by the pack's index, as the segment says.
+  package func writer(ofPack index: Int) throws(FormatError) -> [UInt8] {
+    guard index < head.packs else { throw FormatError("an index segment names a pack that it does not list") }
+    let writer = Int(load(head.packsStart + index * IndexLayout.packSize + 42, UInt16.self))
+    guard writer < writers.count else { throw FormatError("an index segment names a writer that it does not list") }
+    return writers[writer]
   }
 
   private func firstBlock(ofPack index: Int) -> UInt32 {
@@ -100,7 +127,10 @@ package final class IndexSegment: Sendable {
   }
 
   /// Where a chunk is, by its index. Throws as `find` does, and error 13 when the segment contradicts itself.
-  package func location(_ index: Int) throws(YesterError) -> ChunkLocation {
+  package func location(_ index: Int) throws(YesterError) -> ChunkLocation { try place(index).location }
+
+  /// The same with the index of the pack in the segment's list.
+  func place(_ index: Int) throws(YesterError) -> (pack: Int, location: ChunkLocation) {
     let (number, offset, length) = try reading { () throws(Errno) in try lookUpChunk(index) }
     let blockOffset = try asDamage { () throws(FormatError) in try self.offset(ofBlock: number) }
     let words = try reading { () throws(Errno) in try look(blockOffset, IndexLayout.blockSize) }
@@ -109,7 +139,33 @@ package final class IndexSegment: Sendable {
       guard UInt64(offset) + UInt64(length) <= UInt64(block.plainLength) else {
         throw FormatError("an index segment places a chunk outside of its block")
       }
-      return ChunkLocation(pack: try self.pack(pack).id, block: block, offset: offset, length: length)
+      let id = id(at: self.offset(ofPack: pack))
+      return (pack, ChunkLocation(pack: id, block: block, offset: offset, length: length))
+    }
+  }
+
+  private func offset(ofPack index: Int) -> Int { head.packsStart + index * IndexLayout.packSize }
+
+  /// All chunks with the id of the one at `index`, which was found: they stand beside each other. Not more than `limit`
+  /// are looked for on either side.
+  func others(like index: Int, _ id: ObjectID, limit: Int) throws(YesterError) -> Range<Int> {
+    let wanted = IndexPrefix(id)
+    return try reading { () throws(Errno) in
+      var first = index
+      while first > 0, index - first < limit, try lookUpPrefix(first - 1) == wanted { first -= 1 }
+      var end = index + 1
+      while end < chunkCount, end - index < limit, try lookUpPrefix(end) == wanted { end += 1 }
+      return first..<end
+    }
+  }
+
+  /// As `prefix`, for one that was looked up.
+  private func lookUpPrefix(_ index: Int) throws(Errno) -> IndexPrefix {
+    guard file.isLarge else { return prefix(index) }
+    return try withUnsafeTemporaryAllocation(byteCount: IndexLayout.prefixSize, alignment: 8) {
+      (buffer) throws(Errno) in
+      try file.read(at: head.chunksStart + index * IndexLayout.chunkSize, into: buffer)
+      return IndexPrefix(UnsafeRawBufferPointer(buffer))
     }
   }
 

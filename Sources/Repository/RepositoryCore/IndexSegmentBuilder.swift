@@ -7,15 +7,22 @@ package import RepositoryFormat
 /// What a segment says of one pack.
 package struct IndexedPack: Sendable {
   package let pack: IndexLayout.Pack
+  /// The public key of its writer.
+  package let writer: [UInt8]
   package let blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])]
 
-  package init(pack: IndexLayout.Pack, blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])]) {
+  package init(
+    pack: IndexLayout.Pack, writer: [UInt8], blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])]
+  ) {
     self.pack = pack
+    self.writer = writer
     self.blocks = blocks
   }
 
+  package var chunkCount: Int { blocks.reduce(0) { $0 + $1.chunks.count } }
+
   /// From a pack's own directory.
-  package init(id: ObjectID, size: UInt64, kind: ChunkKind, directory: PackDirectory) {
+  package init(id: ObjectID, size: UInt64, kind: ChunkKind, writer: [UInt8], directory: PackDirectory) {
     var offset = UInt32(PackLayout.headerSize)
     var blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])] = []
     for (number, block) in directory.blocks.enumerated() {
@@ -25,7 +32,7 @@ package struct IndexedPack: Sendable {
       blocks.append((location, block.chunks))
       offset += block.sealedLength
     }
-    self.init(pack: IndexLayout.Pack(id: id, size: size, kind: kind), blocks: blocks)
+    self.init(pack: IndexLayout.Pack(id: id, size: size, kind: kind), writer: writer, blocks: blocks)
   }
 }
 
@@ -33,7 +40,11 @@ package struct IndexedPack: Sendable {
 /// taken over as the new one is written.
 package struct IndexSegmentBuilder {
   package var replaced: [ObjectID] = []
-  private var packs: [(pack: IndexLayout.Pack, firstBlock: UInt32)] = []
+  package var statements: [IndexLayout.Statement] = []
+  private var packs: [(pack: IndexLayout.Pack, writer: Int, firstBlock: UInt32)] = []
+  /// Public keys of the writers of the packs, and where they stand.
+  private var writers: [[UInt8]] = []
+  private var writerNumbers: [[UInt8]: Int] = [:]
   private var blockCount = 0
   private var segments: [MergedSegment] = []
   /// Of packs that were added by themselves; their blocks come behind those of all segments.
@@ -52,12 +63,12 @@ package struct IndexSegmentBuilder {
 
   package var chunkCount: Int { segments.reduce(chunks.count) { $0 + $1.chunkCount } }
   package var packCount: Int { packs.count }
-  package var isEmpty: Bool { packs.isEmpty && replaced.isEmpty }
+  package var isEmpty: Bool { packs.isEmpty && replaced.isEmpty && statements.isEmpty }
 
   package mutating func add(_ indexed: IndexedPack) {
     hasOwnPacks = true
     let index = UInt32(packs.count)
-    packs.append((indexed.pack, UInt32(blockCount)))
+    packs.append((indexed.pack, number(of: indexed.writer), UInt32(blockCount)))
     for (block, contents) in indexed.blocks {
       blocks.indexBlock(pack: index, block)
       var offset: UInt32 = 0
@@ -68,6 +79,13 @@ package struct IndexSegmentBuilder {
       }
       blockCount += 1
     }
+  }
+
+  private mutating func number(of writer: [UInt8]) -> Int {
+    if let known = writerNumbers[writer] { return known }
+    writers.append(writer)
+    writerNumbers[writer] = writers.count - 1
+    return writers.count - 1
   }
 
   /// Adds packs of another segment for which `keep` says so, before any that are added by themselves.
@@ -88,14 +106,14 @@ package struct IndexSegmentBuilder {
       }
       guard blockCount + blocks.count <= Int(UInt32.max) else { throw FormatError("an index segment is too large") }
       merged.packs.append((UInt32(packs.count), blockCount - blocks.lowerBound))
-      packs.append((pack, UInt32(blockCount)))
+      packs.append((pack, number(of: try segment.writer(ofPack: index)), UInt32(blockCount)))
       blockCount += blocks.count
     }
     try merged.countChunks()
     segments.append(merged)
   }
 
-  /// Seals and stores the segment; its id.
+  /// Seals, signs and stores the segment; its id.
   package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws(YesterError) -> ObjectID {
     chunks.sort { $0.prefix < $1.prefix }
     let upload = try store.beginUpload()
@@ -109,10 +127,11 @@ package struct IndexSegmentBuilder {
     do throws(YesterError) {
       var sealer = IndexSealer(keyring)
       try emit(sealer.header)
-      try writeBody { (part) throws(YesterError) in
+      try writeBody(by: keyring.writer.publicKey) { (part) throws(YesterError) in
         try part.withBytes { (part) throws(YesterError) in try sealer.write(part, emit: emit) }
       }
       try emit(sealer.finish())
+      try emit(IndexSignature.make(hash.soFar(), keyring))
       let id = ObjectID(nameOf: hash.finish())
       try upload.commit(as: .index(id))
       return id
@@ -122,7 +141,7 @@ package struct IndexSegmentBuilder {
     }
   }
 
-  private func writeBody(_ write: ([UInt8]) throws(YesterError) -> Void) throws(YesterError) {
+  private func writeBody(by writer: [UInt8], _ write: ([UInt8]) throws(YesterError) -> Void) throws(YesterError) {
     var out = ByteWriter(capacity: 1 << 16)
     func flush(from size: Int) throws(YesterError) {
       guard out.count >= size else { return }
@@ -132,13 +151,26 @@ package struct IndexSegmentBuilder {
     guard chunkCount <= Int(UInt32.max) else {
       throw YesterError(.failed, "The index segment that was to be written is too large")
     }
+    // The segment's own writer is the first, whether a pack is by it or not.
+    let others = writers.filter { $0 != writer }
+    guard others.count < Limits.indexWritersMax else {
+      throw YesterError(.failed, "The index segment that was to be written names too many writers")
+    }
+    var next: UInt16 = 0
+    let numbers = writers.map { known -> UInt16 in
+      if known == writer { return 0 }
+      next += 1
+      return next
+    }
     IndexLayout.Head(
-      replaced: UInt32(replaced.count), packs: UInt32(packs.count), blocks: UInt32(blockCount),
-      chunks: UInt32(chunkCount)
+      replaced: UInt32(replaced.count), statements: UInt32(statements.count), writers: UInt32(others.count + 1),
+      packs: UInt32(packs.count), blocks: UInt32(blockCount), chunks: UInt32(chunkCount)
     ).encode(to: &out)
     for id in replaced { out.id(id) }
-    for (pack, firstBlock) in packs {
-      out.indexPack(pack, firstBlock: firstBlock)
+    for statement in statements { out.indexStatement(statement) }
+    for known in [writer] + others { out.raw(known) }
+    for (pack, number, firstBlock) in packs {
+      out.indexPack(pack, writer: numbers[number], firstBlock: firstBlock)
       try flush(from: 1 << 16)
     }
     for segment in segments {

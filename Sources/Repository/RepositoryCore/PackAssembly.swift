@@ -32,6 +32,7 @@ final class PackAssembly: Sendable {
   /// Blocks that may wait for one before them.
   private static let waitingMax = 4
   let key: PackKey
+  private let writer: [UInt8]
   private let written: Atomic<Int>
   private let upload: any ObjectUpload
   private let monitor: Monitor<State>
@@ -43,6 +44,7 @@ final class PackAssembly: Sendable {
     } catch {
       throw YesterError(.failed, "A pack cannot be begun: \(error.message)")
     }
+    writer = keyring.writer.publicKey
     upload = try store.beginUpload()
     monitor = Monitor(State())
     written = Atomic(header.count)
@@ -109,7 +111,7 @@ final class PackAssembly: Sendable {
       try upload.append(tail)
     }
     let pack = IndexedPack(
-      id: ObjectID(nameOf: state.hash.finish()), size: UInt64(size + tail.count), kind: key.kind,
+      id: ObjectID(nameOf: state.hash.finish()), size: UInt64(size + tail.count), kind: key.kind, writer: writer,
       directory: state.directory)
     return Finished(pack: pack, upload: upload, assembly: self)
   }

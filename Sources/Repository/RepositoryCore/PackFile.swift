@@ -28,6 +28,8 @@ package struct PackFile: Sendable {
   package let size: UInt64
   package let key: PackKey.Opened
   package let blocks: [Block]
+  /// What the index is to say of it.
+  package let indexed: IndexedPack
 
   /// Reads header, trailer and directory. Throws `YesterError` with code `damaged` when the pack is missing or wrong.
   package init(_ repository: Repository, _ id: ObjectID) throws(YesterError) {
@@ -64,8 +66,8 @@ package struct PackFile: Sendable {
     let sealed = try read(UInt64(offset), length)
     let directory = try checked { () throws(FormatError) in try key.key.openDirectory(sealed, offset: offset) }
     self.key = key
-    blocks = IndexedPack(id: id, size: size, kind: key.key.kind, directory: directory).blocks.map {
-      Block(location: $0.location, chunks: $0.chunks)
-    }
+    indexed = IndexedPack(
+      id: id, size: size, kind: key.key.kind, writer: key.writer ?? IndexLayout.unknownWriter, directory: directory)
+    blocks = indexed.blocks.map { Block(location: $0.location, chunks: $0.chunks) }
   }
 }

@@ -28,7 +28,7 @@ package final class Repository: Sendable {
     self.slot = slot
     self.cacheDirectory = cacheDirectory
     index = ChunkIndex(
-      store: store, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
+      store: store, keyring: keyring, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
     reader = ChunkReader(store: store, keyring: keyring, index: index, cacheSize: cacheSize)
   }
 

@@ -1,3 +1,4 @@
+import ChunkCodec
 import Glibc
 @testable import Maintenance
 import ObjectStores
@@ -161,7 +162,7 @@ import Testing
     }
     builder.add(
       IndexedPack(
-        pack: IndexLayout.Pack(id: .zero, size: 128, kind: .data),
+        pack: IndexLayout.Pack(id: .zero, size: 128, kind: .data), writer: repository.keyring.writer.publicKey,
         blocks: [(place.block, others)]))
     let segment = try builder.store(in: fixture.memory, repository.keyring)
     try repository.index.refresh()

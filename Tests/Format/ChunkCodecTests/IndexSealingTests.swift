@@ -8,7 +8,7 @@ private let frame = IndexLayout.frameSize
 private let sealedFrame = IndexLayout.frameSize + AESGCM.tagSize
 private let header = IndexLayout.segmentHeaderSize
 
-/// Seals `body`, given in parts of `part` bytes.
+/// Seals and signs `body`, given in parts of `part` bytes.
 private func seal(_ body: [UInt8], part: Int = .max, _ keyring: Keyring = Keys.writeOnly) -> [UInt8] {
   var sealer = IndexSealer(keyring)
   var out = sealer.header
@@ -19,13 +19,30 @@ private func seal(_ body: [UInt8], part: Int = .max, _ keyring: Keyring = Keys.w
     at += count
   }
   out += sealer.finish()
-  return out
+  return sign(out, keyring)
+}
+
+private func sign(_ bytes: [UInt8], _ keyring: Keyring = Keys.writeOnly) -> [UInt8] {
+  bytes + IndexSignature.make(SHA256.hash(bytes), keyring)
 }
 
 private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(FormatError) -> [UInt8] {
+  guard bytes.count > IndexLayout.signatureSize else { throw FormatError("cut off") }
+  let signed = Array(bytes.dropLast(IndexLayout.signatureSize))
+  let writer: [UInt8]
+  let out: [UInt8]
+  (out, writer) = try openFrames(signed, keyring)
+  let signature = Array(bytes.suffix(IndexLayout.signatureSize))
+  guard IndexSignature.isValid(signature, of: SHA256.hash(signed), by: writer) else { throw FormatError("forged") }
+  return out
+}
+
+private func openFrames(
+  _ bytes: [UInt8], _ keyring: Keyring = Keys.full
+) throws(FormatError) -> (body: [UInt8], writer: [UInt8]) {
   var at = 0
   var out: [UInt8] = []
-  try IndexOpener.open(
+  let writer = try IndexOpener.open(
     keyring,
     read: { (count: Int) throws(FormatError) -> [UInt8] in
       defer { at = min(bytes.count, at + count) }
@@ -34,7 +51,7 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
     emit: { (part: [UInt8]) throws(FormatError) in out += part },
     damaged: { $0 }
   )
-  return out
+  return (out, writer)
 }
 
 @Suite struct IndexSealingTests {
@@ -45,7 +62,7 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
     for part in [Int.max, 100_003, frame] {
       let sealed = seal(body, part: part)
       let frames = max(1, (size + frame - 1) / frame)
-      #expect(sealed.count == header + size + frames * AESGCM.tagSize)
+      #expect(sealed.count == header + size + frames * AESGCM.tagSize + IndexLayout.signatureSize)
       #expect(try open(sealed) == body, "seed \(SeededGenerator.seed)")
     }
   }
@@ -58,8 +75,9 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
   }
 
   @Test func framesCannotBeTakenAwaySwappedOrDoubled() throws {
-    let sealed = seal(System.random(3 * frame))
+    let sealed = seal(System.random(3 * frame)).dropLast(IndexLayout.signatureSize)
     let start = Array(sealed[..<header])
+    func open(_ bytes: [UInt8]) throws -> [UInt8] { try openFrames(bytes).body }
     let frames = (0..<3).map { Array(sealed[(header + $0 * sealedFrame)..<(header + ($0 + 1) * sealedFrame)]) }
     #expect(try open(start + frames[0] + frames[1] + frames[2]).count == 3 * frame)
     let orders = [
@@ -71,20 +89,22 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
     }
     // A whole frame more, of zeros, and a frame of another segment in its place.
     #expect(throws: FormatError.self) { try open(sealed + [UInt8](repeating: 0, count: sealedFrame)) }
-    let other = seal(System.random(3 * frame))
+    let other = seal(System.random(3 * frame)).dropLast(IndexLayout.signatureSize)
     #expect(throws: FormatError.self) {
-      try open(Array(sealed[..<(header + sealedFrame)]) + other[(header + sealedFrame)...])
+      try open(Array(sealed[..<(header + sealedFrame)] + other[(header + sealedFrame)...]))
     }
   }
 
   @Test func aSegmentCannotBeCutOff() {
-    let sealed = seal([UInt8](repeating: 1, count: frame + 10))
+    let sealed = seal([UInt8](repeating: 1, count: frame + 10)).dropLast(IndexLayout.signatureSize)
+    func open(_ bytes: [UInt8]) throws -> [UInt8] { try openFrames(bytes).body }
     let lengths = [
-      0, 1, 31, 32, 71, 72, 73, header + 15, header + 16, header + sealedFrame - 1, header + sealedFrame,
+      0, 1, 31, 32, header - 1, header, header + 1, header + 15, header + 16, header + sealedFrame - 1,
+      header + sealedFrame,
       header + sealedFrame + 1, header + sealedFrame + 16, sealed.count - 1,
     ]
     for length in lengths { #expect(throws: FormatError.self) { try open(Array(sealed[..<length])) } }
-    let exact = seal([UInt8](repeating: 1, count: 2 * frame))
+    let exact = seal([UInt8](repeating: 1, count: 2 * frame)).dropLast(IndexLayout.signatureSize)
     #expect(throws: FormatError.self) { try open(Array(exact[..<(header + sealedFrame)])) }
   }
 
@@ -95,6 +115,18 @@ private func open(_ bytes: [UInt8], _ keyring: Keyring = Keys.full) throws(Forma
       changed[offset] ^= 1
       #expect(throws: FormatError.self) { try open(changed) }
     }
+  }
+
+  @Test func itTellsWhoHasMadeIt() throws {
+    let sealed = Array(seal([1, 2, 3]).dropLast(IndexLayout.signatureSize))
+    #expect(try openFrames(sealed).writer == Keys.writeOnly.writer.publicKey)
+    let digest = SHA256.hash(sealed)
+    let signature = IndexSignature.make(digest, Keys.writeOnly)
+    #expect(IndexSignature.isValid(signature, of: digest, by: Keys.writeOnly.writer.publicKey))
+    #expect(!IndexSignature.isValid(signature, of: digest, by: Keys.full.writer.publicKey))
+    #expect(!IndexSignature.isValid(signature, of: SHA256.hash([1]), by: Keys.writeOnly.writer.publicKey))
+    // Whoever writes in another's name cannot sign in it.
+    #expect(throws: FormatError.self) { try open(sign(sealed, Keys.otherWriteOnly)) }
   }
 
   @Test func onlyKeysOfTheRepositoryOpenIt() throws {

@@ -64,7 +64,7 @@ private struct Sample: CustomTestStringConvertible {
         keySet: random.keySetID(),
         ephemeralKey: random.bytes(32)
       )
-      + random.bytes(48)
+      + random.bytes(48 + 32 + 64)
     let slot = random.slotHeader().encode(repository: testRepository, sealedLength: 20) + random.bytes(20)
     let envelope = SignedEnvelope(
       magic: .note,
@@ -75,7 +75,7 @@ private struct Sample: CustomTestStringConvertible {
     )
     let config = RepositoryConfig(id: testRepository).encode(digest: testDigest)
     var head = ByteWriter()
-    IndexLayout.Head(replaced: 1, packs: 3, blocks: 4, chunks: 5).encode(to: &head)
+    IndexLayout.Head(replaced: 1, statements: 2, writers: 1, packs: 3, blocks: 4, chunks: 5).encode(to: &head)
     return [
       Sample(name: "pack directory", bytes: directory.encode()) {
         _ = try PackDirectory(decoding: $0, directoryOffset: end)

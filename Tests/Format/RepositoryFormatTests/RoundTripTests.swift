@@ -141,9 +141,11 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
     let wrapped = random.bytes(48)
     let start = PackLayout.headerStart(.tree, repository: testRepository, keySet: keySet, ephemeralKey: ephemeral)
     #expect(start.count == PackLayout.authenticatedHeaderSize)
-    let header = try PackLayout.readHeader(start + wrapped, of: testRepository)
+    let (writer, signature) = (random.bytes(32), random.bytes(64))
+    let header = try PackLayout.readHeader(start + wrapped + writer + signature, of: testRepository)
     #expect(header.kind == .tree && header.keySet == keySet)
     #expect(header.ephemeralKey == ephemeral && header.wrappedKey == wrapped)
+    #expect(header.writer == writer && header.signature == signature)
     let trailer = PackLayout.trailer(directoryOffset: 5000, directoryLength: 300)
     #expect(trailer.count == PackLayout.trailerSize)
     #expect(try PackLayout.readTrailer(trailer, packSize: 5324) == (5000, 300))
@@ -163,12 +165,13 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
       #expect(bytes.count == SignedEnvelope.size)
       #expect(try SignedEnvelope(decoding: bytes, repository: testRepository) == envelope, hint)
     }
-    let head = IndexLayout.Head(replaced: 1, packs: 3, blocks: 4, chunks: .max)
+    let head = IndexLayout.Head(replaced: 1, statements: 2, writers: 7, packs: 3, blocks: 4, chunks: .max)
     var out = ByteWriter()
     head.encode(to: &out)
     #expect(out.count == IndexLayout.headSize)
     #expect(try out.bytes.read { (reader) throws(FormatError) in try IndexLayout.Head(&reader) } == head)
-    #expect(head.end == 24 + 32 + 144 + 64 + 32 * Int(UInt32.max))
+    let before = 24 + 32 + 2 * 48 + 7 * 32 + 3 * 48 + 4 * 16
+    #expect(head.end == before + 32 * Int(UInt32.max))
   }
 
   @Test func idsAreBytesInTheirOrder() {

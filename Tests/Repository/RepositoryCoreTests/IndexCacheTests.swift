@@ -60,6 +60,16 @@ import Testing
     }
   }
 
+  /// A segment that is damaged or forged is passed over, and told: it must not make everything else unreadable.
+  private func expectUnusable(_ chunk: TestChunk, _ test: TestRepository) throws {
+    let repository = try test.open()
+    try repository.index.refresh()
+    #expect(repository.index.current.segments.isEmpty)
+    #expect(repository.index.current.unusable.map(\.error.code) == [.damaged])
+    #expect(errorMessage { try repository.index.requireWhole() }.contains("--rebuild-index"))
+    #expect(errorMessage { _ = try chunk.isReadable(in: repository) }.contains("--rebuild-index"))
+  }
+
   @Test func damagedSegmentsAreNotTaken() throws {
     try withCachedSegment { test, chunk, path in
       let id = try #require(try test.store.ids(.index).first)
@@ -70,7 +80,7 @@ import Testing
       ] {
         removeTree(path)
         store["index/\(id)"] = bad
-        #expect(errorCode { try test.open().index.refresh() } == .damaged)
+        try expectUnusable(chunk, test)
         #expect((try? FileStatus(of: path)) == nil)
       }
       // A good segment under a wrong name.
@@ -78,7 +88,7 @@ import Testing
       store["index/\(id)"] = nil
       let other = ObjectID.zero
       store["index/\(other)"] = good
-      #expect(errorCode { try test.open().index.refresh() } == .damaged)
+      try expectUnusable(chunk, test)
       // And nothing of the attempts stays.
       let names = try Directory.names(Descriptor.open(String(path.dropLast(65)), Descriptor.directoryFlags))
       #expect(names.isEmpty)
@@ -109,7 +119,7 @@ import Testing
     let repository = try test.open()
     let ids = (0..<140_000).map { _ in random.id() }
     var builder = IndexSegmentBuilder()
-    builder.add(indexed(ids, pack: random.id()))
+    builder.add(indexed(ids, pack: random.id(), by: repository.keyring.writer.publicKey))
     let id = try builder.store(in: test.store, repository.keyring)
     try repository.index.refresh()
     let path = repository.cacheDirectory + "/index/" + id.hex

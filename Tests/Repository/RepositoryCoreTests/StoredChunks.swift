@@ -44,7 +44,9 @@ extension ChunkWriter {
 }
 
 /// A pack that is not there, for segments that only say where things are.
-func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedPack {
+func indexed(
+  _ ids: [ObjectID], pack: ObjectID, by writer: [UInt8] = IndexLayout.unknownWriter, perBlock: Int = 100
+) -> IndexedPack {
   var offset = UInt32(PackLayout.headerSize)
   var blocks: [(location: BlockLocation, chunks: [PackDirectory.Chunk])] = []
   for start in stride(from: 0, to: ids.count, by: perBlock) {
@@ -65,5 +67,6 @@ func indexed(_ ids: [ObjectID], pack: ObjectID, perBlock: Int = 100) -> IndexedP
     )
     offset += plain + 16
   }
-  return IndexedPack(pack: IndexLayout.Pack(id: pack, size: UInt64(offset), kind: .data), blocks: blocks)
+  return IndexedPack(
+    pack: IndexLayout.Pack(id: pack, size: UInt64(offset), kind: .data), writer: writer, blocks: blocks)
 }

@@ -26,10 +26,10 @@ package final class MemoryStore: ObjectStore {
     set { state.withLock { $0.objects[path] = newValue } }
   }
 
-  /// Turns a bit in the middle of an object.
+  /// Turns a bit in the middle of an object; in a pack, of its blocks.
   package func damage(_ key: ObjectKey) {
     guard var bytes = self[key.path], !bytes.isEmpty else { return }
-    bytes[bytes.count / 2] ^= 1
+    bytes[key.isPack ? max(bytes.count / 2, PackLayout.headerSize) : bytes.count / 2] ^= 1
     self[key.path] = bytes
   }
 

@@ -94,6 +94,7 @@ package enum Prune {
       // from the repository, not from a local copy.
       catalog = try PruneRun.completeCatalog(repository, options)
       try repository.index.rebuildCache()
+      try repository.index.requireWhole()
       condemned = try repository.readCondemned()
       _ = try repository.index.avoidMissingPacks()
       usage = UsageMap(repository.index)
@@ -154,7 +155,7 @@ package enum Prune {
 
     /// The packs with the largest unneeded share first, until the rest is within the limit; and many small packs.
     private func worthRewriting(_ packs: [ObjectID: UsageMap.PackUse]) -> [ObjectID] {
-      let live = packs.values.filter { $0.used > 0 && condemned.packs[$0.pack.id] == nil }
+      let live = packs.values.filter { $0.used > 0 && $0.isPresent && condemned.packs[$0.pack.id] == nil }
       var unused = live.reduce(0) { $0 + $1.unused }
       let allowed = UInt64(Double(live.reduce(0) { $0 + $1.total }) * options.unusedMax)
       var out: [ObjectID] = []
@@ -179,11 +180,11 @@ package enum Prune {
       let writer = try ChunkWriter(repository)
       defer { writer.close() }
       progress.begin(.copy, entries: 0, bytes: bytes)
-      let wanted = Set(packs)
+      var wanted = Set(packs)
       for segment in repository.index.current.segments {
         for index in 0..<segment.packCount {
           let pack = try segment.pack(index)
-          guard wanted.contains(pack.id) else { continue }
+          guard wanted.remove(pack.id) != nil else { continue }
           try copy(pack.id, into: writer)
         }
       }
@@ -192,22 +193,44 @@ package enum Prune {
 
     private func copy(_ pack: ObjectID, into writer: ChunkWriter) throws {
       let file = try PackFile(repository, pack)
+      let kind = file.key.key.kind
       for block in file.blocks {
         try progress.throwIfStopped()
-        guard try block.chunks.contains(where: { try usage.isUsed($0.id) }) else { continue }
-        let plain = try repository.reader.load(pack, block.location, file.key.key)
-        try block.forEachChunk(in: plain) { chunk, bytes in
-          guard try usage.isUsed(chunk.id) else { return }
-          guard repository.reader.identify(bytes, kind: file.key.key.kind, file.key.keySet.id) == chunk.id else {
-            throw YesterError.damaged("The pack \(pack.short)", FormatError("a chunk in it is not what its id says"))
+        let needed = try block.chunks.filter { try usage.isUsed($0.id) }
+        guard !needed.isEmpty else { continue }
+        var copied: Set<ObjectID> = []
+        let plain = try orDamage { () throws(YesterError) in
+          try repository.reader.load(pack, block.location, file.key.key)
+        }
+        if let plain {
+          try block.forEachChunk(in: plain) { chunk, bytes in
+            guard try usage.isUsed(chunk.id),
+              repository.reader.identify(bytes, kind: kind, file.key.keySet.id) == chunk.id
+            else { return }
+            try writer.add(chunk.id, kind: kind, bytes)
+            copied.insert(chunk.id)
+            progress.add(bytes: UInt64(chunk.length))
           }
-          try writer.add(chunk.id, kind: file.key.key.kind, bytes)
-          progress.add(bytes: UInt64(chunk.length))
+        }
+        // What is damaged here, or was garbage from the beginning, may be sound elsewhere; if not, nothing may go.
+        for chunk in needed where !copied.contains(chunk.id) {
+          let slice = try repository.reader.chunk(chunk.id, kind: kind)
+          _ = try slice.withBytes { try writer.add(chunk.id, kind: kind, $0) }
         }
         // A small block was kept apart from the next one for a reason.
         let settings = ChunkWriter.Settings()
-        let full = file.key.key.kind == .data ? settings.dataBlockSize : settings.treeBlockSize
-        if plain.count < full / 2 { try writer.separate() }
+        let full = kind == .data ? settings.dataBlockSize : settings.treeBlockSize
+        if block.location.plainLength < full / 2 { try writer.separate() }
+      }
+    }
+
+    /// Nil for what is damaged.
+    private func orDamage<Value>(_ body: () throws(YesterError) -> Value) throws(YesterError) -> Value? {
+      do throws(YesterError) {
+        return try body()
+      } catch {
+        guard error.code == .damaged else { throw error }
+        return nil
       }
     }
 
@@ -287,7 +310,8 @@ package enum Prune {
       var affected: [IndexSegment] = []
       for segment in repository.index.current.segments {
         let namesDropped = try (0..<segment.packCount).contains { dropped.contains(try segment.pack($0).id) }
-        if namesDropped || segment.chunkCount < 1000 { affected.append(segment) }
+        let isStrangers = !repository.keyring.believes(segment.writer)
+        if namesDropped || isStrangers || segment.chunkCount < 1000 { affected.append(segment) }
       }
       try repository.replaceIndexSegments(affected) { !dropped.contains($0) }
     }

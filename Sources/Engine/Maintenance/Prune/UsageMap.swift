@@ -1,3 +1,4 @@
+internal import Platform
 internal import Reporting
 internal import RepositoryCore
 internal import RepositoryFormat
@@ -5,21 +6,22 @@ internal import SnapshotTree
 
 /// Which chunks the snapshots use: a bit for each chunk of the index. Memory: an eighth of a byte a chunk, and an id
 /// for each directory.
+///
+/// Of a chunk that lies in several places one counts, so that the others can go; but only one that is to be relied on: it
+/// is there, and by a full writer, by this one, or verified. Where there is none such, every place counts, and nothing
+/// goes: which of them holds the chunk is not known.
 final class UsageMap {
-  private let segments: [IndexSegment]
-  /// Condemned or missing packs: what is in them counts only where there is no other copy.
+  private let view: IndexView
+  /// Packs that others come before: they are condemned, or this run empties them.
   private let secondChoice: Set<ObjectID>
-  private let missing: Set<ObjectID>
   private var bits: [[UInt64]]
   private var visited: Set<ObjectID> = []
   private(set) var markedSnapshots: Set<ObjectID> = []
 
   init(_ index: ChunkIndex) {
-    let view = index.current
-    segments = view.segments
-    secondChoice = Set(view.condemned.packs.keys).union(view.avoided)
-    missing = view.avoided
-    bits = segments.map { [UInt64](repeating: 0, count: ($0.chunkCount + 63) / 64) }
+    view = index.current
+    secondChoice = Set(view.condemned.packs.keys).union(index.avoided)
+    bits = view.segments.map { [UInt64](repeating: 0, count: ($0.chunkCount + 63) / 64) }
   }
 
   /// Marks all that a snapshot needs. Throws when something is missing: whoever reclaims must not go on then.
@@ -71,58 +73,77 @@ final class UsageMap {
   }
 
   private func mark(_ id: ObjectID) throws {
-    var fallback: (number: Int, index: Int)?
-    for (number, segment) in segments.enumerated() {
-      guard let index = try segment.find(id) else { continue }
-      if !secondChoice.isEmpty, secondChoice.contains(try segment.location(index).pack) {
-        // A copy in a missing pack is the last resort.
-        let isMissing = missing.contains(try segment.location(index).pack)
-        if fallback == nil || !isMissing { fallback = (number, index) }
-        continue
-      }
-      bits[number][index / 64] |= 1 << UInt64(index % 64)
-      return
+    if let place = try view.trusted(id, { secondChoice.isEmpty || !secondChoice.contains($0.pack) }) {
+      return mark(place)
     }
-    if let (number, index) = fallback {
-      bits[number][index / 64] |= 1 << UInt64(index % 64)
-      return
-    }
+    var places: [ChunkPlace] = []
+    try view.forEachPlace(of: id) { places.append($0) }
+    if let place = places.first(where: { $0.rank == .trusted }) { return mark(place) }
+    let present = places.filter { $0.rank != .absent }
+    // A pack that is not there any more is the last resort: what is left of the listing of it may serve once more.
+    for place in present.isEmpty ? places : present { mark(place) }
+    guard places.isEmpty else { return }
     throw YesterError(
       .damaged, "The chunk \(id.short), which a snapshot needs, is not in the index",
       advice: "Nothing was deleted. Run \"yester verify\" to see what is affected.")
   }
 
+  private func mark(_ place: ChunkPlace) { bits[place.segment][place.index / 64] |= 1 << UInt64(place.index % 64) }
+
+  private func isMarked(_ index: Int, in segment: Int) -> Bool {
+    bits[segment][index / 64] >> UInt64(index % 64) & 1 == 1
+  }
+
   struct PackUse {
     let pack: IndexLayout.Pack
+    /// Whether it was there when the packs were listed.
+    let isPresent: Bool
+    /// Whether a listing that can be relied on tells of it.
+    let isBelieved: Bool
     var total: UInt64 = 0
     var used: UInt64 = 0
     var unused: UInt64 { total - used }
+
+    /// What two listings of one pack say together: it is used when one of them says so.
+    func joined(_ other: PackUse) -> PackUse {
+      var chosen = (isBelieved ? 1 : 0, used) >= (other.isBelieved ? 1 : 0, other.used) ? self : other
+      chosen.used = min(chosen.total, max(used, other.used))
+      return chosen
+    }
   }
 
   /// For each pack of the index, how many plain bytes it holds and how many of them are used.
   func packs() throws -> [ObjectID: PackUse] {
     var out: [ObjectID: PackUse] = [:]
-    for (number, segment) in segments.enumerated() {
+    for (number, segment) in view.segments.enumerated() {
+      let isBelieved = view.isBelieved(number)
       var uses: [PackUse] = []
-      for index in 0..<segment.packCount { uses.append(PackUse(pack: try segment.pack(index))) }
+      for index in 0..<segment.packCount {
+        let isPresent = view.rank(ofPack: index, in: number) != .absent
+        uses.append(PackUse(pack: try segment.pack(index), isPresent: isPresent, isBelieved: isBelieved))
+      }
       for index in 0..<segment.chunkCount {
         if index.isMultiple(of: 1 << 16) { segment.releaseMemory() }
         let chunk = segment.chunk(index)
-        let pack = try segment.block(chunk.block).pack
-        uses[pack].total += UInt64(chunk.length)
-        if bits[number][index / 64] >> UInt64(index % 64) & 1 == 1 { uses[pack].used += UInt64(chunk.length) }
+        // What a stranger's segment says wrongly must not keep anybody from reclaiming space.
+        guard let pack = try? segment.block(chunk.block).pack else {
+          if isBelieved { _ = try segment.block(chunk.block) }
+          continue
+        }
+        uses[pack].total.addClamped(UInt64(chunk.length))
+        if isMarked(index, in: number) { uses[pack].used.addClamped(UInt64(chunk.length)) }
       }
-      // A pack that several segments list is used when one of them says so.
-      for use in uses { out[use.pack.id] = out[use.pack.id].map { $0.used >= use.used ? $0 : use } ?? use }
+      for use in uses where isBelieved || use.isPresent {
+        out[use.pack.id] = out[use.pack.id].map { $0.joined(use) } ?? use
+      }
     }
     return out
   }
 
   /// Whether a chunk found in a pack's directory is used.
   func isUsed(_ id: ObjectID) throws -> Bool {
-    try segments.enumerated().contains { number, segment in
-      guard let index = try segment.find(id) else { return false }
-      return bits[number][index / 64] >> UInt64(index % 64) & 1 == 1
-    }
+    var isUsed = false
+    try view.forEachPlace(of: id) { place in isUsed = isUsed || isMarked(place.index, in: place.segment) }
+    return isUsed
   }
 }

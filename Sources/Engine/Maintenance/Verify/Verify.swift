@@ -162,6 +162,10 @@ package enum Verify {
     func checkCatalog(_ catalog: SnapshotCatalog) {
       for (id, error) in catalog.damaged { find("the record snapshots/\(id) is unusable: \(error.message)") }
       for gap in ChainCheck.findings(catalog) { find(gap) }
+      for (id, error) in repository.index.current.unusable {
+        find(
+          "index/\(id) cannot be used: \(error.message); \"yester repair --rebuild-index\" makes the index anew")
+      }
     }
 
     private func indexedPacks() throws -> [(segment: IndexSegment, index: Int, pack: IndexLayout.Pack)] {
@@ -278,6 +282,21 @@ package enum Verify {
       return isSound
     }
 
+    /// Best first. Of a chunk in a trusted place that is sound, no other is asked for.
+    private func places(of chunk: ObjectID) throws -> [ChunkPlace] {
+      try repository.index.look { (view) throws(YesterError) in
+        if let place = try view.trusted(chunk, { !isBad($0) }) { return [place] }
+        var places: [ChunkPlace] = []
+        try view.forEachPlace(of: chunk) { places.append($0) }
+        return places.sorted { $0.rank < $1.rank }
+      }
+    }
+
+    private func isBad(_ location: ChunkLocation) -> Bool {
+      badPacks.contains(location.pack)
+        || badBlocks.contains(BlockCache.Key(pack: location.pack, number: location.block.number))
+    }
+
     /// Why a file cannot be read in full; nil when it can.
     private func problem(
       _ body: FileContent, _ size: UInt64, _ content: FileContentReader, reads: Bool
@@ -289,20 +308,22 @@ package enum Verify {
             if reads && openedPacks.isEmpty { progress.add(skippedBytes: piece.length) }
             return true
           }
-          guard let location = try repository.index.find(chunk) else {
+          let places = try places(of: chunk)
+          guard let first = places.first else {
             problem = "the chunk \(chunk.short) at byte \(offset) is missing"
             return false
           }
-          let block = BlockCache.Key(pack: location.pack, number: location.block.number)
-          if badPacks.contains(location.pack) || badBlocks.contains(block) {
-            problem = "bytes from \(offset) are in a damaged pack (\(location.pack.short))"
+          let sound = places.filter { !isBad($0.location) }
+          guard !sound.isEmpty else {
+            problem = "bytes from \(offset) are in a damaged pack (\(first.location.pack.short))"
             return false
           }
-          if UInt64(location.length) != piece.length {
+          guard let place = sound.first(where: { UInt64($0.location.length) == piece.length }) else {
             problem = "the chunk \(chunk.short) at byte \(offset) has another length than the file says"
             return false
           }
-          if reads && !openedPacks.contains(location.pack) {
+          // That a pack is sound says nothing of a place in it that only a stranger tells of.
+          if reads && (place.rank != .trusted || !openedPacks.contains(place.location.pack)) {
             _ = try content.chunk(chunk, length: piece.length)
             result.chunks += 1
             progress.add(bytes: piece.length)
@@ -354,6 +375,9 @@ extension Verify.Result {
       out.isWholeBad = true
       out.messages.append(error.message)
       return out
+    }
+    if file.key.writer == nil {
+      out.messages.append("the header of the pack \(pack.short) is not signed by the writer that it names")
     }
     for block in file.blocks {
       if progress.stop.isRaised { return out }
