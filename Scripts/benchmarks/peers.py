@@ -197,7 +197,7 @@ class Yester(Peer):
 
     def environment(self, folder):
         return {"YESTER_REPOSITORY": str(folder / "repository"), "YESTER_KEY_FILE": str(folder / "key"),
-                "YESTER_CACHE_DIR": str(folder / "cache")}
+                "YESTER_CACHE_DIR": str(folder / "cache"), "YESTER_STATE_DIR": str(folder / "state")}
 
     def command(self, folder, *words):
         return Command([self.program, *words], self.environment(folder))

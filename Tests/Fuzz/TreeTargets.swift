@@ -26,7 +26,8 @@ let treeTargets: [Target] = [
     let scenario = Scenario(input)
     let store = try SealedRepository(scenario).store
     let repository = try Repository.open(
-      store, secret: .keyFile(testSecret), cacheSize: 1 << 20, caches: scratchFolder)
+      store, secret: .keyFile(testSecret), cacheSize: 1 << 20,
+      folders: LocalFolders(caches: scratchFolder, memories: scratchFolder + "/memories"))
     for host in [fuzzHost, nil] {
       let mount = try Namespace(repository, Namespace.Options(host: host)) { _ in }
       defer { mount.close() }

@@ -127,4 +127,13 @@ package enum System {
     if isRoot && environment("HOME") == nil { return "/var/cache/yester" }
     return (environment("HOME") ?? "/tmp/yester-\(geteuid())") + "/.cache/yester"
   }
+
+  /// Where yester keeps what it cannot make anew: `YESTER_STATE_DIR`, or the user's directory for such. Root has one
+  /// place, whether or not there is a home in the environment: what a shell has seen, the timer's run must know.
+  package static var stateDirectory: String {
+    if let own = environment("YESTER_STATE_DIR"), !own.isEmpty { return own }
+    if let base = environment("XDG_STATE_HOME"), base.hasPrefix("/") { return base + "/yester" }
+    if isRoot { return "/var/lib/yester" }
+    return (environment("HOME") ?? "/tmp/yester-\(geteuid())") + "/.local/state/yester"
+  }
 }

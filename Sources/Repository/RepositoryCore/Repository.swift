@@ -12,21 +12,30 @@ package final class Repository: Sendable {
   package let slot: ObjectID
   package let index: ChunkIndex
   package let reader: ChunkReader
+  private let folders: LocalFolders
   /// This repository's folder in the local cache.
   package let cacheDirectory: String
+  /// What this machine has seen of this repository.
+  package let memory: RepositoryMemoryFile
+  /// What its user should know of it, whatever the command.
+  package let notices: Notices
   /// By which other repositories that are met can be told from this one.
   package let stores: StoreRegistry
 
   private init(
     store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int,
-    cacheDirectory: String, stores: StoreRegistry
+    folders: LocalFolders, stores: StoreRegistry, warn: @escaping @Sendable (String) -> Void
   ) {
     self.store = store
     self.stores = stores
     self.config = config
     self.keyring = keyring
     self.slot = slot
-    self.cacheDirectory = cacheDirectory
+    self.folders = folders
+    cacheDirectory = folders.caches + "/" + config.id.description
+    let notices = Notices(warn)
+    self.notices = notices
+    memory = RepositoryMemoryFile(folders.memories, config.id) { notices.tell($0) }
     index = ChunkIndex(
       store: store, keyring: keyring, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
     reader = ChunkReader(store: store, keyring: keyring, index: index, cacheSize: cacheSize)
@@ -76,22 +85,24 @@ package final class Repository: Sendable {
 
   private static func digest(_ bytes: [UInt8]) -> [UInt8] { SHA256.hash(bytes).bytes }
 
-  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory, and
-  /// `caches` is the folder in which each repository has one for its local cache.
+  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory. `warn` is
+  /// called with a sentence for the user about what was found, or not found any more, each once.
   package static func open(
-    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, caches: String = System.cacheDirectory,
-    stores: StoreRegistry = StoreRegistry()
+    _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, folders: LocalFolders = .standard,
+    stores: StoreRegistry = StoreRegistry(), warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(YesterError) -> Repository {
     let config = try config(of: store)
     let (keyring, slot) = try unlock(store, config, secret)
     return Repository(
       store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,
-      cacheDirectory: caches + "/" + config.id.description, stores: stores)
+      folders: folders, stores: stores, warn: warn)
   }
 
   /// Absolute paths of what a backup leaves out and a restore never touches: the repository, where it is a directory of
-  /// this machine, and yester's cache.
-  package var protectedPaths: [String] { [store.localPath, System.cacheDirectory].compactMap { $0 } }
+  /// this machine, yester's cache, and its memory, which must not go back to what it was.
+  package var protectedPaths: [String] {
+    [store.localPath, folders.caches, folders.memories].compactMap { $0 }
+  }
 
   private static func unlock(
     _ store: any ObjectStore, _ config: RepositoryConfig, _ secret: Secret

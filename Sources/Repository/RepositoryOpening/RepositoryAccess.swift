@@ -60,7 +60,7 @@ package struct RepositoryAccess: Sendable {
     let store = try store(settings)
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
-    return try Repository.open(store, secret: secret(), cacheSize: cacheSize, stores: stores)
+    return try Repository.open(store, secret: secret(), cacheSize: cacheSize, stores: stores, warn: warn)
   }
 
   /// Options come before the environment, key files before passwords.

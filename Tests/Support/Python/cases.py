@@ -87,6 +87,7 @@ class EndToEndTest(unittest.TestCase):
         self.watchdog.start()
         self.repository, self.key = self.temp / "repository", self.temp / "key"
         self.source, self.cache = self.temp / "source", self.temp / "cache"
+        self.state = self.temp / "state"
 
     def break_hang(self):
         self.hung = True
@@ -113,8 +114,12 @@ class EndToEndTest(unittest.TestCase):
 
     def environment(self, **changes):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("YESTER_")}
-        environment |= {"YESTER_CACHE_DIR": str(self.cache), "YESTER_REPOSITORY": str(self.repository),
-                        "YESTER_KEY_FILE": str(self.key), "LC_ALL": "C.UTF-8"}
+        environment |= {"YESTER_CACHE_DIR": str(self.cache), "YESTER_STATE_DIR": str(self.state),
+                        "YESTER_REPOSITORY": str(self.repository), "YESTER_KEY_FILE": str(self.key),
+                        "LC_ALL": "C.UTF-8"}
+        if changes.get("YESTER_CACHE_DIR") is not None:
+            # Another cache is another machine, or another user of it.
+            changes.setdefault("YESTER_STATE_DIR", f"{changes['YESTER_CACHE_DIR']}.state")
         for name, value in changes.items():
             if value is None:
                 environment.pop(name, None)

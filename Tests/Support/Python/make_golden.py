@@ -69,7 +69,8 @@ def main() -> None:
     password = destination + "/password"
     write(os.fsencode(password), b"correct horse battery staple\n")
     with tempfile.TemporaryDirectory() as work:
-        environment = dict(os.environ, YESTER_CACHE_DIR=work + "/cache", TZ="UTC")
+        environment = dict(os.environ, YESTER_CACHE_DIR=work + "/cache", YESTER_STATE_DIR=work + "/state",
+                           TZ="UTC")
 
         def run(*arguments: str) -> None:
             subprocess.run(

@@ -804,7 +804,7 @@ class Stress:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("YESTER_")}
         return kept | {"YESTER_REPOSITORY": str(self.folder / "repository"),
                        "YESTER_KEY_FILE": str(self.folder / "key"), "YESTER_CACHE_DIR": str(self.folder / "cache"),
-                       "LC_ALL": "C.UTF-8"}
+                       "YESTER_STATE_DIR": str(self.folder / "state"), "LC_ALL": "C.UTF-8"}
 
     def mount(self):
         log = open(self.log, "ab")

@@ -16,13 +16,13 @@ package final class TestRepository: Sendable {
     id = try Repository.create(in: store, secret: secret, label: "first").id
   }
 
-  deinit { removeTree(testCaches + "/" + id.description) }
+  deinit { forget(id) }
 
   /// `other` is a store to go through, over the same objects; `secret` that of another slot.
   package func open(
     _ other: (any ObjectStore)? = nil, by secret: Secret? = nil, cacheSize: Int = 64 << 20
   ) throws -> Repository {
-    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize, caches: testCaches)
+    try Repository.open(other ?? store, secret: secret ?? self.secret, cacheSize: cacheSize, folders: testFolders)
   }
 
   /// Adds a slot with a writer of its own; what opens it.

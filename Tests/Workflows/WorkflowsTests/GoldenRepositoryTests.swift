@@ -23,8 +23,12 @@ import Testing
     let work = FileManager.default.temporaryDirectory.appending(path: "golden-\(UUID())").path
     try FileManager.default.copyItem(atPath: Self.folder + "/repository", toPath: work)
     defer { try? FileManager.default.removeItem(atPath: work) }
-    defer { removeTree(work + "-cache") }
-    let repository = try Repository.open(DirectoryStore(work), secret: secret, caches: work + "-cache")
+    let folders = LocalFolders(caches: work + "-cache", memories: work + "-memory")
+    defer {
+      removeTree(folders.caches)
+      removeTree(folders.memories)
+    }
+    let repository = try Repository.open(DirectoryStore(work), secret: secret, folders: folders)
     try repository.index.refresh()
     try body(repository)
   }

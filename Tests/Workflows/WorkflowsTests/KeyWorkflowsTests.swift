@@ -24,7 +24,8 @@ import Workflows
       #expect(result.madeKeyFile == key)
       let secret = try RepositoryAccess.readKeyFile(key)
       let repository = try Repository.open(
-        DirectoryStore(folder + "/repository"), secret: secret, caches: folder + "/caches")
+        DirectoryStore(folder + "/repository"), secret: secret,
+        folders: LocalFolders(caches: folder + "/caches", memories: folder + "/memories"))
       #expect(repository.config.id == result.config.id)
     }
   }

@@ -34,7 +34,7 @@ import Testing
       let store = try DirectoryStore.create(folder + "/repository")
       let secret = Secret.keyFile(System.random(32))
       _ = try Repository.create(in: store, secret: secret, label: "test")
-      repository = try Repository.open(store, secret: secret, caches: testCaches)
+      repository = try Repository.open(store, secret: secret, folders: testFolders)
       let innermost = folder + "/source" + String(repeating: "/d", count: MovedDirectoriesTests.depth)
       try Directory.makeAll(innermost)
       _ = try Descriptor.open(innermost + "/file", O_WRONLY | O_CREAT, mode: 0o600)

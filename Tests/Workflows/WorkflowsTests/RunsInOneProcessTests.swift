@@ -25,12 +25,12 @@ import Testing
       temporary = try TemporaryDirectory()
       store = try DirectoryStore.create(temporary.path + "/repository")
       _ = try Repository.create(in: store, secret: secret, label: "test")
-      repository = try Repository.open(store, secret: secret, caches: testCaches)
+      repository = try Repository.open(store, secret: secret, folders: testFolders)
     }
 
     deinit { removeTree(repository.cacheDirectory) }
 
-    func open() throws -> Repository { try Repository.open(store, secret: secret, caches: testCaches) }
+    func open() throws -> Repository { try Repository.open(store, secret: secret, folders: testFolders) }
 
     /// Makes `count` files in `name`, of contents that only the seed decides: what was removed comes back.
     func fill(_ name: String, seed: UInt64, count: Int = 40) throws {

@@ -27,7 +27,7 @@ import Testing
       let secret = Secret.keyFile(System.random(32))
       let store = try DirectoryStore.create(folder + "/repository")
       _ = try Repository.create(in: store, secret: secret, label: "test")
-      repository = try Repository.open(store, secret: secret, caches: testCaches)
+      repository = try Repository.open(store, secret: secret, folders: testFolders)
       for number in 0..<3000 { try write("many/f\(number)", "") }
       try write("many/below/deep", "1")
       try backUp()

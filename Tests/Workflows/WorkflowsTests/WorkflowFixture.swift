@@ -26,12 +26,12 @@ final class WorkflowFixture {
     try Directory.makeAll(files)
   }
 
-  deinit { removeTree(testCaches + "/" + id.description) }
+  deinit { forget(id) }
 
   var files: String { folder + "/files" }
 
   func open(by secret: Secret? = nil) throws -> Repository {
-    try Repository.open(store, secret: secret ?? self.secret, caches: testCaches)
+    try Repository.open(store, secret: secret ?? self.secret, folders: testFolders)
   }
 
   /// Adds a key that may make backups and read none; what opens it.
