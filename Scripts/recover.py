@@ -488,9 +488,13 @@ class Records:
     def __init__(self, repository):
         self.repository, self.keys = repository, repository.keys
         self.snapshots, self.removed = [], {}  # removed: (writer, sequence): id
+        self.lost = collections.defaultdict(list)  # writer: [(first, last)]
+        self.heads = set()  # (writer, sequence, id) that full writers name
         self.annotations = []  # in any order: rank, snapshot, description
-        self.links = collections.defaultdict(dict)  # writer: {sequence: (id, id before)}
+        self.links = collections.defaultdict(list)  # writer: [(sequence, id, id before)]
+        self.ids = set()
         for key in repository.store.keys("snapshots"):
+            self.ids.add(bytes.fromhex(key[-64:]))
             with repository.report.guard(key):
                 self.add(key, repository.store.read(key, 16 * MIB))
         self.snapshots.sort()
@@ -498,6 +502,7 @@ class Records:
         self.describe()
         for writer, links in self.links.items():
             self.check_chain(writer, links)
+        self.check_heads()
 
     def add(self, key, data):
         require(len(data) >= 272, "is too short")
@@ -510,7 +515,9 @@ class Records:
         check_signature(writer, data[-64:], purpose + data[:-64], "its signature")
         fields = read_fields(self.open_note(data) if note else self.open_snapshot(data), NOTE if note else SNAPSHOT)
         name = bytes.fromhex(key[-64:])
-        self.links[writer][number(fields, 20)] = (name, fields.get(21))
+        self.links[writer].append((number(fields, 20), name, fields.get(21)))
+        if role == 1 and 24 in fields:
+            self.heads.update(read_heads(fields[24]))
         if not note:
             self.snapshots.append((Cursor(fields[11]).time(), read_snapshot(name, fields, writer)))
         elif role == 1 and fields.get(1) == b"\1":
@@ -518,6 +525,9 @@ class Records:
             for _ in range(subjects.varint()):
                 subject = subjects.take(32)
                 self.removed[subjects.take(32), subjects.varint()] = subject
+            losses = Cursor(fields.get(8, b"\0"))
+            for _ in range(losses.varint()):
+                self.lost[losses.take(32)].append((losses.varint(), losses.varint()))
         if note and 64 in fields:
             annotation = Cursor(fields[64])
             snapshot, revision, present = annotation.take(32), annotation.varint(), annotation.u8()
@@ -549,25 +559,36 @@ class Records:
 
     def check_chain(self, writer, links):
         """Each number of a writer's chain must be there or be named as removed [8.3]."""
-        known = {sequence: name for sequence, (name, _) in links.items()}
+        known = collections.defaultdict(set)  # Two records may have one number.
+        for sequence, name, _ in links:
+            known[sequence].add(name)
         for (owner, sequence), name in self.removed.items():
             if owner == writer:
-                known.setdefault(sequence, name)
+                known[sequence].add(name)
         before = 0
-        for sequence in sorted(known):
-            if sequence != before + 1:
+        for first, last in sorted([(sequence, sequence) for sequence in known] + self.lost[writer]):
+            if first > before + 1:
                 self.repository.report.failure(
-                    "snapshots", f"records {before + 1} to {sequence - 1} of the writer {writer.hex()[:8]} are gone")
-            elif sequence in links and links[sequence][1] != known.get(before):
+                    "snapshots", f"records {before + 1} to {first - 1} of the writer {writer.hex()[:8]} are gone")
+            before = max(before, last)
+        for sequence, name, previous in links:
+            if known.get(sequence - 1) and previous not in known[sequence - 1]:
+                self.repository.report.failure(f"snapshots/{name.hex()}", "does not follow the record before it")
+
+    def check_heads(self):
+        """What full writers have seen must be there, or be named as removed or lost [8.3]."""
+        gone = set(self.removed.values())
+        for writer, sequence, name in sorted(self.heads):
+            lost = any(first <= sequence <= last for first, last in self.lost[writer])
+            if name not in self.ids and name not in gone and not lost:
                 self.repository.report.failure(
-                    f"snapshots/{known[sequence].hex()}", "does not follow the record before it")
-            before = sequence
+                    "snapshots", f"record {sequence} of the writer {writer.hex()[:8]} is gone, which others have seen")
 
     def is_removed(self, snapshot):
         return snapshot.id in self.removed.values()
 
 
-SNAPSHOT, NOTE = set(range(1, 24)), {*range(1, 8), 20, 21}
+SNAPSHOT, NOTE = set(range(1, 25)), {*range(1, 9), 20, 21, 24}
 
 
 def read_fields(body, known):
@@ -577,6 +598,11 @@ def read_fields(body, known):
         require(tag > last and (tag in known or tag >= 64), "has fields out of order or unknown ones")
         fields[tag], last = cursor.bytes(), tag
     return fields
+
+
+def read_heads(data):
+    cursor = Cursor(data)
+    return [(cursor.take(32), cursor.varint(), cursor.take(32)) for _ in range(cursor.varint())]
 
 
 def number(fields, tag):

@@ -9,9 +9,7 @@ internal import RepositoryFormat
 /// A directory that a repair of the file system has moved aside, a copy that is not finished, a record that the disk has
 /// lost: what such snapshots need looks like what nobody needs. The chains of the writers tell.
 package enum MissingSnapshots {
-  /// A listing is not made in one moment: of two records that come meanwhile, the later may be seen alone.
-  private static let readingsMax = 3
-  /// A hostile record can claim any number.
+  /// Of what is accepted in one note; the rest is for the next run.
   private static let acceptedMax = 10_000
 
   /// The catalog, or an error when there may be snapshots that it does not show. With `accepting`, gaps in the chains
@@ -19,12 +17,8 @@ package enum MissingSnapshots {
   package static func completeCatalog(
     _ repository: Repository, accepting: Bool = false
   ) throws(YesterError) -> SnapshotCatalog {
-    var catalog = try SnapshotCatalog(repository)
-    var gaps = try gaps(catalog)
-    for _ in 1..<readingsMax where !gaps.isEmpty {
-      catalog = try SnapshotCatalog(repository, reusing: catalog)
-      gaps = try Self.gaps(catalog)
-    }
+    let catalog = try SnapshotCatalog(repository, telling: false)
+    let gaps = try gaps(catalog)
     guard let gap = gaps.first(where: { $0.id != nil }) ?? gaps.first, !accepting else { return catalog }
     throw YesterError(.damaged, "Records of snapshots are missing: \(gap.text)", advice: advice)
   }
@@ -46,14 +40,14 @@ package enum MissingSnapshots {
         .damaged, "The record snapshots/\(id.short) is unusable: \(error.message)",
         advice: "Nothing was deleted, since nobody can say what that snapshot needs. Run \"yester verify\".")
     }
-    return ChainCheck.gaps(catalog)
+    return catalog.gaps.filter { !$0.isHearsay }
   }
 
   /// Error 1 when packs are stored and there is neither a snapshot nor a full writer's word that any was removed: the
   /// snapshots may be elsewhere. So it is after a first backup that was interrupted as well, which cannot be told apart.
   static func requireSnapshots(_ catalog: SnapshotCatalog, _ repository: Repository) throws(YesterError) {
     let wereRemoved = catalog.notes.contains { (_, note, envelope) in
-      note.kind == .removed && envelope.role == .full && !note.subjects.isEmpty
+      note.kind == .removed && envelope.isFullWriter && !(note.subjects.isEmpty && note.losses.isEmpty)
     }
     guard catalog.snapshots.isEmpty && !wereRemoved else { return }
     guard try !repository.store.ids(.packs).isEmpty else { return }
@@ -69,22 +63,21 @@ package enum MissingSnapshots {
   /// Signs that what the chains lack counts as removed from now on.
   static func accept(_ catalog: SnapshotCatalog, _ repository: Repository) throws(YesterError) {
     var subjects: [NoteRecord.Subject] = []
-    var named: Set<[UInt8]> = []
-    // Those with an id first: their numbers need no subject without one.
-    let gaps = ChainCheck.gaps(catalog).sorted {
-      ($0.id == nil ? $0.numbers.count : 0) < ($1.id == nil ? $1.numbers.count : 0)
-    }
-    for gap in gaps where gap.numbers.count <= acceptedMax - subjects.count {
-      // Whoever stored what came after it had seen it: it is there now unless it is lost. This must not remove it.
-      if let id = gap.id, try repository.store.size(.snapshot(id)) != nil { continue }
-      for number in gap.numbers {
-        let isNew = named.insert(gap.writer + withUnsafeBytes(of: number.bigEndian) { Array($0) }).inserted
-        guard isNew || gap.id != nil else { continue }
-        subjects.append(NoteRecord.Subject(snapshot: gap.id ?? .zero, writer: gap.writer, sequence: number))
+    var losses: [NoteRecord.Loss] = []
+    var named: Set<ObjectID> = []
+    for gap in catalog.gaps where !gap.isHearsay {
+      if let id = gap.id {
+        // Whoever stored what came after it had seen it: it is there now unless it is lost. This must not remove it.
+        guard subjects.count < acceptedMax, try repository.store.size(.snapshot(id)) == nil else { continue }
+        guard named.insert(id).inserted else { continue }
+        subjects.append(NoteRecord.Subject(snapshot: id, writer: gap.writer, sequence: gap.numbers.lowerBound))
+      } else if losses.count < Limits.lostRangesMax {
+        losses.append(NoteRecord.Loss(writer: gap.writer, numbers: gap.numbers))
       }
     }
-    guard !subjects.isEmpty else { return }
+    guard !subjects.isEmpty || !losses.isEmpty else { return }
     var note = NoteRecord(kind: .removed, time: .now(), subjects: subjects)
+    note.losses = losses
     note.text = "acceptance as missing"
     try repository.store(note, after: catalog)
   }

@@ -33,7 +33,7 @@ package struct RepositoryStatus: Sendable {
 
   package init(_ repository: Repository) throws(YesterError) {
     self.repository = repository
-    catalog = try repository.readCatalog(trustingCache: false)
+    catalog = try repository.readCatalog(trustingCache: false, telling: false)
     hosts = Set(catalog.snapshots.map(\.record.host)).count
     try repository.readCondemned()
     let view = repository.index.current

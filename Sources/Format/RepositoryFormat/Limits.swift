@@ -31,6 +31,13 @@ package enum Limits {
   package static let fileSizeMax = UInt64(Int64.max)
   /// A writer that makes a million records a second gets here in 146,000 years.
   package static let sequenceMax: UInt64 = 1 << 62
+  /// Heads of other chains that one record or note names.
+  package static let headsMax = 256
+  /// Ranges of numbers that one note says are lost.
+  package static let lostRangesMax = 1024
+  /// Records and notes in one repository, and their bytes: all of them are read into memory.
+  package static let catalogObjectsMax = 250_000
+  package static let catalogSizeMax = 1 << 30
   package static let leaseSizeMax = 64 << 10
   /// So many fit into a list of `recordSizeMax`.
   package static let condemnedPacksMax = 300_000

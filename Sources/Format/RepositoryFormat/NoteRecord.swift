@@ -20,6 +20,15 @@ package struct NoteRecord: Sendable, Equatable {
       self.sequence = sequence
     }
   }
+  /// Numbers of a writer's chain that a full writer gives up: what had them counts as removed.
+  package struct Loss: Sendable, Equatable {
+    package let writer: [UInt8]
+    package let numbers: ClosedRange<UInt64>
+    package init(writer: [UInt8], numbers: ClosedRange<UInt64>) {
+      self.writer = writer
+      self.numbers = numbers
+    }
+  }
   package var kind: Kind
   package var time: Timestamp
   package var subjects: [Subject]
@@ -29,6 +38,10 @@ package struct NoteRecord: Sendable, Equatable {
   package var by = ""
   package var sequence: UInt64 = 1
   package var previous: ObjectID?
+  /// Of other writers' chains that moved since this writer's record before; `Limits.headsMax` at most.
+  package var heads: [ChainHead] = []
+  /// Only in notes of the kind `removed`; `Limits.lostRangesMax` at most.
+  package var losses: [Loss] = []
   package var annotation: SnapshotAnnotation?
   /// Names of the subjects, in their order; or none. Each has `Limits.nameSizeMax` bytes at most.
   package var names: [String] = []
@@ -61,17 +74,28 @@ package struct NoteRecord: Sendable, Equatable {
     fields.set(5, text: level)
     fields.set(6, time: until)
     fields.set(7, text: by)
+    if !losses.isEmpty {
+      fields.set(8) {
+        $0.varint(losses.count)
+        for loss in losses {
+          $0.raw(loss.writer)
+          $0.varint(loss.numbers.lowerBound)
+          $0.varint(loss.numbers.upperBound)
+        }
+      }
+    }
     fields.set(20, number: sequence)
     fields.set(21, id: previous)
+    fields.set(24, heads: heads)
     if let annotation { fields.set(64) { annotation.encode(to: &$0) } }
     if !names.isEmpty { fields.set(65, strings: names.map { Array($0.utf8) }) }
     return fields.encode()
   }
 
   package init(decoding bytes: [UInt8]) throws(FormatError) {
-    let fields = try RecordFields(decoding: bytes, known: 1...21, additional: 64...65)
+    let fields = try RecordFields(decoding: bytes, known: 1...24, additional: 64...65)
     // Snapshot records have fields in this gap, notes have not.
-    guard (8...19).allSatisfy({ fields[$0] == nil }) else {
+    guard (9...19).allSatisfy({ fields[$0] == nil }), fields[22] == nil, fields[23] == nil else {
       throw FormatError("it has a field that needs a newer yester")
     }
     guard let kind = Kind(rawValue: fields[1]?.first ?? 0), let time = try fields.time(2) else {
@@ -96,9 +120,26 @@ package struct NoteRecord: Sendable, Equatable {
     by = try fields.text(7)
     sequence = try fields.sequence(20)
     previous = try fields.id(21)
+    heads = try fields.heads(24, limit: Limits.headsMax)
+    losses = try fields.parse(8) { (reader) throws(FormatError) in try Self.losses(&reader) } ?? []
+    guard losses.isEmpty || kind == .removed else { throw FormatError("the note is damaged") }
     annotation = try fields.parse(64) { (reader) throws(FormatError) in try SnapshotAnnotation(&reader) }
     names = try fields.parse(65) { (reader) throws(FormatError) in try Self.names(&reader) } ?? []
     guard names.isEmpty || names.count == subjects.count else { throw FormatError("the note is damaged") }
+  }
+
+  private static func losses(_ reader: inout ByteReader) throws(FormatError) -> [Loss] {
+    let count = try reader.count(limit: Limits.lostRangesMax)
+    var out: [Loss] = []
+    for _ in 0..<count {
+      let writer = try reader.array(32)
+      let (first, last) = (try reader.varint(), try reader.varint())
+      guard first >= 1, first <= last, last <= Limits.sequenceMax else {
+        throw FormatError("its sequence number is impossible")
+      }
+      out.append(Loss(writer: writer, numbers: first...last))
+    }
+    return out
   }
 
   private static func names(_ reader: inout ByteReader) throws(FormatError) -> [String] {

@@ -21,6 +21,9 @@ package struct SignedEnvelope: Sendable, Equatable {
     self.certificate = certificate
   }
 
+  /// Whether what its writer says of others' snapshots counts: that they are removed, verified, pinned, were there.
+  package var isFullWriter: Bool { role == .full }
+
   package func encode(repository: RepositoryID) -> [UInt8] {
     var out = ByteWriter(capacity: Self.size)
     CommonHeader.write(magic, repository, to: &out)

@@ -98,6 +98,8 @@ package struct SnapshotRecord: Sendable {
   package var previous: ObjectID?
   package var nextLinkGroup: UInt64 = 1
   package var program = ""
+  /// Of other writers' chains that moved since this writer's record before; `Limits.headsMax` at most.
+  package var heads: [ChainHead] = []
 
   package init(root: Entry) { self.root = root }
 
@@ -128,11 +130,12 @@ package struct SnapshotRecord: Sendable {
     fields.set(21, id: previous)
     fields.set(22, number: nextLinkGroup)
     fields.set(23, text: program)
+    fields.set(24, heads: heads)
     return fields.encode()
   }
 
   package init(decoding bytes: [UInt8]) throws(FormatError) {
-    let fields = try RecordFields(decoding: bytes, known: 1...23)
+    let fields = try RecordFields(decoding: bytes, known: 1...24)
     guard let rootBytes = fields[14] else { throw FormatError("the record has no root") }
     let root = try Leaf(BytesSlice(Bytes(rootBytes), offset: 0, count: rootBytes.count), isRoot: true).entry(0)
     guard root.isDirectory else { throw FormatError("the record's root is no directory") }
@@ -169,6 +172,7 @@ package struct SnapshotRecord: Sendable {
     previous = try fields.id(21)
     nextLinkGroup = try fields.number(22)
     program = try fields.text(23)
+    heads = try fields.heads(24, limit: Limits.headsMax)
   }
 }
 

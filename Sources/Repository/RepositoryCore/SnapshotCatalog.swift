@@ -50,23 +50,63 @@ package struct SnapshotCatalog: Sendable {
   /// Objects that could not be used, and why.
   package private(set) var damaged: [(id: ObjectID, error: FormatError)] = []
   /// Records that belong to other writers and that a write-only key cannot open.
-  package private(set) var foreignCount = 0
+  package var foreignCount: Int { foreign.count }
+  private var foreign: [ObjectID: [UInt8]] = [:]
+  /// Nothing follows from the numbers of their chains.
+  var unreadableWriters: Set<[UInt8]> { Set(foreign.values) }
+
+  /// All names in `snapshots/`, whatever they are.
+  private(set) var objects: Set<ObjectID> = []
+  /// Bytes of what was opened.
+  private var sizes: [ObjectID: Int] = [:]
+  /// What this machine knew before.
+  private(set) var remembered = RepositoryMemory()
+  /// What is missing, and numbers that were used twice.
+  package private(set) var gaps: [ChainCheck.Gap] = []
+  package private(set) var forks: [ChainCheck.Fork] = []
 
   /// Records of snapshots that a note names as removed: they need nothing any more and can be deleted.
   package private(set) var leftovers: [ObjectID] = []
 
+  /// A listing is not made in one moment: of two records that come meanwhile, the later may be seen alone.
+  private static let readingsMax = 3
+
   /// Reads everything in `snapshots/`. `reusing` an earlier catalog reads only what is new, and with
   /// `trustingCache` what this machine has opened before is not read again.
+  ///
+  /// This machine remembers how far each chain was. What is missing in them is told the user, unless not `telling`:
+  /// then it is for whoever calls to say it.
   package init(
-    _ repository: Repository, reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = false
+    _ repository: Repository, reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = false,
+    telling: Bool = true
   ) throws(YesterError) {
+    let memory = repository.memory.load()
+    try self.init(repository, earlier, memory, trustingCache: trustingCache)
+    for _ in 1..<Self.readingsMax where !gaps.isEmpty {
+      guard try Set(repository.store.ids(.snapshots)) != objects else { break }
+      try self.init(repository, self, memory, trustingCache: false)
+    }
+    remember(repository, telling: telling)
+  }
+
+  private init(
+    _ repository: Repository, _ earlier: SnapshotCatalog?, _ memory: RepositoryMemory, trustingCache: Bool
+  ) throws(YesterError) {
+    remembered = memory
     let cache = CatalogCache(keyring: repository.keyring, cacheDirectory: repository.cacheDirectory)
     let cached = trustingCache && earlier == nil ? cache.load() : [:]
     var opened = 0
     var vanished: [ObjectID] = []
     let known = Dictionary((earlier?.snapshots ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     let knownNotes = Dictionary((earlier?.notes ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
-    for id in try repository.store.ids(.snapshots) {
+    let ids = try repository.store.ids(.snapshots)
+    objects = Set(ids)
+    try requireNumber(ids.count)
+    var room = Limits.catalogSizeMax
+    for id in ids {
+      defer { room -= sizes[id] ?? 0 }
+      guard room >= 0 else { throw tooLarge(sizes) }
+      if let size = earlier?.sizes[id] { sizes[id] = size }
       if let snapshot = known[id] {
         snapshots.append(
           CatalogedSnapshot(id: id, record: snapshot.signed, envelope: snapshot.envelope))
@@ -76,16 +116,27 @@ package struct SnapshotCatalog: Sendable {
         notes.append(note)
         continue
       }
-      if let item = cached[id], (try? take(item)) != nil { continue }
+      if let item = cached[id], take(item) {
+        sizes[id] = item.body.count
+        continue
+      }
       guard let bytes = try repository.store.get(.snapshot(id), limit: Limits.recordSizeMax) else {
         vanished.append(id)
+        objects.remove(id)
         continue
       }
       opened += 1
+      sizes[id] = bytes.count
       do throws(FormatError) {
         try read(id, bytes, repository)
       } catch {
-        if error.kind == .needsOtherKey { foreignCount += 1 } else { damaged.append((id, error)) }
+        // Its signature was found valid before.
+        let envelope = try? SignedEnvelope(decoding: bytes, repository: repository.keyring.repository)
+        if error.kind == .needsOtherKey, let envelope {
+          foreign[id] = envelope.writer
+        } else {
+          damaged.append((id, error))
+        }
       }
     }
     try repository.store.requireGone(vanished, from: .snapshots)
@@ -94,6 +145,8 @@ package struct SnapshotCatalog: Sendable {
     if trustingCache && earlier == nil && opened >= Self.worthCaching { cache.save(items) }
     dropRemoved()
     apply()
+    gaps = ChainCheck.gaps(self)
+    forks = ChainCheck.forks(self)
   }
 
   /// So many records are opened in a moment.
@@ -105,32 +158,39 @@ package struct SnapshotCatalog: Sendable {
       + notes.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.note.encode()) }
   }
 
-  private mutating func take(_ item: CatalogCache.Item) throws(FormatError) {
-    if item.envelope.magic == .note {
-      notes.append((item.id, try NoteRecord(decoding: item.body), item.envelope))
-    } else {
-      snapshots.append(
-        CatalogedSnapshot(id: item.id, record: try SnapshotRecord(decoding: item.body), envelope: item.envelope))
+  /// Whether it could be used: what cannot is read from the repository.
+  private mutating func take(_ item: CatalogCache.Item) -> Bool {
+    do throws(FormatError) {
+      if item.envelope.magic == .note {
+        notes.append((item.id, try NoteRecord(decoding: item.body), item.envelope))
+      } else {
+        snapshots.append(
+          CatalogedSnapshot(id: item.id, record: try SnapshotRecord(decoding: item.body), envelope: item.envelope))
+      }
+      return true
+    } catch {
+      return false
     }
   }
 
   private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ repository: Repository) throws(FormatError) {
     guard ObjectID(nameOf: SHA256.hash(bytes)) == id else { throw FormatError("its bytes do not fit its name") }
     let keyring = repository.keyring
-    if try SignedEnvelope(decoding: bytes, repository: keyring.repository).magic == .note {
+    let envelope = try SignedEnvelope(decoding: bytes, repository: keyring.repository)
+    if envelope.magic == .note {
       let opened = try RecordSealing.openNote(bytes, keyring)
       notes.append((id, opened.body, opened.envelope))
     } else if let opened = try RecordSealing.openSnapshot(bytes, keyring) {
       snapshots.append(CatalogedSnapshot(id: id, record: opened.body, envelope: opened.envelope))
     } else {
-      foreignCount += 1
+      foreign[id] = envelope.writer
     }
   }
 
   /// What a full writer's note names as removed is gone, even where its record is (still, or again) there.
   private mutating func dropRemoved() {
     var removed: Set<ObjectID> = []
-    for (_, note, envelope) in notes where note.kind == .removed && envelope.role == .full {
+    for (_, note, envelope) in notes where note.kind == .removed && envelope.isFullWriter {
       removed.formUnion(note.subjects.map(\.snapshot))
     }
     guard !removed.isEmpty else { return }
@@ -146,7 +206,7 @@ package struct SnapshotCatalog: Sendable {
       guard let index = indices[statement.annotation.snapshot] else { continue }
       snapshots[index].apply(statement)
     }
-    for (_, note, envelope) in notes where envelope.role == .full {
+    for (_, note, envelope) in notes where envelope.isFullWriter {
       for subject in note.subjects {
         guard let index = indices[subject.snapshot] else { continue }
         switch note.kind {
@@ -164,7 +224,8 @@ package struct SnapshotCatalog: Sendable {
     }
   }
 
-  /// The next sequence number of a writer, and the id of its last record or note.
+  /// The next sequence number of a writer, and the id of its last record or note: behind everything that is there, that
+  /// was removed, or that this machine or a full writer has seen. No number is used again.
   package func chainEnd(of writer: [UInt8]) -> (next: UInt64, previous: ObjectID?) {
     var last: (sequence: UInt64, id: ObjectID)?
     func consider(_ sequence: UInt64, _ id: ObjectID) {
@@ -176,12 +237,19 @@ package struct SnapshotCatalog: Sendable {
     for (id, note, envelope) in notes {
       if envelope.writer == writer { consider(note.sequence, id) }
       // Its last record may have been removed; the note tells where the chain stood.
-      for subject in note.subjects
-      where note.kind == .removed && envelope.role == .full && subject.writer == writer {
+      guard envelope.isFullWriter else { continue }
+      for subject in note.subjects where note.kind == .removed && subject.writer == writer {
         consider(subject.sequence, subject.snapshot)
       }
+      for head in note.heads where head.writer == writer { consider(head.sequence, head.id) }
     }
-    return last.map { ($0.sequence &+ 1, $0.id) } ?? (1, nil)
+    for snapshot in snapshots where snapshot.envelope.isFullWriter {
+      for head in snapshot.record.heads where head.writer == writer { consider(head.sequence, head.id) }
+    }
+    if let head = remembered.heads[writer] { consider(head.sequence, head.id) }
+    let lost = notes.filter(\.envelope.isFullWriter).flatMap(\.note.losses).filter { $0.writer == writer }
+    let next = max(last?.sequence ?? 0, lost.map(\.numbers.upperBound).max() ?? 0) &+ 1
+    return (next, last?.id)
   }
 }
 
@@ -189,9 +257,9 @@ extension Repository {
   /// The catalog, and after it the index. Writers store packs, then the index, then the record: whoever reads in the
   /// opposite order finds everything that a record needs.
   package func readCatalog(
-    reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = true
+    reusing earlier: SnapshotCatalog? = nil, trustingCache: Bool = true, telling: Bool = true
   ) throws(YesterError) -> SnapshotCatalog {
-    let catalog = try SnapshotCatalog(self, reusing: earlier, trustingCache: trustingCache)
+    let catalog = try SnapshotCatalog(self, reusing: earlier, trustingCache: trustingCache, telling: telling)
     try index.refresh()
     return catalog
   }
@@ -203,14 +271,20 @@ extension Repository {
   package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws(YesterError) {
     var note = note
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
+    note.heads = catalog.movedHeads(for: keyring.writer.publicKey)
     note.by = Self.whoWrites
+    try requireRoom(note.sequence)
     let bytes = RecordSealing.seal(note, keyring)
-    try store.put(.snapshot(ObjectID(nameOf: SHA256.hash(bytes))), bytes)
+    let id = ObjectID(nameOf: SHA256.hash(bytes))
+    try store.put(.snapshot(id), bytes)
+    remember(id, note.sequence)
   }
 
   /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
   package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws(YesterError) -> ObjectID {
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
+    record.heads = catalog.movedHeads(for: keyring.writer.publicKey)
+    try requireRoom(record.sequence)
     let bytes: [UInt8]
     do throws(FormatError) {
       bytes = try RecordSealing.seal(record, keyring)
@@ -219,6 +293,20 @@ extension Repository {
     }
     let id = ObjectID(nameOf: SHA256.hash(bytes))
     try store.put(.snapshot(id), bytes)
+    remember(id, record.sequence)
     return id
+  }
+
+  private func remember(_ id: ObjectID, _ sequence: UInt64) {
+    let head = ChainHead(writer: keyring.writer.publicKey, sequence: sequence, id: id)
+    memory.update { $0.see(head) }
+  }
+
+  /// Nobody gets to the last number honestly.
+  private func requireRoom(_ sequence: UInt64) throws(YesterError) {
+    guard sequence > Limits.sequenceMax else { return }
+    throw YesterError(
+      .failed, "There are no numbers left for records of this key: somebody who has a copy of it has used the last one",
+      advice: "Make a new key with a full key (\"yester key add\"), use that from now on, and remove this one.")
   }
 }

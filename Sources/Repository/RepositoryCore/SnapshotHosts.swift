@@ -41,7 +41,7 @@ extension SnapshotCatalog {
   /// When a snapshot of this name, or whose id begins so, was removed: a sentence without its full stop; nil when no
   /// note tells.
   package func removal(of text: String) -> String? {
-    for (_, note, envelope) in notes.reversed() where note.kind == .removed && envelope.role == .full {
+    for (_, note, envelope) in notes.reversed() where note.kind == .removed && envelope.isFullWriter {
       for (index, subject) in note.subjects.enumerated() {
         let isNamed = index < note.names.count && note.names[index] == text
         guard isNamed || (text.utf8.count >= 8 && subject.snapshot.hex.hasPrefix(text)) else { continue }

@@ -50,6 +50,8 @@ package struct StatusWorkflow {
     if !status.catalog.damaged.isEmpty {
       out.append("\(status.catalog.damaged.count) snapshot records or notes are unusable; run \"yester verify\".")
     }
+    if let loss = status.catalog.loss { out.append("\(loss); run \"yester verify\".") }
+    out += status.catalog.forks.map { $0.text + "." }
     if let problem = status.leaseProblem { out.append(problem) }
     return out
   }

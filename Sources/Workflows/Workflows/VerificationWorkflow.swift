@@ -71,7 +71,7 @@ package struct VerificationWorkflow {
   ) throws -> Verify.Result {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
-    let catalog = try repository.readCatalog(trustingCache: false)
+    let catalog = try repository.readCatalog(trustingCache: false, telling: false)
     let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
     let (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
     if level == .data { try Verify.note(repository, sound, level: level.rawValue) }
