@@ -4,7 +4,7 @@ import shutil
 import unittest
 
 from support.cases import EndToEndTest, make_tree
-from support.machine import DONE, USAGE
+from support.machine import DONE, FAILED, USAGE
 
 
 class Rules(EndToEndTest):
@@ -93,8 +93,10 @@ class Rules(EndToEndTest):
         self.source.mkdir()  # as when the file system was not mounted
         names += self.make(1)
         for rule in ("--keep-last", "--keep-daily"):
-            self.assertEqual(set(self.kept(rule, "1")), set(names))
-        self.yester("rotate", "--keep-last", "1")
+            self.assertEqual(set(self.kept(rule, "1", status=FAILED)), set(names))
+        ran = self.yester("rotate", "--keep-last", "1", status=FAILED)
+        self.assertIn(names[-1], ran.err)
+        self.assertIn("--force", ran.err)
         self.assertEqual(len(self.snapshots()), 4)
         self.source.rmdir()
         hold.rename(self.source)
@@ -104,9 +106,30 @@ class Rules(EndToEndTest):
         shutil.rmtree(self.source)
         self.source.mkdir()
         names += self.make(1)
-        self.assertEqual(set(self.kept("--keep-last", "1")), set(names))
+        self.assertEqual(set(self.kept("--keep-last", "1", status=FAILED)), set(names))
         self.yester("rotate", "--keep-last", "1", "--force")
         self.assertEqual([one["name"] for one in self.snapshots()], names[-1:])
+
+    def test_two_paths_in_one_plan(self):
+        """Six nights of two sources: each keeps its own, and nothing of one is removed for the other."""
+        other = self.temp / "other"
+        make_tree(other, seed=2, files=5)
+        nights = [(self.backup("-d", f"a{night}")["name"], self.backup(other, "-d", f"b{night}")["name"])
+                  for night in range(6)]
+        self.yester("rotate", "--keep-last", "1")
+        self.assertEqual({one["name"] for one in self.snapshots()}, set(nights[-1]))
+        self.verify()
+
+    def test_a_write_only_key_pushes_out_nothing(self):
+        names = self.make(3)
+        weak = {"YESTER_KEY_FILE": self.temp / "weak", "YESTER_CACHE_DIR": self.temp / "other-cache"}
+        self.yester("key", "add", "--write-only", "--new-key-file", self.temp / "weak")
+        flood = [self.backup("-d", f"x{number}", env=weak)["name"] for number in range(4)]
+        self.yester("rotate", "--keep-last", "3")
+        self.assertEqual({one["name"] for one in self.snapshots()}, {*names, *flood[1:]})
+        table = self.yester("rotate", "-n", "--keep-last", "1").out
+        self.assertIn("WRITER", table.splitlines()[0])
+        self.assertEqual(len({line.split()[5] for line in table.splitlines()[1:7]}), 2)
 
     def test_wrong_rules(self):
         self.make(1)

@@ -1,3 +1,11 @@
+extension Int64 {
+  /// The sum, or the largest or smallest number where it is beyond that: times in records can be any number.
+  package func clampedSum(_ other: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other > 0 ? .max : .min) : sum
+  }
+}
+
 extension UInt64 {
   /// The sum, or the largest number where it is larger than that. Sparse files have up to 2^63 bytes each, which cost
   /// whoever makes them nothing, and records hold what their writers put there: sums of such numbers end no run.

@@ -43,8 +43,10 @@ struct HostView: Sendable {
       let day = String(name.prefix(8))
       countOfDay[day, default: 0] += 1
       members[day, default: [:]][snapshot.record.plan] = snapshot
-      latest = name
+      if snapshot.timeDoubt == nil { latest = name }
     }
+    // Where no clock was right, the last is the last.
+    latest = latest ?? snapshots.last { $0.snapshot.record.kind != .restorePoint }?.name
     days = members.keys.sorted().map { day in
       (day, (members[day] ?? [:]).values.sorted { ($0.record.start, $0.id) > ($1.record.start, $1.id) })
     }

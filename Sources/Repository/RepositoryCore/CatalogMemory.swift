@@ -20,6 +20,8 @@ extension SnapshotCatalog {
 
   /// What is missing, in one sentence without its full stop; nil when nothing is.
   package var loss: String? {
+    // An unusable record has a number, too, and is told as what it is.
+    let gaps = damaged.isEmpty ? gaps : gaps.filter { $0.id != nil }
     let first = gaps.first { !$0.isHearsay && $0.id != nil } ?? gaps.first { !$0.isHearsay } ?? gaps.first
     let more = gaps.count > 1 ? " (and \(gaps.count - 1) more)" : ""
     return first.map { "Records of snapshots are missing: \($0.text)\(more)" }

@@ -18,6 +18,8 @@ package struct CatalogedSnapshot: Sendable {
   package var isPinned = false
   package var pinnedUntil: Timestamp?
   package var isConfirmed = false
+  /// Why its time counts for nothing; nil when there is no reason to doubt it.
+  package internal(set) var timeDoubt: TimeDoubt?
 
   package init(id: ObjectID, record: SnapshotRecord, envelope: SignedEnvelope) {
     self.id = id
@@ -145,6 +147,8 @@ package struct SnapshotCatalog: Sendable {
     if trustingCache && earlier == nil && opened >= Self.worthCaching { cache.save(items) }
     dropRemoved()
     apply()
+    let doubts = doubtfulTimes(now: .now())
+    for index in snapshots.indices { snapshots[index].timeDoubt = doubts[snapshots[index].id] }
     gaps = ChainCheck.gaps(self)
     forks = ChainCheck.forks(self)
   }

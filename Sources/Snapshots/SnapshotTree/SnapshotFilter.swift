@@ -54,7 +54,7 @@ package struct SnapshotFilter: Sendable {
     // This host's, where it has some: as "latest" means elsewhere.
     let own = snapshots.filter { $0.record.host == System.hostName }
     let pool = own.isEmpty ? snapshots : own
-    let latest = pool.last { $0.record.kind != .restorePoint } ?? pool.last
+    let latest = pool.filter { $0.record.kind != .restorePoint }.withCredibleTimes.last ?? pool.last
     var chosen: Set<ObjectID> = []
     for name in names {
       let found =

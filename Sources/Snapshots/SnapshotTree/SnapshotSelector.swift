@@ -90,10 +90,11 @@ package struct SnapshotSelector: Sendable {
     func last(_ snapshots: [CatalogedSnapshot]) -> CatalogedSnapshot? {
       snapshots.last { $0.record.mayHold(wantedPath) } ?? snapshots.last
     }
-    let regular = candidates.filter { $0.record.kind != .restorePoint }
+    let regular = candidates.filter { $0.record.kind != .restorePoint }.withCredibleTimes
     if snapshot == "latest" { return last(regular) ?? candidates.last }
     if let exact = candidates.last(where: { $0.record.name == snapshot }) { return exact }
-    if isDay, let last = last(regular.filter { $0.record.name.hasPrefix(snapshot + "_") }) { return last }
+    let ofDay = candidates.filter { $0.record.kind != .restorePoint && $0.record.name.hasPrefix(snapshot + "_") }
+    if isDay, let last = last(ofDay.withCredibleTimes) { return last }
     guard snapshot.utf8.count >= 4 else { return nil }
     let byID = candidates.filter { $0.id.hex.hasPrefix(snapshot) }
     guard byID.count < 2 else {

@@ -29,7 +29,10 @@ private struct DecisionDocument: Document {
     json.field("id", decision.snapshot.id.hex)
     json.field("host", decision.snapshot.record.host)
     json.field("plan", decision.snapshot.record.plan)
+    json.field("writer", decision.snapshot.writerClass.description)
     json.field("kept", decision.isKept)
     json.field("rules", strings: decision.reasons)
+    if let doubt = decision.snapshot.timeDoubt { json.field("time_doubt", doubt.description) }
+    if let suspicion = decision.suspicion { json.field("suspicion", suspicion) }
   }
 }

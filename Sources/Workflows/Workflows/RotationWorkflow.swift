@@ -1,4 +1,5 @@
 package import Maintenance
+package import Reporting
 package import RepositoryCore
 internal import RepositoryFormat
 
@@ -12,6 +13,8 @@ package struct RotationWorkflow {
     package let decisions: [Rotation.Decision]
     /// Nil where no space was to be given back.
     package var pruned: Prune.Result?
+    /// What the run ends with although the others were rotated: snapshots that look suspicious have held theirs up.
+    package var failure: YesterError?
   }
 
   package var rules: RetentionRules
@@ -34,6 +37,7 @@ package struct RotationWorkflow {
     let decisions = try Rotation.decide(catalog, host: host, plan: plan, rules: rules, force: isForced)
     interaction.present(.rotation(decisions))
     warnOfUselessTags(decisions, interaction)
+    warnOfTimes(decisions, interaction)
     let removed = decisions.filter { !$0.isKept }.map(\.snapshot)
     if !isDryRun {
       try interaction.requireConsent(to: .rotation(decisions))
@@ -44,7 +48,31 @@ package struct RotationWorkflow {
       prune.isDryRun = isDryRun
       result.pruned = try prune.run(repository, removed: removed, interaction)
     }
+    result.failure = Self.failure(decisions)
     return result
+  }
+
+  private func warnOfTimes(_ decisions: [Rotation.Decision], _ interaction: Interaction) {
+    for snapshot in decisions.map(\.snapshot) {
+      guard let doubt = snapshot.timeDoubt else { continue }
+      interaction.warn(
+        "The snapshot \(snapshot.record.name) of the host \(snapshot.record.host) is kept and counts for nothing in the "
+          + "rules: \(doubt). \"yester remove \(snapshot.id.short)\" removes it.")
+    }
+  }
+
+  private static func failure(_ decisions: [Rotation.Decision]) -> YesterError? {
+    let held = decisions.filter { $0.suspicion != nil }
+    guard let first = held.first, let suspicion = first.suspicion else { return nil }
+    let record = first.snapshot.record
+    let more = held.count > 1 ? " (and \(held.count - 1) more)" : ""
+    return YesterError(
+      .failed,
+      "The newest snapshot \(record.name) of the host \(record.host), plan \(record.plan), looks suspicious: "
+        + "\(suspicion)\(more). None of its series was removed",
+      advice:
+        "If all is well with it, rotate with --force. Otherwise make a new backup, and remove this one: "
+        + "yester remove --force \(first.snapshot.id.short)")
   }
 
   /// A tag with a mistake in it keeps nothing. Where there are no tags at all, some may come yet.

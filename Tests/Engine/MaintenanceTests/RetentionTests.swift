@@ -1,5 +1,6 @@
 @testable import Maintenance
 import Platform
+import RepositoryCore
 import Testing
 
 /// From its ISO 8601 form.
@@ -60,14 +61,20 @@ private func date(_ text: String) throws -> CivilDate {
     try date(day).daysSinceEpoch * 86_400 + hour * 3600 + minute * 60
   }
 
+  static func series(
+    host: String = "h", plan: String = "p", sources: Set<String> = ["/s"], writer: WriterClass = .full
+  ) -> CatalogedSnapshot.Series {
+    CatalogedSnapshot.Series(host: host, plan: plan, sources: Set(sources.map { Array($0.utf8) }), writer: writer)
+  }
+
   static func candidate(_ id: Int, _ day: String, hour: Int64 = 12, minute: Int64 = 0) throws -> Candidate {
-    Candidate(id: id, host: "h", plan: "p", timeSeconds: try seconds(day, hour: hour, minute: minute))
+    Candidate(id: id, series: Self.series(), timeSeconds: try seconds(day, hour: hour, minute: minute))
   }
 
   /// One snapshot at noon of each of that many days.
   static func days(_ count: Int, from day: String) throws -> [Candidate] {
     let start = try seconds(day)
-    return (0..<count).map { Candidate(id: $0, host: "h", plan: "p", timeSeconds: start + Int64($0) * 86_400) }
+    return (0..<count).map { Candidate(id: $0, series: Self.series(), timeSeconds: start + Int64($0) * 86_400) }
   }
 
   /// The reasons of what is kept, by id.
@@ -188,7 +195,7 @@ private func date(_ text: String) throws -> CivilDate {
     #expect(kept.keys.sorted() == Array(10..<40))
     #expect(kept[10] == ["within 30 days"])
 
-    let future = Candidate(id: 99, host: "h", plan: "p", timeSeconds: Self.now + 1_000_000)
+    let future = Candidate(id: 99, series: Self.series(), timeSeconds: Self.now + 1_000_000)
     #expect(try Self.kept(days + [future], rules).count == 31)
     #expect(try Self.kept(days, rules, now: 0).count == 40)
   }
@@ -237,9 +244,9 @@ private func date(_ text: String) throws -> CivilDate {
 
   @Test func groupsAreApart() throws {
     var all = try Self.days(6, from: "2026-01-01")
-    all[0].host = "other"
-    all[1].plan = "other"
-    all[2].plan = "other"
+    all[0].series = Self.series(host: "other")
+    all[1].series = Self.series(plan: "other")
+    all[2].series = Self.series(plan: "other")
     all[1].isVerified = true
     let kept = try Self.kept(all, RetentionRules(keepLast: 1))
     #expect(
@@ -251,8 +258,8 @@ private func date(_ text: String) throws -> CivilDate {
 
   @Test func aSuspiciousNewestSnapshotStopsRemovalInItsGroup() throws {
     var all = try Self.days(6, from: "2026-01-01")
-    all[0].plan = "other"
-    all[1].plan = "other"
+    all[0].series = Self.series(plan: "other")
+    all[1].series = Self.series(plan: "other")
     all[5].isSuspicious = true
     let rules = RetentionRules(keepLast: 1)
     let kept = try Self.kept(all, rules)
@@ -264,5 +271,40 @@ private func date(_ text: String) throws -> CivilDate {
     all[4].isSuspicious = true
     all[5].isSuspicious = false
     #expect(try Self.kept(all, rules).keys.sorted() == [1, 5])
+  }
+
+  // MARK: Series
+
+  /// One that holds each of several sources of a plan, and one by each writer.
+  @Test func seriesDoNotPushEachOtherOut() throws {
+    let one = Self.series(writer: .writeOnly([1]))
+    let groups = [
+      Self.series(), Self.series(sources: ["/t"]), Self.series(sources: ["/s", "/t"]), one,
+      Self.series(writer: .writeOnly([2])),
+    ]
+    var all = try Self.days(10, from: "2026-01-01")
+    for index in all.indices { all[index].series = groups[index % 5] }
+    let kept = try Self.kept(all, RetentionRules(keepLast: 1))
+    #expect(kept.keys.sorted() == [5, 6, 7, 8, 9])
+    #expect(RetentionPolicy.protections(of: [3, 8], among: all, nowSeconds: Self.now)[8] == [.newestOfPlan])
+    #expect(RetentionPolicy.protections(of: [2, 3, 4], among: all, nowSeconds: Self.now).isEmpty)
+  }
+
+  @Test func doubtfulTimesCountForNothing() throws {
+    var all = try Self.days(6, from: "2026-01-01")
+    all[0].timeSeconds = -1_000_000
+    all[5].timeSeconds = Self.now * 2
+    all[0].hasDoubtfulTime = true
+    all[5].hasDoubtfulTime = true
+    let doubtful = ["its time cannot be right"]
+    #expect(try Self.kept(all, RetentionRules(keepLast: 1)) == [0: doubtful, 4: ["last"], 5: doubtful])
+    #expect(try Self.kept(all, RetentionRules(keepDaily: 2)) == [0: doubtful, 3: ["daily"], 4: ["daily"], 5: doubtful])
+    // They hold nothing up, and stand in for nothing.
+    all[5].isSuspicious = true
+    #expect(try Self.kept(all, RetentionRules(keepLast: 1)).count == 3)
+    let protected = RetentionPolicy.protections(of: Set(0...5), among: all, nowSeconds: Self.now)
+    #expect(protected == [4: [.newestOfPlan]])
+    for index in all.indices { all[index].hasDoubtfulTime = true }
+    #expect(try Self.kept(all, RetentionRules(keepLast: 1)).count == 6)
   }
 }

@@ -53,7 +53,7 @@ package enum Removal {
         advice: "Leave out the colon and the path.")
     }
     guard name == "latest" else { return }
-    let regular = eligible.filter { $0.record.kind != .restorePoint }
+    let regular = eligible.filter { $0.record.kind != .restorePoint }.withCredibleTimes
     let last = regular.last { $0.record.host == System.hostName } ?? regular.last
     throw YesterError(
       .usage, "\"latest\" is another snapshot after each removal, so that it names none to be removed",

@@ -1,3 +1,5 @@
+package import RepositoryCore
+
 /// What a snapshot was made for, as far as rotation cares.
 package enum RetentionKind: Hashable, Sendable {
   case daily
@@ -11,8 +13,8 @@ package enum RetentionKind: Hashable, Sendable {
 /// What rotation needs to know of a snapshot.
 package struct RetentionCandidate<ID: Hashable & Sendable>: Sendable {
   package var id: ID
-  package var host: String
-  package var plan: String
+  /// Candidates of one series are decided on together.
+  package var series: CatalogedSnapshot.Series
   package var kind: RetentionKind
   /// Since 1970-01-01 00:00 UTC.
   package var timeSeconds: Int64
@@ -28,11 +30,12 @@ package struct RetentionCandidate<ID: Hashable & Sendable>: Sendable {
   package var isConfirmed: Bool
   /// Empty, or a fraction of the one before.
   package var isSuspicious: Bool
+  /// Its time says nothing about its place among the others.
+  package var hasDoubtfulTime: Bool
 
   package init(
     id: ID,
-    host: String,
-    plan: String,
+    series: CatalogedSnapshot.Series,
     kind: RetentionKind = .daily,
     timeSeconds: Int64,
     utcOffsetSeconds: Int32 = 0,
@@ -41,11 +44,11 @@ package struct RetentionCandidate<ID: Hashable & Sendable>: Sendable {
     isPinned: Bool = false,
     pinnedUntilSeconds: Int64? = nil,
     isConfirmed: Bool = false,
-    isSuspicious: Bool = false
+    isSuspicious: Bool = false,
+    hasDoubtfulTime: Bool = false
   ) {
     self.id = id
-    self.host = host
-    self.plan = plan
+    self.series = series
     self.kind = kind
     self.timeSeconds = timeSeconds
     self.utcOffsetSeconds = utcOffsetSeconds
@@ -55,6 +58,7 @@ package struct RetentionCandidate<ID: Hashable & Sendable>: Sendable {
     self.pinnedUntilSeconds = pinnedUntilSeconds
     self.isConfirmed = isConfirmed
     self.isSuspicious = isSuspicious
+    self.hasDoubtfulTime = hasDoubtfulTime
   }
 }
 
@@ -78,6 +82,7 @@ package enum RetentionReason: Hashable, Sendable, CustomStringConvertible {
   /// No other reason would leave anything of its plan.
   case newestOfPlan
   case newestIsSuspicious
+  case doubtfulTime
 
   package var description: String {
     switch self {
@@ -97,6 +102,7 @@ package enum RetentionReason: Hashable, Sendable, CustomStringConvertible {
     case .onlySnapshot: "only snapshot of its plan"
     case .newestOfPlan: "newest of its plan"
     case .newestIsSuspicious: "the newest snapshot looks suspicious"
+    case .doubtfulTime: "its time cannot be right"
     }
   }
 }

@@ -9,9 +9,16 @@
 // a day one would stand in for the real snapshot, which would then be removed. They stay until they are confirmed,
 // and after that as long as `keepWithin`, a tag or a pin keeps them.
 //
-// Whatever the rules say, these stay: pinned snapshots, the newest verified one of each plan of each host, pre-change
-// ones not verified, restore points not confirmed, at least one snapshot of each plan of each host, and all of them
-// when the newest looks suspicious (that alone can be overridden).
+// Each series is decided on by itself: one plan of one host, one set of sources, one class of writers. Backups of two
+// paths do not compete, and a write-only key can push out nothing but its own.
+//
+// Times that cannot be right count for nothing: such snapshots stay, and the rules are applied to the others as if they
+// were not there. One from 2090 would push out all true ones, and after a fall of the clock to 1973 the newest would be
+// the first to go.
+//
+// Whatever the rules say, these stay: pinned snapshots, the newest verified one of each series, pre-change ones not
+// verified, restore points not confirmed, at least one snapshot of each series, and all of a series when its newest looks
+// suspicious (that alone can be overridden).
 
 internal import Platform
 
@@ -31,9 +38,7 @@ package enum RetentionPolicy {
       (candidates[$0].timeSeconds, $0) < (candidates[$1].timeSeconds, $1)
     }
     var decisions = order.map { RetentionDecision(candidate: candidates[$0], reasons: []) }
-    let groups = Dictionary(grouping: decisions.indices) {
-      PlanKey(host: decisions[$0].candidate.host, plan: decisions[$0].candidate.plan)
-    }
+    let groups = Dictionary(grouping: decisions.indices) { decisions[$0].candidate.series }
     for members in groups.values {
       let group = RetentionGroup(
         candidates: members.map { decisions[$0].candidate },
@@ -47,7 +52,7 @@ package enum RetentionPolicy {
   }
 
   /// Why those of `chosen` should stay, each with at least one reason: what no rule may remove. One more holds when all
-  /// of `chosen` go together: of each plan of each host something must be left. A newest one that looks suspicious
+  /// of `chosen` go together: of each series something must be left. A newest one that looks suspicious
   /// keeps the others, and can go itself.
   package static func protections<ID>(
     of chosen: Set<ID>,
@@ -55,7 +60,7 @@ package enum RetentionPolicy {
     nowSeconds: Int64
   ) -> [ID: [RetentionReason]] {
     var out: [ID: [RetentionReason]] = [:]
-    let groups = Dictionary(grouping: candidates) { PlanKey(host: $0.host, plan: $0.plan) }
+    let groups = Dictionary(grouping: candidates, by: \.series)
     for members in groups.values where members.contains(where: { chosen.contains($0.id) }) {
       let inOrder = members.enumerated()
         .sorted { ($0.element.timeSeconds, $0.offset) < ($1.element.timeSeconds, $1.offset) }.map(\.element)
@@ -71,21 +76,17 @@ package enum RetentionPolicy {
     }
     return out
   }
-
-  private struct PlanKey: Hashable {
-    var host: String
-    var plan: String
-  }
 }
 
-/// The snapshots of one plan of one host, oldest first, and never none.
+/// The snapshots of one series, oldest first, and never none.
 private struct RetentionGroup<ID: Hashable & Sendable> {
   let candidates: [RetentionCandidate<ID>]
   let rules: RetentionRules
   let nowSeconds: Int64
   let force: Bool
   private var reasons: [[RetentionReason]]
-  /// Indexes of the snapshots of the plan proper, oldest first: without restore points, unless there is nothing else.
+  /// Indexes of the snapshots of the series proper, oldest first: without restore points, unless there is nothing else,
+  /// and without those whose times cannot be right.
   private let regular: [Int]
 
   init(candidates: [RetentionCandidate<ID>], rules: RetentionRules, nowSeconds: Int64, force: Bool) {
@@ -95,11 +96,13 @@ private struct RetentionGroup<ID: Hashable & Sendable> {
     self.force = force
     reasons = Array(repeating: [], count: candidates.count)
     let withoutRestorePoints = candidates.indices.filter { candidates[$0].kind != .restorePoint }
-    regular = withoutRestorePoints.isEmpty ? Array(candidates.indices) : withoutRestorePoints
+    let proper = withoutRestorePoints.isEmpty ? Array(candidates.indices) : withoutRestorePoints
+    regular = proper.filter { !candidates[$0].hasDoubtfulTime }
   }
 
   /// The reasons for each of the candidates.
   consuming func decide() -> [[RetentionReason]] {
+    for index in candidates.indices where candidates[index].hasDoubtfulTime { reasons[index].append(.doubtfulTime) }
     applyPeriods()
     applyWithin()
     applyTags()

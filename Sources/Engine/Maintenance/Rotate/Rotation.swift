@@ -10,6 +10,9 @@ package enum Rotation {
     package let snapshot: CatalogedSnapshot
     /// Why it is kept, in words; empty when it goes.
     package let reasons: [String]
+    /// What is wrong with it as the newest of its series; nil when nothing is. Then all of them are kept, unless that is
+    /// overridden.
+    package let suspicion: String?
     package var isKept: Bool { !reasons.isEmpty }
   }
 
@@ -25,7 +28,12 @@ package enum Rotation {
         candidates.map { candidate($0, among: candidates) }, rules: rules, nowSeconds: now.seconds,
         force: force)
       return decisions.compactMap { decision in
-        byID[decision.candidate.id].map { Decision(snapshot: $0, reasons: decision.reasons.map(\.description)) }
+        byID[decision.candidate.id].map {
+          let isHeldUp = decision.reasons.contains(.newestIsSuspicious)
+          return Decision(
+            snapshot: $0, reasons: decision.reasons.map(\.description),
+            suspicion: isHeldUp ? suspicion(of: $0, among: candidates) : nil)
+        }
       }
     } catch {
       throw YesterError(
@@ -44,23 +52,35 @@ package enum Rotation {
       case .restorePoint: .restorePoint
       }
     return RetentionCandidate(
-      id: s.id, host: s.record.host, plan: s.record.plan, kind: kind, timeSeconds: s.record.start.seconds,
+      id: s.id, series: s.series, kind: kind, timeSeconds: s.record.start.seconds,
       utcOffsetSeconds: s.record.utcOffset, tags: s.record.tags, isVerified: s.verified != nil, isPinned: s.isPinned,
       pinnedUntilSeconds: s.pinnedUntil?.seconds, isConfirmed: s.isConfirmed,
-      isSuspicious: isSuspicious(s, among: all))
+      isSuspicious: suspicion(of: s, among: all) != nil, hasDoubtfulTime: s.timeDoubt != nil)
   }
 
-  /// Empty, or a tenth of what the one before it held: a source that was not mounted looks like that.
-  static func isSuspicious(_ snapshot: CatalogedSnapshot, among all: [CatalogedSnapshot]) -> Bool {
+  /// Why a snapshot should not push out others: it is empty, or has less than a tenth of the entries or bytes of the one
+  /// before it in its series. A source that was not mounted looks like that. A clause; nil when all is as usual.
+  static func suspicion(of snapshot: CatalogedSnapshot, among all: [CatalogedSnapshot]) -> String? {
+    let series = snapshot.series
     let before = all.last {
-      $0.record.host == snapshot.record.host && $0.record.plan == snapshot.record.plan
-        && $0.record.sources == snapshot.record.sources && $0.record.start < snapshot.record.start
-        && $0.record.kind != .restorePoint
+      $0.timeDoubt == nil && $0.record.kind != .restorePoint && $0.record.start < snapshot.record.start
+        && $0.series == series
     }
-    guard let before else { return false }
+    guard let before else { return nil }
     let (old, new) = (before.record.counts, snapshot.record.counts)
-    if old.files > 0 && new.files == 0 { return true }
-    return new.entries * 10 < old.entries || new.bytes * 10 < old.bytes
+    let than = "than \(before.record.name) before it"
+    if old.files > 0 && new.files == 0 { return "it holds no files, other \(than)" }
+    // What a record says of itself may be a lie; how much is below its root is proven when that is read.
+    let entries = min(new.entries, snapshot.record.root.below.clampedSum(1))
+    if isTenth(entries, of: old.entries) { return "it holds \(entries) entries, far fewer \(than) (\(old.entries))" }
+    if isTenth(new.bytes, of: old.bytes) { return "it holds \(new.bytes) bytes, far fewer \(than) (\(old.bytes))" }
+    return nil
+  }
+
+  /// Any numbers.
+  private static func isTenth(_ new: UInt64, of old: UInt64) -> Bool {
+    let (tenfold, overflow) = new.multipliedReportingOverflow(by: 10)
+    return !overflow && tenfold < old
   }
 
   /// Removes what is not kept, as `Removal` does. The space comes back with `Prune`.

@@ -19,8 +19,14 @@ struct RotateCommand: ParsableCommand {
     discussion: """
       The table shows for each snapshot by which rule it is kept, or that it is removed. A rule keeps the newest \
       snapshot of each of so many hours, days, weeks, months or years. Without rules, daily ones are kept for 30 \
-      days, weekly ones for 8 weeks and monthly ones for 12 months. Rules are applied to each plan of each host by \
-      itself.
+      days, weekly ones for 8 weeks and monthly ones for 12 months.
+
+      Rules are applied to each series by itself: the snapshots of one plan of one host, of the same sources, made with \
+      full keys or with one write-only key (the table names it). So backups of two paths do not push each other out, \
+      and when the sources of a plan change, what it held before stays until it is removed by name. A snapshot whose \
+      time cannot be right, because it lies in the future or does not fit the order in which its writer stored its \
+      snapshots, is named, is kept, and counts for nothing. When the newest of a series is empty, or has less than a \
+      tenth of the entries or bytes of the one before, nothing of that series is removed and the exit status is 1.
       """)
 
   @OptionGroup var access: AccessOptions
@@ -66,6 +72,7 @@ struct RotateCommand: ParsableCommand {
     } else if let pruned = result.pruned, !output.quiet {
       PruneCommand.show(pruned, isDryRun: dryRun)
     }
+    if let failure = result.failure { throw failure }
   }
 
   private var rules: RetentionRules {
@@ -77,12 +84,12 @@ struct RotateCommand: ParsableCommand {
 
   private func table(_ decisions: [Rotation.Decision]) {
     if decisions.isEmpty { return Output.line("There are no snapshots.") }
-    var rows = [["", "NAME", "ID", "HOST", "PLAN", "KEPT BY"]]
+    var rows = [["", "NAME", "ID", "HOST", "PLAN", "WRITER", "KEPT BY"]]
     for decision in decisions {
       let s = decision.snapshot
       rows.append([
         decision.isKept ? "keep" : "remove", s.record.name, s.id.short, s.record.host, s.record.plan,
-        decision.reasons.joined(separator: ", "),
+        s.writerClass.description, decision.reasons.joined(separator: ", "),
       ])
     }
     Output.table(rows)
