@@ -64,9 +64,11 @@ let package = Package(
     tests("Format", "ChunkCodec", ["Platform", "RepositoryFormat", "ChunkCodec", "TestSupport"]),
 
     // MARK: Stores
-    module("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat"]),
+    module("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec"]),
     module("Stores", "DirectoryStores", ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores"]),
-    tests("Stores", "ObjectStores", ["Platform", "Reporting", "RepositoryFormat", "ObjectStores", "TestSupport"]),
+    tests(
+      "Stores", "ObjectStores",
+      ["Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "TestSupport"]),
     tests(
       "Stores", "DirectoryStores",
       [

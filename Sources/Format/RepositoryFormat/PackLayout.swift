@@ -76,7 +76,7 @@ package enum PackLayout {
     return out.bytes
   }
 
-  /// Offset and sealed length of the directory of a pack of `packSize` bytes.
+  /// Offset and sealed length of the directory of a pack of `packSize` bytes, parity apart.
   package static func readTrailer(_ bytes: [UInt8], packSize: Int) throws(FormatError) -> (offset: Int, length: Int) {
     guard packSize <= Limits.packSizeMax else { throw FormatError("the pack is larger than packs may be") }
     return try bytes.read { (reader) throws(FormatError) in

@@ -294,12 +294,27 @@ package final class ChunkIndex: Sendable {
         throw YesterError.damaged("The index segment \(segment.id.short)", error)
       }
     }
+    let mendable = try mendable(absent)
+    absent.subtract(mendable)
+    present.formUnion(mendable.map(\.id))
     let missing = Set(absent.map(\.id)).subtracting(present)
     state.withLock { state in
       state.absent = absent
       judge(&state)
     }
     return missing
+  }
+
+  /// Packs that are missing, or not in full size, and are whole as soon as their damage is made good.
+  private func mendable(_ packs: Set<ListedPack>) throws(YesterError) -> [ListedPack] {
+    guard let healing = store.healing else { return [] }
+    var out: [ListedPack] = []
+    for pack in packs where try healing.originalSize(.pack(pack.id)) == pack.size {
+      guard try healing.canMend(.pack(pack.id)) else { continue }
+      healing.log.add(.pack(pack.id), try store.size(.pack(pack.id)) == nil ? .missing : .damaged)
+      out.append(pack)
+    }
+    return out
   }
 
   /// Takes in the list that counts now.

@@ -142,11 +142,28 @@ package final class ChunkReader: Sendable {
     guard location.plainLength <= Limits.blockSizeMax, Int(location.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
+    do throws(YesterError) {
+      return try load(pack, location, key) { (bytes) throws(YesterError) in
+        try store.get(.pack(pack), at: UInt64(location.offset), into: bytes)
+      }
+    } catch {
+      guard error.isDamage, let healing = store.healing else { throw error }
+      let failure = error
+      return try load(pack, location, key) { (bytes) throws(YesterError) in
+        guard try healing.read(.pack(pack), at: UInt64(location.offset), into: bytes) else { throw failure }
+        return true
+      }
+    }
+  }
+
+  /// `get` fetches the sealed block, and says whether it is there.
+  private func load(
+    _ pack: ObjectID, _ location: BlockLocation, _ key: PackKey,
+    get: (UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
+  ) throws(YesterError) -> Bytes {
     let sealed = buffer(Int(location.sealedLength))
     sealed.count = Int(location.sealedLength)
-    guard try store.get(.pack(pack), at: UInt64(location.offset), into: sealed.whole.rebased(sealed.count)) else {
-      throw missing(pack)
-    }
+    guard try get(sealed.whole.rebased(sealed.count)) else { throw missing(pack) }
     let plain = buffer(Int(location.plainLength))
     plain.count = Int(location.plainLength)
     do throws(FormatError) {
@@ -176,18 +193,16 @@ package final class ChunkReader: Sendable {
 
   package func packKey(_ pack: ObjectID) throws(YesterError) -> PackKey.Opened {
     if let known = packKeys.withLock({ $0[pack] }) { return known }
-    var header = [UInt8](repeating: 0, count: PackLayout.headerSize)
-    guard try header.withMutableBytes({ (room) throws(YesterError) in try store.get(.pack(pack), at: 0, into: room) })
-    else {
-      throw missing(pack)
-    }
     let opened: PackKey.Opened
-    do throws(FormatError) {
-      opened = try PackKey.open(header: header, keyring)
+    do throws(YesterError) {
+      opened = try openKey(pack) { (header) throws(YesterError) in try store.get(.pack(pack), at: 0, into: header) }
     } catch {
-      throw keyring.role == .writeOnly
-        ? YesterError(.wrongKey, "A write-only key cannot read what is stored", advice: "Use a full key for this.")
-        : YesterError.damaged("The pack \(pack.short)", FormatError(error.message))
+      guard error.isDamage, let healing = store.healing else { throw error }
+      let failure = error
+      opened = try openKey(pack) { (header) throws(YesterError) in
+        guard try healing.read(.pack(pack), at: 0, into: header) else { throw failure }
+        return true
+      }
     }
     packKeys.withLock {
       // Keys of some thousand packs are some hundred KiB; beyond that, begin anew.
@@ -195,6 +210,21 @@ package final class ChunkReader: Sendable {
       $0[pack] = opened
     }
     return opened
+  }
+
+  /// `get` fetches the header, and says whether the pack is there.
+  private func openKey(
+    _ pack: ObjectID, get: (UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
+  ) throws(YesterError) -> PackKey.Opened {
+    var header = [UInt8](repeating: 0, count: PackLayout.headerSize)
+    guard try header.withMutableBytes({ (room) throws(YesterError) in try get(room) }) else { throw missing(pack) }
+    do throws(FormatError) {
+      return try PackKey.open(header: header, keyring)
+    } catch {
+      throw keyring.role == .writeOnly
+        ? YesterError(.wrongKey, "A write-only key cannot read what is stored", advice: "Use a full key for this.")
+        : YesterError.damaged("The pack \(pack.short)", FormatError(error.message))
+    }
   }
 
   private func missing(_ pack: ObjectID) -> YesterError {

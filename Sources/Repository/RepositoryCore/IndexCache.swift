@@ -24,15 +24,14 @@ package struct IndexCache: Sendable {
     let path = directory + "/" + id.hex
     if !isFresh, let segment = cached(id, path) { return segment }
     guard let size = try store.size(.index(id)) else { return nil }
-    // Another run may have replaced it just now.
-    do throws(Failure) {
-      return try materialize(id, size: size, path)
+    do throws(YesterError) {
+      // Another run may have replaced it just now.
+      return try segment(id, size: size, path, get: store.get)
     } catch {
-      switch error {
-      case .vanished: return nil
-      case .cache(let error): throw .system("Writing the local index cache", directory, error)
-      case .repository(let error): throw error
+      guard error.isDamage, let healing = store.healing, let size = try healing.originalSize(.index(id)) else {
+        throw error
       }
+      return try segment(id, size: size, path, get: healing.read)
     }
   }
 
@@ -40,6 +39,24 @@ package struct IndexCache: Sendable {
   private func cached(_ id: ObjectID, _ path: String) -> IndexSegment? {
     guard let file = try? MappedFile(path) else { return nil }
     return try? IndexSegment(id: id, file: file)
+  }
+
+  /// Fills a buffer from an offset; false when the object is not there.
+  private typealias Get = (ObjectKey, UInt64, UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
+
+  /// The opened segment; nil when it vanished meanwhile.
+  private func segment(
+    _ id: ObjectID, size: UInt64, _ path: String, get: Get
+  ) throws(YesterError) -> IndexSegment? {
+    do throws(Failure) {
+      return try materialize(id, size: size, path, get)
+    } catch {
+      switch error {
+      case .vanished: return nil
+      case .cache(let error): throw .system("Writing the local index cache", directory, error)
+      case .repository(let error): throw error
+      }
+    }
   }
 
   /// Why a segment did not come into a file.
@@ -50,27 +67,29 @@ package struct IndexCache: Sendable {
   }
 
   /// Opens the object into a file. Without a writable cache the file has no name and lives as long as it is mapped.
-  private func materialize(_ id: ObjectID, size: UInt64, _ path: String) throws(Failure) -> IndexSegment {
+  private func materialize(
+    _ id: ObjectID, size: UInt64, _ path: String, _ get: Get
+  ) throws(Failure) -> IndexSegment {
     try? Directory.makeAll(directory)
     let temporary = path + "." + Hex.encode(System.random(4))
     do throws(Failure) {
-      return try materialize(id, size: size, at: temporary, keepingAs: path)
+      return try materialize(id, size: size, at: temporary, keepingAs: path, get)
     } catch {
       // The cache is full or not ours to write: what follows takes its place for this run.
       guard case .cache = error else { throw error }
     }
     let fallback = "/tmp/.yester-" + Hex.encode(System.random(16))
-    return try materialize(id, size: size, at: fallback, keepingAs: nil)
+    return try materialize(id, size: size, at: fallback, keepingAs: nil, get)
   }
 
   private func materialize(
-    _ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?
+    _ id: ObjectID, size: UInt64, at name: String, keepingAs path: String?, _ get: Get
   ) throws(Failure) -> IndexSegment {
     let out = try inCache { () throws(Errno) in
       try Descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
     }
     defer { try? FileSystem.removeFile(name.pathBytes, at: nil) }
-    let writer = try open(id, size: size, into: out)
+    let writer = try open(id, size: size, into: out, get)
     let mapped = try inCache { () throws(Errno) in try MappedFile(name) }
     let segment: IndexSegment
     do throws(FormatError) {
@@ -96,36 +115,39 @@ package struct IndexCache: Sendable {
   }
 
   /// Opens the object into `out` and checks its name and its writer's signature; the writer's public key.
-  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor) throws(Failure) -> [UInt8] {
-    guard size >= UInt64(IndexLayout.segmentHeaderSize + AESGCM.tagSize + IndexLayout.signatureSize) else {
+  private func open(_ id: ObjectID, size: UInt64, into out: Descriptor, _ get: Get) throws(Failure) -> [UInt8] {
+    guard let content = store.protection.contentSize(ofObject: size),
+      content >= UInt64(IndexLayout.segmentHeaderSize + AESGCM.tagSize + IndexLayout.signatureSize)
+    else {
       throw damaged(id, FormatError("it is cut off"))
     }
-    let signed = size - UInt64(IndexLayout.signatureSize)
+    let signed = content - UInt64(IndexLayout.signatureSize)
     var offset: UInt64 = 0
-    let hash = SHA256()
+    // The parity that follows is part of what the name stands for, and is made from the rest.
+    let naming = ObjectNaming(store.protection)
     func read(_ count: Int, upTo end: UInt64) throws(Failure) -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), end - offset)))
       if bytes.isEmpty { return [] }
       let isThere: Bool
       do throws(YesterError) {
         isThere = try bytes.withMutableBytes { (room) throws(YesterError) in
-          try store.get(.index(id), at: offset, into: room)
+          try get(.index(id), offset, room)
         }
       } catch {
         throw .repository(error)
       }
       guard isThere else { throw .vanished }
       offset += UInt64(bytes.count)
-      bytes.withUnsafeBytes { hash.update($0) }
+      bytes.withUnsafeBytes { naming.append($0) }
       return bytes
     }
     let writer = try IndexOpener.open(
       keyring, read: { (count) throws(Failure) in try read(count, upTo: signed) },
       emit: { (frame) throws(Failure) in try inCache { () throws(Errno) in try out.write(frame) } },
       damaged: { damaged(id, $0) })
-    let digest = hash.soFar()
-    let signature = try read(IndexLayout.signatureSize, upTo: size)
-    guard ObjectID(nameOf: hash.finish()) == id else {
+    let digest = naming.soFar()
+    let signature = try read(IndexLayout.signatureSize, upTo: content)
+    guard naming.finish().id == id else {
       throw damaged(id, FormatError("its bytes do not fit its name"))
     }
     guard IndexSignature.isValid(signature, of: digest, by: writer) else {

@@ -117,10 +117,10 @@ package struct IndexSegmentBuilder {
   package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws(YesterError) -> ObjectID {
     chunks.sort { $0.prefix < $1.prefix }
     let upload = try store.beginUpload()
-    let hash = SHA256()
+    let naming = ObjectNaming(store.protection)
     func emit(_ bytes: [UInt8]) throws(YesterError) {
       try bytes.withBytes { (bytes) throws(YesterError) in
-        hash.update(bytes)
+        naming.append(bytes)
         try upload.append(bytes)
       }
     }
@@ -131,8 +131,9 @@ package struct IndexSegmentBuilder {
         try part.withBytes { (part) throws(YesterError) in try sealer.write(part, emit: emit) }
       }
       try emit(sealer.finish())
-      try emit(IndexSignature.make(hash.soFar(), keyring))
-      let id = ObjectID(nameOf: hash.finish())
+      try emit(IndexSignature.make(naming.soFar(), keyring))
+      let (parity, id) = naming.finish()
+      try parity.withBytes { (parity) throws(YesterError) in try upload.append(parity) }
       try upload.commit(as: .index(id))
       return id
     } catch {

@@ -27,7 +27,7 @@ final class PackAssembly: Sendable {
     var expected: UInt32?
     var isCancelled = false
     var directory = PackDirectory()
-    let hash = SHA256()
+    let naming: ObjectNaming
   }
   /// Blocks that may wait for one before them.
   private static let waitingMax = 4
@@ -46,9 +46,9 @@ final class PackAssembly: Sendable {
     }
     writer = keyring.writer.publicKey
     upload = try store.beginUpload()
-    monitor = Monitor(State())
+    monitor = Monitor(State(naming: ObjectNaming(store.protection)))
     written = Atomic(header.count)
-    monitor.withLock { state in header.withUnsafeBytes { state.hash.update($0) } }
+    monitor.withLock { state in header.withUnsafeBytes { state.naming.append($0) } }
     try header.withBytes { (header) throws(YesterError) in try upload.append(header) }
   }
 
@@ -69,7 +69,7 @@ final class PackAssembly: Sendable {
       state.waiting[number] = block
       while let next = state.waiting.removeValue(forKey: state.written) {
         try next.bytes.withFilled { (bytes) throws(YesterError) in
-          state.hash.update(bytes)
+          state.naming.append(bytes)
           try upload.append(bytes)
         }
         written.add(next.bytes.count, ordering: .relaxed)
@@ -105,14 +105,15 @@ final class PackAssembly: Sendable {
   private func finishIfDone(_ state: inout State) throws(YesterError) -> Finished? {
     guard state.expected == state.written else { return nil }
     let sealed = key.sealDirectory(state.directory)
-    let tail = sealed + PackLayout.trailer(directoryOffset: UInt64(size), directoryLength: UInt32(sealed.count))
-    try tail.withBytes { (tail) throws(YesterError) in
-      state.hash.update(tail)
-      try upload.append(tail)
+    let end = sealed + PackLayout.trailer(directoryOffset: UInt64(size), directoryLength: UInt32(sealed.count))
+    try end.withBytes { (end) throws(YesterError) in
+      state.naming.append(end)
+      try upload.append(end)
     }
+    let (parity, id) = state.naming.finish()
+    try parity.withBytes { (parity) throws(YesterError) in try upload.append(parity) }
     let pack = IndexedPack(
-      id: ObjectID(nameOf: state.hash.finish()), size: UInt64(size + tail.count), kind: key.kind, writer: writer,
-      directory: state.directory)
+      id: id, size: state.naming.size, kind: key.kind, writer: writer, directory: state.directory)
     return Finished(pack: pack, upload: upload, assembly: self)
   }
 }

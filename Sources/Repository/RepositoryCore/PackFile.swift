@@ -33,15 +33,34 @@ package struct PackFile: Sendable {
 
   /// Reads header, trailer and directory. Throws `YesterError` with code `damaged` when the pack is missing or wrong.
   package init(_ repository: Repository, _ id: ObjectID) throws(YesterError) {
-    guard let size = try repository.store.size(.pack(id)) else {
-      throw YesterError(.damaged, "The pack \(id.short) is not in the repository")
+    let store = repository.store
+    do throws(YesterError) {
+      guard let size = try store.size(.pack(id)) else {
+        throw YesterError(.damaged, "The pack \(id.short) is not in the repository")
+      }
+      try self.init(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+        try store.get(.pack(id), at: offset, into: bytes)
+      }
+    } catch {
+      guard error.isDamage, let healing = store.healing, let size = try healing.originalSize(.pack(id)) else {
+        throw error
+      }
+      try self.init(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+        try healing.read(.pack(id), at: offset, into: bytes)
+      }
     }
+  }
+
+  /// `get` fills a buffer from an offset, and says whether the pack is there.
+  private init(
+    _ repository: Repository, _ id: ObjectID, size: UInt64,
+    get: (_ offset: UInt64, _ bytes: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
+  ) throws(YesterError) {
     func read(_ offset: UInt64, _ count: Int) throws(YesterError) -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: count)
-      let isThere = try bytes.withMutableBytes { (room) throws(YesterError) in
-        try repository.store.get(.pack(id), at: offset, into: room)
+      guard try bytes.withMutableBytes({ (room) throws(YesterError) in try get(offset, room) }) else {
+        throw YesterError(.damaged, "The pack \(id.short) vanished while it was read")
       }
-      guard isThere else { throw YesterError(.damaged, "The pack \(id.short) vanished while it was read") }
       return bytes
     }
     self.id = id
@@ -54,14 +73,16 @@ package struct PackFile: Sendable {
         throw YesterError.damaged("The pack \(id.short)", FormatError(error.message))
       }
     }
-    guard size >= UInt64(PackLayout.headerSize + PackLayout.trailerSize), size <= UInt64(Limits.packSizeMax) else {
+    guard let content = repository.store.protection.contentSize(ofObject: size),
+      content >= UInt64(PackLayout.headerSize + PackLayout.trailerSize), size <= UInt64(Limits.packSizeMax)
+    else {
       throw YesterError.damaged("The pack \(id.short)", FormatError("it has a size that no pack has"))
     }
     let header = try read(0, PackLayout.headerSize)
     let key = try checked { () throws(FormatError) in try PackKey.open(header: header, repository.keyring) }
-    let trailer = try read(size - UInt64(PackLayout.trailerSize), PackLayout.trailerSize)
+    let trailer = try read(content - UInt64(PackLayout.trailerSize), PackLayout.trailerSize)
     let (offset, length) = try checked { () throws(FormatError) in
-      try PackLayout.readTrailer(trailer, packSize: Int(size))
+      try PackLayout.readTrailer(trailer, packSize: Int(content))
     }
     let sealed = try read(UInt64(offset), length)
     let directory = try checked { () throws(FormatError) in try key.key.openDirectory(sealed, offset: offset) }

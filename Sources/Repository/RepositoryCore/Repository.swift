@@ -43,13 +43,15 @@ package final class Repository: Sendable {
 
   /// Makes a new repository in an empty store, with one full key slot.
   package static func create(
-    in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N
+    in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N,
+    protection: Protection = .none
   ) throws(YesterError) -> RepositoryConfig {
+    let store = protection == .parity ? ProtectedStore(store) : store
     // Looked for first: a slot of the new repository must not get among those of one that is there.
     guard try store.size(.config) == nil else {
       throw YesterError(.failed, "\(store.location) already holds a repository")
     }
-    let config = RepositoryConfig(id: RepositoryID(System.random(16)))
+    let config = RepositoryConfig(id: RepositoryID(System.random(16)), protection: protection)
     let slot: [UInt8]
     do throws(FormatError) {
       let keyring = try Keyring.generate(repository: config.id)
@@ -67,7 +69,19 @@ package final class Repository: Sendable {
 
   /// The config, or error 10 when there is none.
   package static func config(of store: any ObjectStore) throws(YesterError) -> RepositoryConfig {
-    guard let bytes = try store.get(.config, limit: Limits.configSizeMax) else {
+    try config(of: store, DamageLog())
+  }
+
+  /// Objects of a repository through what makes their damage good, where the repository has that.
+  package static func protected(
+    _ store: any ObjectStore, _ log: DamageLog = DamageLog()
+  ) throws(YesterError) -> any ObjectStore {
+    try config(of: store, log).protection == .parity ? ProtectedStore(store, log) : store
+  }
+
+  /// Whether there is a second copy is only known when it has been read.
+  private static func config(of store: any ObjectStore, _ log: DamageLog) throws(YesterError) -> RepositoryConfig {
+    guard let bytes = try ProtectedStore(store, log).get(.config, limit: Limits.configSizeMax) else {
       throw YesterError(
         .noRepository, "There is no yester repository in \(store.location)",
         advice: "Check the path, or make one with \"yester init\".")
@@ -91,7 +105,9 @@ package final class Repository: Sendable {
     _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, folders: LocalFolders = .standard,
     stores: StoreRegistry = StoreRegistry(), warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(YesterError) -> Repository {
-    let config = try config(of: store)
+    let log = DamageLog(tell: warn)
+    let config = try config(of: store, log)
+    let store = config.protection == .parity ? ProtectedStore(store, log) : store
     let (keyring, slot) = try unlock(store, config, secret)
     return Repository(
       store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,

@@ -141,7 +141,9 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
-    try put(key, bytes, DirectoryUpload(location, placing))
+    // As in `beginUpload`.
+    defer { openPacks.withLock { $0.remove(key) } }
+    return try put(key, bytes, DirectoryUpload(location, placing))
   }
 
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
@@ -158,8 +160,22 @@ package final class DirectoryStore: ObjectStore {
     return try upload.commit(as: key)
   }
 
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    let upload = try DirectoryUpload(location, placing)
+    do throws(YesterError) {
+      try bytes.withBytes { (bytes) throws(YesterError) in try upload.append(bytes) }
+    } catch {
+      upload.cancel()
+      throw error
+    }
+    try upload.replace(key)
+    openPacks.withLock { $0.remove(key) }
+  }
+
   package func beginUpload() throws(YesterError) -> any ObjectUpload {
-    try DirectoryUpload(location, placing) { [self] count in
+    // What a descriptor leads to may have been damaged, and replaced by this.
+    try DirectoryUpload(location, placing, onCommit: { [self] key in openPacks.withLock { $0.remove(key) } }) {
+      [self] count in
       written.add(count, ordering: .relaxed).newValue <= Self.cachedMax
     }
   }
@@ -195,13 +211,25 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
+    try list(folder, below: "", body)
+  }
+
+  package func listCopies(
+    of folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
+    try list(folder, below: "copies/", body)
+  }
+
+  private func list(
+    _ folder: ObjectFolder, below parent: String, _ body: (String, UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
     if folder == .packs {
       for byte in 0...255 {
         let prefix = Hex.encode([UInt8(byte)])
-        try list(path: "packs/" + prefix, body) { Self.isID($0) && $0.starts(with: prefix.utf8) }
+        try list(path: parent + "packs/" + prefix, body) { Self.isID($0) && $0.starts(with: prefix.utf8) }
       }
     } else {
-      try list(path: folder.rawValue, body) { Self.isName($0, in: folder) }
+      try list(path: parent + folder.rawValue, body) { Self.isName($0, in: folder) }
     }
   }
 
@@ -242,7 +270,7 @@ package final class DirectoryStore: ObjectStore {
     } catch {
       // A copy of a repository may lack empty folders. Without its config it is no repository, but perhaps the empty
       // mount point of a disk that went away: that must not look like an empty one.
-      let proofs = path.hasPrefix("packs/") ? ["packs", "config"] : ["config"]
+      let proofs = (path.hasPrefix("packs/") ? ["packs"] : []) + Self.proofs
       if error == .notFound, proofs.contains(where: { (try? FileStatus(of: location + "/" + $0)) != nil }) { return }
       throw failure("Listing", path, error)
     }
@@ -310,16 +338,23 @@ package final class DirectoryStore: ObjectStore {
   private func requireAbsence(_ error: Errno, _ doing: String, _ key: ObjectKey) throws(YesterError) {
     guard error == .notFound else { throw failure(doing, key.path, error) }
     // Without its config it is perhaps the empty mount point of a disk that went away.
-    let proof = key == .config ? location : location + "/config"
-    do throws(Errno) {
-      _ = try FileStatus(of: proof)
-    } catch {
-      guard error == .notFound else { throw failure(doing, key.path, error) }
-      throw YesterError(
-        .noRepository, "The repository \(location) is not there (any more)",
-        advice: "Check that its disk is connected and mounted.", cause: .notFound)
+    // Whether it is one is asked by looking for these.
+    let proofs = [.config, .copy(of: .config)].contains(key) ? [""] : Self.proofs
+    for proof in proofs {
+      do throws(Errno) {
+        _ = try FileStatus(of: location + "/" + proof)
+        return
+      } catch {
+        guard error == .notFound else { throw failure(doing, key.path, error) }
+      }
     }
+    throw YesterError(
+      .noRepository, "The repository \(location) is not there (any more)",
+      advice: "Check that its disk is connected and mounted.", cause: .notFound)
   }
+
+  /// A directory with one of these holds a repository.
+  private static let proofs = [ObjectKey.config.path, ObjectKey.copy(of: .config).path]
 
   private func failure(_ doing: String, _ path: String, _ error: Errno) -> YesterError {
     YesterError.system("\(doing) \(path) in the repository", location, error)
@@ -351,19 +386,22 @@ private final class DirectoryUpload: ObjectUpload {
   /// Nil once it was committed or cancelled: SMB renames no file that is open.
   private let file: Mutex<Descriptor?>
   private let isDurable: Bool
+  private let onCommit: @Sendable (ObjectKey) -> Void
   private let staysCached: @Sendable (Int) -> Bool
   private let appended = Atomic<Int64>(0)
   /// After so many bytes the disk begins to write: with the last ones, most are there.
   private static let writingInterval: Int64 = 8 << 20
 
-  /// Unless `isDurable`, nothing waits for the disk. `staysCached` says whether so many bytes may stay in the page
-  /// cache.
+  /// Unless `isDurable`, nothing waits for the disk. `onCommit` is called when the object has its name; `staysCached`
+  /// says whether so many bytes may stay in the page cache.
   init(
     _ root: String, _ placing: ObjectPlacing, isDurable: Bool = true,
+    onCommit: @escaping @Sendable (ObjectKey) -> Void = { _ in },
     staysCached: @escaping @Sendable (Int) -> Bool = { _ in true }
   ) throws(YesterError) {
     self.root = root
     self.placing = placing
+    self.onCommit = onCommit
     self.staysCached = staysCached
     self.isDurable = isDurable
     temporary = root + "/tmp/" + Hex.encode(System.random(16))
@@ -410,7 +448,18 @@ private final class DirectoryUpload: ObjectUpload {
     defer { cancel() }
     do throws(Errno) {
       try finishWriting()
+      defer { onCommit(key) }
       return try placing.place(temporary, as: key, isDurable: isDurable)
+    } catch {
+      throw YesterError.system("Storing \(key) in the repository", root, error)
+    }
+  }
+
+  func replace(_ key: ObjectKey) throws(YesterError) {
+    defer { cancel() }
+    do throws(Errno) {
+      try finishWriting()
+      try placing.replace(key, by: temporary)
     } catch {
       throw YesterError.system("Storing \(key) in the repository", root, error)
     }

@@ -52,8 +52,7 @@ final class ObjectPlacing: Sendable {
       // the mount point of its disk.
       guard error == .notFound, (try? FileStatus(of: temporary)) != nil else { throw error }
       // A copy of a repository may lack empty folders, and those of packs come when they are needed.
-      try Directory.makeAll(folder)
-      try Self.sync(directory: root + "/packs")
+      try makeFolders(to: folder)
       isNew = try name(temporary, target, key)
     }
     if !isNew, let id = key.contentID, try !holds(target, id), try holds(temporary, id) {
@@ -65,6 +64,31 @@ final class ObjectPlacing: Sendable {
     if known != .link { try Self.sync(file: Descriptor.open(target)) }
     if isDurable { try Self.sync(directory: folder) }
     return isNew
+  }
+
+  /// Gives the file at `temporary` the name of `key` in the place of what has it, durably.
+  func replace(_ key: ObjectKey, by temporary: String) throws(Errno) {
+    let target = root + "/" + key.path
+    let folder = String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)])
+    do throws(Errno) {
+      try FileSystem.rename(temporary.pathBytes, at: nil, to: target.pathBytes, at: nil)
+    } catch {
+      guard error == .notFound, (try? FileStatus(of: temporary)) != nil else { throw error }
+      try makeFolders(to: folder)
+      try FileSystem.rename(temporary.pathBytes, at: nil, to: target.pathBytes, at: nil)
+    }
+    if known != .link { try Self.sync(file: Descriptor.open(target)) }
+    try Self.sync(directory: folder)
+  }
+
+  /// Makes `folder`, and brings the names of all that is made for it to the disk.
+  private func makeFolders(to folder: String) throws(Errno) {
+    try Directory.makeAll(folder)
+    var path = folder
+    while path.utf8.count > root.utf8.count, let slash = path.lastIndex(of: "/") {
+      path = String(path[..<slash])
+      try Self.sync(directory: path)
+    }
   }
 
   private func name(_ temporary: String, _ target: String, _ key: ObjectKey) throws(Errno) -> Bool {
@@ -124,13 +148,19 @@ final class ObjectPlacing: Sendable {
     return try result.get()
   }
 
-  /// Whether the file at `path` has the content that `id` stands for.
+  /// Whether the file at `path` has the content that `id` stands for. What the disk cannot read has not.
   private func holds(_ path: String, _ id: ObjectID) throws(Errno) -> Bool {
     let file = try Descriptor.open(path)
     let hash = SHA256()
     let buffer = Bytes(capacity: 256 << 10)
     while true {
-      let got = try file.readSome(into: buffer.whole)
+      let got: Int
+      do throws(Errno) {
+        got = try file.readSome(into: buffer.whole)
+      } catch {
+        guard error == .inputOutput else { throw error }
+        return false
+      }
       if got == 0 { return ObjectID(nameOf: hash.finish()) == id }
       hash.update(UnsafeRawBufferPointer(rebasing: buffer.whole[..<got]))
     }

@@ -31,11 +31,24 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
     folder == .packs ? .pack(id) : ObjectKey(path: "\(folder.rawValue)/\(id)")
   }
 
+  /// The object that a list of a folder calls `name`.
+  package static func named(_ name: String, in folder: ObjectFolder) -> ObjectKey {
+    let prefix = folder == .packs ? "\(name.prefix(2))/" : ""
+    return ObjectKey(path: "\(folder.rawValue)/\(prefix)\(name)")
+  }
+
+  /// The second copy of an object.
+  package static func copy(of key: ObjectKey) -> ObjectKey { ObjectKey(path: "copies/\(key.path)") }
+
   package var description: String { path }
   package var isPack: Bool { path.hasPrefix("packs/") }
+  package var isLease: Bool { path.hasPrefix("leases/") }
+  package var isCopy: Bool { path.hasPrefix("copies/") }
+  /// Packs and index segments, which have parity when they are large.
+  package var isBulk: Bool { isPack || path.hasPrefix("index/") }
   /// The SHA-256 of the object, for those that are named by it; nil for `config`, leases and lists of condemned packs.
   package var contentID: ObjectID? {
-    guard !path.hasPrefix("leases/"), let slash = path.lastIndex(of: "/") else { return nil }
+    guard !isLease, let slash = path.lastIndex(of: "/") else { return nil }
     return ObjectID(hex: path[path.index(after: slash)...])
   }
 }
@@ -88,8 +101,9 @@ package protocol ObjectStore: Sendable {
   /// Fills `buffer` from `offset`; false when there is no such object. An object that ends before is damage.
   func get(_ key: ObjectKey, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
 
-  /// Stores a small object unless the key is taken: then false, and what is there stays. When it returns, the object
-  /// is whole and durable.
+  /// Stores a small object unless the key is taken: then false, and what is there stays, unless it is damaged: under a
+  /// name that is a SHA-256, what has another one is replaced by what has this one. When it returns, the object is
+  /// whole and durable.
   @discardableResult
   func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool
 
@@ -100,6 +114,10 @@ package protocol ObjectStore: Sendable {
   /// As `put`, for an object of any size. The content is read as often as it takes.
   @discardableResult
   func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool
+
+  /// Stores a small object in the place of what its key has, at once: who reads finds the one or the other, whole. When
+  /// it returns, the object is durable.
+  func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError)
 
   /// The ids in a folder whose objects are named by an id, sorted.
   func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID]
@@ -112,6 +130,14 @@ package protocol ObjectStore: Sendable {
   func list(
     _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
   ) throws(YesterError)
+
+  /// As `list`, of the second copies of the objects in a folder.
+  func listCopies(
+    of folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
+  ) throws(YesterError)
+
+  /// What makes good the damage of objects here; nil where they have neither parity nor second copies.
+  var healing: ProtectedStore? { get }
 
   /// Deletes an object; one that is not there is no error.
   func delete(_ key: ObjectKey) throws(YesterError)
@@ -168,6 +194,10 @@ extension ObjectStore {
   package func beginUpload() throws(YesterError) -> any ObjectUpload {
     throw YesterError(.failed, "The store \(location) takes no object before its name is known")
   }
+
+  package var healing: ProtectedStore? { nil }
+  /// What new objects of this store get.
+  package var protection: Protection { healing == nil ? .none : .parity }
 
   package func removeAbandonedUploads() throws(YesterError) {}
   package func space() throws(YesterError) -> StoreSpace? { nil }

@@ -26,6 +26,10 @@ package final class PacedStore: StoreWrapper {
   package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     try store.put(key, content: PacedContent(content: content, pace: pace))
   }
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    pace.wait(for: bytes.count)
+    try store.replace(key, bytes)
+  }
   package func beginUpload() throws(YesterError) -> any ObjectUpload { PacedUpload(try store.beginUpload(), pace) }
 }
 

@@ -109,6 +109,17 @@ package final class RetryingStore: StoreWrapper {
     for (name, size) in found { try body(name, size) }
   }
 
+  package func listCopies(
+    of folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
+    let found = try retrying { () throws(YesterError) in
+      var found: [(name: String, size: UInt64)] = []
+      try store.listCopies(of: folder) { found.append(($0, $1)) }
+      return found
+    }
+    for (name, size) in found { try body(name, size) }
+  }
+
   package func space() throws(YesterError) -> StoreSpace? {
     try retrying { () throws(YesterError) in try store.space() }
   }
@@ -128,6 +139,10 @@ package final class RetryingStore: StoreWrapper {
   @discardableResult
   package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     try putting(key, content) { () throws(YesterError) in try store.put(key, content: content) }
+  }
+
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    try retrying { () throws(YesterError) in try store.replace(key, bytes) }
   }
 
   package func beginUpload() throws(YesterError) -> any ObjectUpload {

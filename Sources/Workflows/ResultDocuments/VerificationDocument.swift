@@ -19,6 +19,7 @@ package struct VerificationDocument: Document {
     json.field("entries", result.counts.entries)
     json.field("chunks", result.counts.chunks)
     json.field("finding_count", result.counts.findings)
+    json.field("mended", result.counts.mended)
     json.field("findings", array: result.findings.lazy.map(FindingDocument.init))
   }
 }
@@ -28,6 +29,7 @@ private struct FindingDocument: Document {
 
   func writeMembers(to json: inout JSONWriter) {
     json.field("message", finding.message)
+    json.field("mended", finding.isMended)
     json.field("snapshot", optional: finding.snapshot)
     json.field("path", optional: finding.path.map { printable($0) })
   }

@@ -23,11 +23,17 @@ package struct InitializationWorkflow {
   /// What the first key is called.
   package var label: String
 
-  package init(location: String, stores: StoreRegistry, keyFile: String?, label: String) {
+  /// Nil for what suits the kind of store: a directory is perhaps on one disk, which nobody else protects.
+  package var protection: Protection?
+
+  package init(
+    location: String, stores: StoreRegistry, keyFile: String?, label: String, protection: Protection? = nil
+  ) {
     self.location = location
     self.stores = stores
     self.keyFile = keyFile
     self.label = label
+    self.protection = protection
   }
 
   /// `secret` is asked for what opens the repository, when the key file is there. Throws `YesterError`.
@@ -46,7 +52,8 @@ package struct InitializationWorkflow {
     let secret = try secret()
     var limitations: [String] = []
     let store = try stores.create(location) { limitations.append($0) }
-    let config = try Repository.create(in: store, secret: secret, label: label)
+    let protection = self.protection ?? (store.localPath == nil ? .none : .parity)
+    let config = try Repository.create(in: store, secret: secret, label: label, protection: protection)
     return (config, limitations)
   }
 }

@@ -24,10 +24,13 @@ package struct VerificationWorkflow {
   package var level: Verify.Level?
   /// Only this snapshot; nil for all.
   package var snapshot: String?
+  /// What is damaged and can be made good is written anew.
+  package var repairs: Bool
 
-  package init(level: Verify.Level? = nil, snapshot: String? = nil) {
+  package init(level: Verify.Level? = nil, snapshot: String? = nil, repairs: Bool = false) {
     self.level = level
     self.snapshot = snapshot
+    self.repairs = repairs
   }
 
   /// Whether the repository has to be opened for it.
@@ -57,7 +60,8 @@ package struct VerificationWorkflow {
             .wrongKey, "A write-only key can verify the level packs only", advice: "Use --level packs or a full key.")
         }
         done = .packs
-        counts = try Verify.packs(store, progress: progress, report: report)
+        let protected = try repository?.store ?? Repository.protected(store)
+        counts = try Verify.packs(protected, repairs: repairs, progress: progress, report: report)
       }
       return Result(
         level: done, counts: counts, findings: findings, seconds: Double(System.bootClock - start) / 1e9,
@@ -73,7 +77,8 @@ package struct VerificationWorkflow {
     defer { lease?.release() }
     let catalog = try repository.readCatalog(trustingCache: false, telling: false)
     let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
-    let (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
+    var (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
+    try Verify.mendMet(repository.store, repairs: repairs, &result, report: report)
     if level == .data { try Verify.note(repository, sound, level: level.rawValue) }
     return result
   }

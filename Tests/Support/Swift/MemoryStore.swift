@@ -1,4 +1,5 @@
 // Test doubles: a store in memory, and one that fails when it is told to.
+internal import ChunkCodec
 package import ObjectStores
 internal import Platform
 package import Reporting
@@ -55,14 +56,29 @@ package final class MemoryStore: ObjectStore {
   @discardableResult
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     state.withLock { state in
-      guard state.objects[key.path] == nil else { return false }
+      if let there = state.objects[key.path] {
+        guard let id = key.contentID, ObjectID(nameOf: SHA256.hash(there)) != id,
+          ObjectID(nameOf: SHA256.hash(bytes)) == id
+        else { return false }
+      }
       state.objects[key.path] = bytes
       return true
     }
   }
 
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) { self[key.path] = bytes }
+
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
-    let prefix = folder.rawValue + "/"
+    try list(folder.rawValue + "/", body)
+  }
+
+  package func listCopies(
+    of folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
+    try list("copies/\(folder.rawValue)/", body)
+  }
+
+  private func list(_ prefix: String, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
     let found = state.withLock { $0.objects.filter { $0.key.hasPrefix(prefix) } }
     for (path, bytes) in found {
       try body(String(path[(path.lastIndex(of: "/") ?? path.startIndex)...].dropFirst()), UInt64(bytes.count))
@@ -170,6 +186,14 @@ package final class FaultyStore: StoreWrapper {
   }
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
     try call { () throws(YesterError) in try store.list(folder, body) }
+  }
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    try call { () throws(YesterError) in try store.replace(key, bytes) }
+  }
+  package func listCopies(
+    of folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
+    try call { () throws(YesterError) in try store.listCopies(of: folder, body) }
   }
   package func delete(_ key: ObjectKey) throws(YesterError) {
     try call { () throws(YesterError) in try store.delete(key) }

@@ -1,4 +1,5 @@
 // What every ObjectStore must do, without a word on how: a new kind of store is done when it keeps all of these promises.
+internal import ChunkCodec
 package import ObjectStores
 internal import Platform
 internal import Reporting
@@ -113,6 +114,60 @@ package enum StoreContract {
           try require(!store.upload([other]).commit(as: key))
           try require(store.get(key, limit: 3), is: bytes)
         }
+      }
+    },
+    StorePromise("what is damaged under the name of its content is replaced when it is put again") { store in
+      try store.put(.config, [1])
+      let bytes: [UInt8] = [1, 2, 3]
+      let id = ObjectID(nameOf: SHA256.hash(bytes))
+      let ways: [(ObjectKey) throws -> Bool] = [
+        { try store.put($0, bytes) }, { try store.put($0, content: BytesContent(bytes)) },
+        { try store.upload([bytes]).commit(as: $0) },
+      ]
+      for key in [ObjectKey.pack(id), .copy(of: .pack(id)), .snapshot(id), .copy(of: .index(id))] {
+        for damaged in [[], [1, 2], [1, 2, 4], [1, 2, 3, 4]] as [[UInt8]] {
+          for way in ways {
+            try store.replace(key, damaged)
+            // A descriptor that is kept open leads to what was there.
+            try require(store.range(key, 0, damaged.count), is: damaged)
+            try require(way(key))
+            try require(store.get(key, limit: 10), is: bytes)
+            try require(store.range(key, 0, 3), is: bytes)
+          }
+        }
+      }
+    },
+    StorePromise("what replaces an object is there in its place, whatever it was") { store in
+      for key in keys + [.copy(of: .config), .copy(of: .slot(id(1)))] {
+        for bytes in [[1], [], [2, 3]] as [[UInt8]] {
+          try store.replace(key, bytes)
+          try require(store.get(key, limit: 2), is: bytes)
+          try require(store.size(key), is: UInt64(bytes.count))
+        }
+        try require(!store.put(key, [7]))
+      }
+    },
+    StorePromise("second copies have a place of their own") { store in
+      for key in keys {
+        let copy = ObjectKey.copy(of: key)
+        try require(store.get(copy, limit: 2), is: nil)
+        try require(store.put(copy, [1]))
+        try require(store.size(key), is: nil)
+        try require(store.put(key, [1, 2]))
+        try require(store.get(copy, limit: 2), is: [1])
+      }
+      for folder in ObjectFolder.allCases {
+        var copies: [String: UInt64] = [:]
+        try store.listCopies(of: folder) { copies[$0] = $1 }
+        try require(copies, is: store.names(folder).mapValues { _ in 1 })
+        try require(copies.count, is: folder == .packs ? 2 : 1)
+      }
+      for key in keys {
+        try store.delete(.copy(of: key))
+        try require(store.size(key), is: 2)
+      }
+      for folder in ObjectFolder.allCases {
+        try store.listCopies(of: folder) { (_, _) throws(YesterError) in throw YesterError(.failed, "it is there") }
       }
     },
     StorePromise("an object that is larger than it may be is damage") { store in

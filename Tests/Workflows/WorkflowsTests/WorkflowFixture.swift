@@ -19,16 +19,19 @@ final class WorkflowFixture {
   let secret = Secret.keyFile(System.random(32))
   private let id: RepositoryID
 
-  init() throws {
+  init(_ protection: Protection = .none) throws {
     temporary = try TemporaryDirectory()
     store = try DirectoryStore.create(temporary.path + "/repository")
-    id = try Repository.create(in: store, secret: secret, label: "test").id
+    id = try Repository.create(in: store, secret: secret, label: "test", protection: protection).id
     try Directory.makeAll(files)
   }
 
   deinit { forget(id) }
 
   var files: String { folder + "/files" }
+
+  /// The next repository that is opened reads everything from the store.
+  func forgetCaches() { removeTree(testCaches + "/" + id.description) }
 
   func open(by secret: Secret? = nil) throws -> Repository {
     try Repository.open(store, secret: secret ?? self.secret, folders: testFolders)

@@ -1,5 +1,5 @@
 internal import ChunkCodec
-package import ObjectStores
+internal import ObjectStores
 internal import Platform
 package import Reporting
 package import RepositoryCore
@@ -21,8 +21,10 @@ package enum Verify {
     /// What is wrong, a sentence without its full stop.
     package let message: String
     /// The snapshot and path that are hit, where that is known.
-    package let snapshot: String?
-    package let path: [UInt8]?
+    package var snapshot: String?
+    package var path: [UInt8]?
+    /// What was wrong is right again.
+    package var isMended = false
   }
 
   package struct Result: Sendable {
@@ -31,57 +33,14 @@ package enum Verify {
     package var snapshots: UInt64 = 0
     package var entries: UInt64 = 0
     package var chunks: UInt64 = 0
+    /// What is damaged still.
     package var findings: UInt64 = 0
+    /// Objects that were written anew.
+    package var mended: UInt64 = 0
   }
 
   /// So many paths are named; beyond that they are counted.
   package static let pathsNamedMax = 1000
-
-  /// Verifies every object against its name. Works without a key.
-  package static func packs(
-    _ store: any ObjectStore, progress: RunProgress, report: (Finding) -> Void
-  ) throws -> Result {
-    var result = Result()
-    let buffer = Bytes(capacity: 1 << 20)
-    let hash = SHA256()
-    let folders = try [ObjectFolder.keys, .snapshots, .index, .packs].map { folder in
-      var objects: [(ObjectID, UInt64)] = []
-      try store.list(folder) { name, size in if let id = ObjectID(hex: name) { objects.append((id, size)) } }
-      return (folder, objects)
-    }
-    let all = folders.flatMap(\.1)
-    progress.begin(.verify, entries: UInt64(all.count), bytes: all.reduce(0) { $0 + $1.1 })
-    for (folder, objects) in folders {
-      for (id, size) in objects {
-        try progress.throwIfStopped()
-        let key = ObjectKey.object(id, in: folder)
-        hash.start()
-        var offset: UInt64 = 0
-        var isReadable = true
-        while offset < size, isReadable {
-          let part = buffer.whole.rebased(Int(min(UInt64(buffer.capacity), size - offset)))
-          do throws(YesterError) {
-            isReadable = try store.get(key, at: offset, into: part)
-          } catch {
-            guard error.code == .damaged || error.cause == .inputOutput else { throw error }
-            isReadable = false
-          }
-          if isReadable { hash.update(UnsafeRawBufferPointer(part)) }
-          offset += UInt64(part.count)
-          progress.add(bytes: UInt64(part.count))
-        }
-        result.objects += 1
-        result.bytes += size
-        progress.add(entries: 1)
-        if !isReadable || ObjectID(nameOf: hash.finish()) != id {
-          result.findings += 1
-          report(
-            Finding(message: "the object \(key) is damaged: its bytes do not fit its name", snapshot: nil, path: nil))
-        }
-      }
-    }
-    return result
-  }
 
   /// Walks all snapshots given, and with `level` data opens everything first.
   package static func snapshots(

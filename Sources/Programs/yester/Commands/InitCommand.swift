@@ -2,10 +2,12 @@ internal import ArgumentParser
 internal import ChunkCodec
 internal import Platform
 internal import Reporting
-internal import RepositoryFormat
+package import RepositoryFormat
 internal import RepositoryOpening
 internal import ResultDocuments
 internal import Workflows
+
+extension Protection: ExpressibleByArgument {}
 
 struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,11 +16,18 @@ struct InitCommand: ParsableCommand {
       The repository is made in a directory that does not exist yet or is empty. With --key-file, the key is read \
       from that file, or made and written there when the file does not exist. Otherwise a password is asked for \
       (or taken from --password-file, --password-command or YESTER_PASSWORD).
+
+      With the protection "parity", damage of up to 64 KiB in any object is made good by whoever reads it: large \
+      objects get 3 % more bytes for that, small ones a second copy. With "none", that is left to the disk or server \
+      below. It cannot be changed later.
       """)
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
   @Option(help: ArgumentHelp("A name for the first key.", valueName: "text")) var label = "first key"
+
+  @Option(help: "What is done so that damage heals: parity or none (default: parity in directories).")
+  var protection: Protection?
 
   func run() throws {
     let location = try access.access.location()
@@ -26,7 +35,7 @@ struct InitCommand: ParsableCommand {
     let keyFile =
       access.keyFile ?? (usesPassword ? nil : System.environment("YESTER_KEY_FILE").flatMap { $0.isEmpty ? nil : $0 })
     let workflow = InitializationWorkflow(
-      location: location, stores: LinkedStores.registry, keyFile: keyFile, label: label)
+      location: location, stores: LinkedStores.registry, keyFile: keyFile, label: label, protection: protection)
     let result = try workflow.run { try NewSecret.ask(access.access, "Password for the new repository: ") }
     for limitation in result.limitations { Output.note("yester: \(limitation)") }
     if output.json {

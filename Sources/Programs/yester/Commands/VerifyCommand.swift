@@ -14,13 +14,17 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Levels: "structure" checks that records, trees and the index agree; "packs" verifies every object against its \
       name, for which no key is needed; "data" (the default) also opens every block and checks every piece of every \
-      file. What is damaged is named, with the snapshots and paths that are hit; the exit status is then 13.
+      file. What is damaged is named, with the snapshots and paths that are hit; the exit status is then 13. With \
+      --repair, objects whose damage can be made good (by parity or a second copy, see "yester init --protection") \
+      are written anew.
       """)
 
   @Argument(help: "Only this snapshot (structure and data).") var snapshot: String?
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
   @Option(help: "How much is checked (default: data; with a write-only key: packs).") var level: Verify.Level?
+
+  @Flag(help: "Write damaged objects anew that can be made good.") var repair = false
 
   func validate() throws {
     guard level != .packs || snapshot == nil else {
@@ -31,7 +35,7 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let store = try access.access.store()
     _ = try Repository.config(of: store)
-    let workflow = VerificationWorkflow(level: level, snapshot: snapshot)
+    let workflow = VerificationWorkflow(level: level, snapshot: snapshot, repairs: repair)
     // Before anything is shown: it may ask for a password.
     let repository = workflow.needsKey ? try access.open() : nil
     let result = try workflow.run(on: store, repository, output.interaction()) { finding in
@@ -56,6 +60,7 @@ struct VerifyCommand: ParsableCommand {
         + (level == .data ? ", " + Output.count(UInt64(r.chunks), "chunk") : "")
     Output.line(
       "Verified at level \(level.rawValue) in \(Output.duration(result.seconds)): \(what). "
+        + (r.mended == 0 ? "" : "Mended: \(Output.count(r.mended, "object")). ")
         + (r.findings == 0 ? "All is sound." : Output.count(UInt64(r.findings), "finding") + "."))
   }
 }
