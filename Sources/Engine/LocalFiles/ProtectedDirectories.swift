@@ -1,4 +1,5 @@
 package import Platform
+package import Reporting
 
 /// What a restore must never remove or replace, whatever a plan says: the repository, the cache, and the directories
 /// above them.
@@ -6,16 +7,25 @@ package struct ProtectedDirectories: Sendable {
   private var identities: Set<FileIdentity> = []
   private var above: Set<FileIdentity> = []
 
-  /// From absolute paths; those that are not there protect nothing.
-  package init(_ paths: [String]) {
+  package init() {}
+
+  /// From absolute paths; those that are not there protect nothing. Error 1 for what cannot be looked at.
+  package init(_ paths: [String]) throws(YesterError) {
     for path in paths {
-      guard let real = System.realPath(path), let status = try? FileStatus(of: real) else { continue }
-      identities.insert(status.identity)
-      var rest = real
-      while let slash = rest.lastIndex(of: "/"), rest != "/" {
-        rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
-        if let status = try? FileStatus(of: rest) { above.insert(status.identity) }
+      do throws(Errno) {
+        try protect(String(path: try System.resolve(path.pathBytes)))
+      } catch {
+        guard error == .notFound else { throw YesterError.system("Looking at", path, error) }
       }
+    }
+  }
+
+  private mutating func protect(_ real: String) throws(Errno) {
+    identities.insert(try FileStatus(of: real).identity)
+    var rest = real
+    while let slash = rest.lastIndex(of: "/"), rest != "/" {
+      rest = slash == rest.startIndex ? "/" : String(rest[..<slash])
+      above.insert(try FileStatus(of: rest).identity)
     }
   }
 

@@ -29,7 +29,8 @@ package struct RepositoryStatus: Sendable {
   /// Where the repository lies; nil where nobody can say.
   package let space: StoreSpace?
   /// The last verification that reached its end with a snapshot.
-  package private(set) var lastVerification: (time: Timestamp, level: String, by: String, snapshots: Int)?
+  package private(set) var lastVerification:
+    (time: Timestamp, level: String, by: String, writer: [UInt8], snapshots: Int)?
 
   package init(_ repository: Repository) throws(YesterError) {
     self.repository = repository
@@ -47,8 +48,10 @@ package struct RepositoryStatus: Sendable {
       leaseProblem = error.description
     }
     space = try? repository.store.space()
-    if let note = catalog.notes.last(where: { $0.note.kind == .verified })?.note {
-      lastVerification = (note.time, note.level, note.by, note.subjects.count)
+    // Only full writers can have opened everything.
+    let verifications = catalog.notes.filter { $0.note.kind == .verified && $0.envelope.isFullWriter }
+    if let (_, note, envelope) = verifications.last {
+      lastVerification = (note.time, note.level, note.by, envelope.writer, note.subjects.count)
     }
     try count(view)
     listPlans()
@@ -83,7 +86,10 @@ package struct RepositoryStatus: Sendable {
       Key(host: $0.record.host, plan: $0.record.plan)
     }
     plans = groups.compactMap { key, snapshots in
-      snapshots.last.map { Plan(host: key.host, plan: key.plan, snapshots: snapshots.count, last: $0) }
+      // One from the future would hide that there are no new ones.
+      snapshots.withCredibleTimes.last.map {
+        Plan(host: key.host, plan: key.plan, snapshots: snapshots.count, last: $0)
+      }
     }.sorted { ($0.host, $0.plan) < ($1.host, $1.plan) }
   }
 }

@@ -12,7 +12,7 @@ package enum Restore {
     /// Also delete what is not in the snapshot, below the restored directory only.
     package var deletes = false
     /// What must stay where it is: the repository and the cache.
-    package var protected = ProtectedDirectories([])
+    package var protected = ProtectedDirectories()
     package init() {}
   }
 

@@ -26,7 +26,7 @@ final class RestoreExecutor {
   /// Each may keep a directory open.
   private static let pendingMax = 128
   /// Where the first member of each link group lies.
-  private var links: [UInt64: [UInt8]] = [:]
+  private var links: [LinkIdentity: [UInt8]] = [:]
   /// What is being made in the place of something else: until it is whole, it lies at `temporary`. All paths are those
   /// that are meant, and nothing is listed until it is there.
   private var replacing: (path: [UInt8], temporary: [UInt8])?
@@ -112,8 +112,8 @@ final class RestoreExecutor {
       let outcome = batch.wait()
       for made in outcome.made { tell(made) }
       for failure in outcome.failures {
-        let group = failure.task.entry.linkGroup
-        if let group, links[group] == failure.task.path { links[group] = nil }
+        let link = failure.task.entry.link
+        if let link, links[link] == failure.task.path { links[link] = nil }
         try attempt(failure.task.path) { throw failure.error }
       }
     case .finish(let entry, let name, let above, let path):
@@ -185,7 +185,7 @@ final class RestoreExecutor {
     case .replace: try replace(try node(action), name, parent, action.path)
     case .setMetadata, .finishDirectory:
       let entry = try node(action).entry
-      if let group = entry.linkGroup, links[group] == nil { links[group] = action.path }
+      if let link = entry.link, links[link] == nil { links[link] = action.path }
       if action.path.isEmpty {
         writer.setMetadata(entry, [0x2E], at: live.root, path: [])
       } else {
@@ -279,7 +279,7 @@ final class RestoreExecutor {
   }
 
   private func forgetLinks(under path: [UInt8]) {
-    for (group, first) in links where Self.isPath(first, atOrBelow: path) { links[group] = nil }
+    for (link, first) in links where Self.isPath(first, atOrBelow: path) { links[link] = nil }
   }
 
   /// Where what is meant to be at a path lies at present.
@@ -340,12 +340,12 @@ final class RestoreExecutor {
     _ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]
   ) throws -> Level? {
     let entry = node.entry
-    if let group = entry.linkGroup {
-      guard links[group] == nil else {
+    if let link = entry.link {
+      guard links[link] == nil else {
         try take(.link(node, name: name, directory: parent, path: path))
         return nil
       }
-      links[group] = path
+      links[link] = path
     }
     if case .file = entry.body {
       if let batch = making.add(FileTask(entry: entry, name: name, directory: parent, path: path)) {
@@ -370,7 +370,7 @@ final class RestoreExecutor {
     do {
       try writer.make(entry, name, at: parent)
     } catch {
-      if let group = entry.linkGroup { links[group] = nil }
+      if let link = entry.link { links[link] = nil }
       if !entry.isDirectory, (error as? Errno) != .exists { try? FileSystem.removeFile(name, at: parent) }
       if let error = error as? Errno, unmade.count(entry, error, path) {
         failures += 1
@@ -388,8 +388,8 @@ final class RestoreExecutor {
 
   /// One more name for a file that is there by now; the file itself where making it failed under its first name.
   private func makeLink(_ node: SnapshotNode, _ name: [UInt8], _ parent: Descriptor, _ path: [UInt8]) throws {
-    guard let group = node.entry.linkGroup else { return }
-    if let first = links[group] {
+    guard let link = node.entry.link else { return }
+    if let first = links[link] {
       let (directory, firstName) = try LiveTree(live.root).parent(location(of: first))
       do throws(Errno) {
         return try FileSystem.makeLink(from: firstName, at: directory, to: name, at: parent)
@@ -400,11 +400,11 @@ final class RestoreExecutor {
         return losses.add(.hardLinks, path, error)
       }
     }
-    links[group] = path
+    links[link] = path
     do {
       try makeAnew(node, name, parent, path)
     } catch {
-      links[group] = nil
+      links[link] = nil
       throw error
     }
   }

@@ -1,5 +1,6 @@
 internal import Platform
 package import Reporting
+internal import RepositoryFormat
 
 /// One step of a restore. Paths are relative to the destination, without a slash in front; the destination itself is
 /// empty.
@@ -39,7 +40,7 @@ package struct RestorePlan: Sendable {
   package internal(set) var unchanged: UInt64 = 0
   package internal(set) var problems: [PathProblem] = []
   /// For link groups of which a member is there and stays: its path. Others become links to it.
-  var keptLinks: [UInt64: [UInt8]] = [:]
+  var keptLinks: [LinkIdentity: [UInt8]] = [:]
 
   package var creates: UInt64 { sum { $0.kind == .create } }
   package var replaces: UInt64 { UInt64(actions.count { if case .replace = $0.kind { true } else { false } }) }

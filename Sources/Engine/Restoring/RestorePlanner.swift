@@ -17,10 +17,10 @@ final class RestorePlanner {
   private let progress: RunProgress
   private let listing: EntryListing?
   private var plan = RestorePlan()
-  /// For each link group that was met: the inode that its first member keeps; nil when it will be made anew.
-  private var linkInodes: [UInt64: UInt64?] = [:]
-  /// Link groups whose content was counted.
-  private var written: Set<UInt64> = []
+  /// For each file of several names that was met: the inode that its first member keeps; nil when it will be made anew.
+  private var linkInodes: [LinkIdentity: UInt64?] = [:]
+  /// Such files whose content was counted.
+  private var written: Set<LinkIdentity> = []
 
   private struct Frame {
     let node: SnapshotNode
@@ -111,7 +111,7 @@ final class RestorePlanner {
             kind: action.kind, path: action.path.isEmpty ? name : name + [0x2F] + action.path, number: action.number,
             entries: action.entries, bytes: action.bytes))
       }
-      for (group, path) in inner.keptLinks { plan.keptLinks[group] = name + [0x2F] + path }
+      for (link, path) in inner.keptLinks { plan.keptLinks[link] = name + [0x2F] + path }
       plan.unchanged += inner.unchanged
       plan.problems += inner.problems
     }
@@ -168,7 +168,7 @@ final class RestorePlanner {
       return nil
     }
     noteLink(entry, status.inode)
-    if let group = entry.linkGroup, plan.keptLinks[group] == nil { plan.keptLinks[group] = path }
+    if let link = entry.link, plan.keptLinks[link] == nil { plan.keptLinks[link] = path }
     if try hasSameMetadata(entry, status, above.directory) {
       plan.unchanged += 1
       if let listing, listing.isComplete { listing.tell(EntryEvent(.unchanged, path, entry)) }
@@ -185,7 +185,7 @@ final class RestorePlanner {
   }
 
   private func noteLink(_ entry: Entry, _ inode: UInt64?) {
-    if let group = entry.linkGroup, linkInodes[group] == nil { linkInodes[group] = .some(inode) }
+    if let link = entry.link, linkInodes[link] == nil { linkInodes[link] = .some(inode) }
   }
 
   private func reasonToReplace(
@@ -193,7 +193,7 @@ final class RestorePlanner {
   ) throws -> RestoreAction.ReplaceReason? {
     let entry = node.entry
     guard status.type == entry.type.modeBits else { return .typeDiffers }
-    if let group = entry.linkGroup, let first = linkInodes[group], first != status.inode { return .linkDiffers }
+    if let link = entry.link, let first = linkInodes[link], first != status.inode { return .linkDiffers }
     switch entry.body {
     case .file(let size, let body):
       let isSame = try isSameFile(entry, size, body, status, directory)
@@ -229,7 +229,9 @@ final class RestorePlanner {
     guard status.modified == entry.modified, entry.type == .symbolicLink || status.permissions == entry.permissions,
       !ownerMatters || (status.user == entry.owner.user && status.group == entry.owner.group)
     else { return false }
-    return entry.attributes.isSame(as: (try? ExtendedAttributes.read(entry.name, at: directory)) ?? [])
+    // What cannot be read is set anew, and fails there where it must.
+    guard let attributes = try? ExtendedAttributes.read(entry.name, at: directory) else { return false }
+    return entry.attributes.isSame(as: attributes)
   }
 
   /// The same of a directory that is open. Its time of modification counts as well: it is part of what is restored.
@@ -238,14 +240,23 @@ final class RestorePlanner {
     guard status.modified == entry.modified, status.permissions == entry.permissions,
       !System.isRoot || (status.user == entry.owner.user && status.group == entry.owner.group)
     else { return false }
-    return entry.attributes.isSame(as: (try? ExtendedAttributes.read(directory)) ?? [])
+    guard let attributes = try? ExtendedAttributes.read(directory) else { return false }
+    return entry.attributes.isSame(as: attributes)
   }
 
   private func planDeletions(_ frame: Frame) throws {
     for name in try Directory.names(frame.directory) {
       guard try name.withUnsafeBytes({ try reader.child($0, of: frame.node) }) == nil else { continue }
       let path = frame.path.isEmpty ? name : frame.path + [0x2F] + name
-      if let status = try? FileStatus(of: name, at: frame.directory), status.isDirectory {
+      let status: FileStatus
+      do throws(Errno) {
+        status = try FileStatus(of: name, at: frame.directory)
+      } catch {
+        // What cannot be looked at may be what must stay.
+        if error != .notFound { _ = keep(path, "it is not in the snapshot, but cannot be looked at (\(error))") }
+        continue
+      }
+      if status.isDirectory {
         if status.device != frame.device {
           _ = keep(path, "it is not in the snapshot, but another file system is mounted there")
           continue
@@ -275,7 +286,7 @@ final class RestorePlanner {
     try reader.walk(from: node) { node, _ in
       try progress.throwIfStopped()
       guard case .file(let size, _) = node.entry.body else { return true }
-      if let group = node.entry.linkGroup, !written.insert(group).inserted { return true }
+      if let link = node.entry.link, !written.insert(link).inserted { return true }
       bytes.addClamped(size)
       return true
     }

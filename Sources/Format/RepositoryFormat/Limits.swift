@@ -27,7 +27,7 @@ package enum Limits {
   /// A hole is one byte where it is stored, and many times that where it is read.
   package static let contentPartsMax = 65_536
   package static let treeDepthMax = 16_384
-  package static let snapshotEntriesMax: UInt64 = (1 << 36) - 1
+  package static let snapshotEntriesMax: UInt64 = (1 << 32) - 1
   package static let fileSizeMax = UInt64(Int64.max)
   /// A writer that makes a million records a second gets here in 146,000 years.
   package static let sequenceMax: UInt64 = 1 << 62

@@ -11,6 +11,8 @@ struct InodeRange: Sendable {
   private let groups: UInt64
 
   private static let roles = UInt64(ViewRole.allCases.count)
+  /// One more than the largest that stands in an entry.
+  private static let types = UInt64(EntryType.blockDevice.rawValue) + 1
 
   fileprivate init(start: UInt64, _ record: SnapshotRecord) {
     self.start = start
@@ -27,12 +29,16 @@ struct InodeRange: Sendable {
   }
 
   /// How many numbers a snapshot needs.
-  fileprivate static func length(_ record: SnapshotRecord) -> UInt64 { entries(record) * roles + groups(record) * 2 }
+  fileprivate static func length(_ record: SnapshotRecord) -> UInt64 {
+    entries(record) * roles + groups(record) * types * 2
+  }
 
-  /// Hard links share the number of their group, in each place of their own.
-  func inode(_ number: UInt64, linkGroup: UInt64?, _ role: ViewRole) -> UInt64 {
-    if let linkGroup, linkGroup < groups, role == .snapshot || role == .day {
-      return start + entries * Self.roles + (role == .day ? groups : 0) + linkGroup
+  /// Hard links share the number of their group, in each place of their own. A link between things of different types is
+  /// none: whoever copied them would make one of what are two.
+  func inode(_ number: UInt64, linkGroup: UInt64?, _ role: ViewRole, type: EntryType = .file) -> UInt64 {
+    if let linkGroup, linkGroup < groups, type != .directory, role == .snapshot || role == .day {
+      let kind = UInt64(type.rawValue) + (role == .day ? Self.types : 0)
+      return start + entries * Self.roles + kind * groups + linkGroup
     }
     return start + entries * role.rawValue + min(number, entries - 1)
   }

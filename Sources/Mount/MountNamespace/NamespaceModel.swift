@@ -41,7 +41,7 @@ extension Namespace {
     let entry = node.entry
     var info = NodeInfo(
       node: NodeNumber.node(view: view.number, number: node.number),
-      inode: view.inodes.inode(node.number, linkGroup: entry.linkGroup, view.role),
+      inode: view.inodes.inode(node.number, linkGroup: entry.linkGroup, view.role, type: entry.type),
       mode: entry.type.modeBits | entry.permissions, links: entry.linkCount, user: entry.owner.user,
       group: entry.owner.group, modified: entry.modified, changed: entry.changed, isImmutable: true,
       generation: view.generation)

@@ -65,9 +65,22 @@ package final class DirectoryStore: ObjectStore {
     do throws(Errno) {
       try ObjectPlacing.sync(directory: path)
       guard let real = System.realPath(path) else { throw .notFound }
+      // It may have been made, and its name is in there.
+      if let slash = real.lastIndex(of: "/"), slash != real.startIndex {
+        try syncIfPossible(String(real[..<slash]))
+      }
       return real
     } catch {
       throw makingFailed(path, error)
+    }
+  }
+
+  /// One may have no right to open the directory that a repository lies in.
+  private static func syncIfPossible(_ directory: String) throws(Errno) {
+    do throws(Errno) {
+      try ObjectPlacing.sync(directory: directory)
+    } catch {
+      guard [.denied, .notPermitted].contains(error) else { throw error }
     }
   }
 

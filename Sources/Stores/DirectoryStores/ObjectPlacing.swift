@@ -29,11 +29,17 @@ final class ObjectPlacing: Sendable {
   private let root: String
   private let way: Mutex<Way>
   private let oneAtATime = Mutex(())
+  /// Waits until the names in a directory are on the disk.
+  private let syncDirectory: @Sendable (String) throws(Errno) -> Void
 
   /// `way` is the best that is tried.
-  init(_ root: String, startingWith way: Way = .link) {
+  init(
+    _ root: String, startingWith way: Way = .link,
+    syncDirectory: @escaping @Sendable (String) throws(Errno) -> Void = ObjectPlacing.sync(directory:)
+  ) {
     self.root = root
     self.way = Mutex(way)
+    self.syncDirectory = syncDirectory
   }
 
   /// The way that works here, as far as is known.
@@ -62,7 +68,7 @@ final class ObjectPlacing: Sendable {
     // The simplest file systems keep names with the file, do nothing when asked to write a directory, and may write the
     // name of a file long before its bytes. There, a lease is no exception: half of one would hold others up.
     if known != .link { try Self.sync(file: Descriptor.open(target)) }
-    if isDurable { try Self.sync(directory: folder) }
+    if isDurable { try syncDirectory(folder) }
     return isNew
   }
 
@@ -78,7 +84,7 @@ final class ObjectPlacing: Sendable {
       try FileSystem.rename(temporary.pathBytes, at: nil, to: target.pathBytes, at: nil)
     }
     if known != .link { try Self.sync(file: Descriptor.open(target)) }
-    try Self.sync(directory: folder)
+    try syncDirectory(folder)
   }
 
   /// Makes `folder`, and brings the names of all that is made for it to the disk.
@@ -87,7 +93,7 @@ final class ObjectPlacing: Sendable {
     var path = folder
     while path.utf8.count > root.utf8.count, let slash = path.lastIndex(of: "/") {
       path = String(path[..<slash])
-      try Self.sync(directory: path)
+      try syncDirectory(path)
     }
   }
 

@@ -75,12 +75,13 @@ private struct LeaseDocument: Document {
 }
 
 private struct LastVerificationDocument: Document {
-  let last: (time: Timestamp, level: String, by: String, snapshots: Int)
+  let last: (time: Timestamp, level: String, by: String, writer: [UInt8], snapshots: Int)
 
   func writeMembers(to json: inout JSONWriter) {
     json.field("date", last.time.iso8601(offset: 0))
     json.field("level", last.level)
     json.field("by", last.by)
+    json.field("writer", Hex.encode(last.writer.prefix(4)))
     json.field("snapshots", last.snapshots)
   }
 }

@@ -46,7 +46,7 @@ package struct RestoreWorkflow {
     let reader = SnapshotReader(snapshot, tree: TreeStore(reader: repository.reader))
     var options = Restore.Options()
     options.deletes = deletes
-    options.protected = ProtectedDirectories(repository.protectedPaths)
+    options.protected = try ProtectedDirectories(repository.protectedPaths)
     return try interaction.stage(.restore) { progress in
       let start = System.bootClock
       let missing = missingDirectories

@@ -42,7 +42,15 @@ package enum Rollback {
     options.protected = protecting
     let restore = try Restore.prepare(
       reader, path: absolute, inPlace: parent, name: name, options, progress: progress)
-    let isThere = (try? FileStatus(of: name, at: parent)) != nil
+    let isThere: Bool
+    do throws(Errno) {
+      _ = try FileStatus(of: name, at: parent)
+      isThere = true
+    } catch {
+      // Whatever is there and cannot be looked at would not get into the restore point.
+      guard error == .notFound else { throw YesterError.system("Looking at", path, error) }
+      isThere = false
+    }
     return Prepared(restore: restore, path: Array(absolute.dropFirst()), isThere: isThere)
   }
 

@@ -52,7 +52,7 @@ package struct RollbackWorkflow {
     let start = System.bootClock
     let prepared = try interaction.stage(.compare) { progress in
       let prepared = try Rollback.prepare(
-        reader, path: path, protecting: ProtectedDirectories(repository.protectedPaths), progress: progress)
+        reader, path: path, protecting: try ProtectedDirectories(repository.protectedPaths), progress: progress)
       if !isDryRun && !prepared.restore.plan.isEmpty { try Restore.prove(prepared.restore, progress: progress) }
       return prepared
     }

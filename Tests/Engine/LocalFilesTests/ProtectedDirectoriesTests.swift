@@ -10,7 +10,7 @@ import Testing
       for name in ["a/repository/packs", "other"] { try Directory.makeAll("\(folder)/\(name)") }
       try FileSystem.makeSymbolicLink(to: Array("a".utf8), Array("\(folder)/link".utf8), at: nil)
       try FileSystem.makeSymbolicLink(to: Array("\(folder)/a/repository".utf8), Array("\(folder)/direct".utf8), at: nil)
-      try body(folder, ProtectedDirectories(["\(folder)/link/repository", "\(folder)/not/there"]))
+      try body(folder, try ProtectedDirectories(["\(folder)/link/repository", "\(folder)/not/there"]))
     }
   }
 
@@ -38,7 +38,7 @@ import Testing
 
   @Test func nothingIsProtectedByPathsThatAreNotThere() throws {
     try withTemporaryDirectory { folder in
-      let directories = ProtectedDirectories(["\(folder)/not/there"])
+      let directories = try ProtectedDirectories(["\(folder)/not/there"])
       let status = try FileStatus(of: folder)
       #expect(!directories.mustStay(status) && !directories.holds(folder + "/not/there"))
     }

@@ -323,4 +323,33 @@ import Testing
     #expect(try fixture.contents["a"] == "file old")
     #expect(try fixture.temporaries == [])
   }
+
+  // MARK: Hard links
+
+  /// Entries of one link group that are different things: whichever comes first, none stands in for another.
+  @Test func whatIsSaidToBeAHardLinkAndIsNotComesBackAsItself() throws {
+    let fixture = try RestoreFixture()
+    let other = TestEntry.file("d", "one").linked(7).with { $0.permissions = 0o600 }
+    let entries = [
+      TestEntry.file("a", "one").linked(7), .link("b", to: "x").linked(7), .file("c", "two").linked(7), other,
+      .file("e", "one").linked(7), .fifo("f").linked(7), .file("g", "two").linked(7),
+    ]
+    let reader = try fixture.store(entries)
+    for _ in 0..<2 {
+      // Once onto nothing, and once onto what is there.
+      let result = try fixture.restore(reader)
+      #expect(result.problems.isEmpty && result.outcome.failures == 0)
+      #expect(
+        try fixture.contents == [
+          "a": "file one", "b": "link x", "c": "file two", "d": "file one", "e": "file one", "f": "fifo",
+          "g": "file two",
+        ])
+      func inode(_ name: String) throws -> UInt64 { try fixture.status(name).inode }
+      #expect(try inode("a") == inode("e"))
+      #expect(try inode("c") == inode("g"))
+      #expect(try Set([inode("a"), inode("c"), inode("d")]).count == 3)
+      #expect(try fixture.status("d").permissions == 0o600)
+      #expect(try fixture.status("a").permissions == 0o644)
+    }
+  }
 }

@@ -35,7 +35,7 @@ final class RestoreFixture {
   ) throws -> Restore.Prepared {
     var options = Restore.Options()
     options.deletes = deletes
-    options.protected = ProtectedDirectories(protecting)
+    options.protected = try ProtectedDirectories(protecting)
     return try Restore.prepare(
       reader, path: Array(path.utf8), into: destination, options, progress: RunProgress(), listing: listing)
   }

@@ -241,7 +241,7 @@ import Testing
     try fixture.makeDirectory("inside")
     let reader = try fixture.store([.file("a", "a")])
     var options = Restore.Options()
-    options.protected = ProtectedDirectories([fixture.destination])
+    options.protected = try ProtectedDirectories([fixture.destination])
     let before = try fixture.contents
     #expect(throws: YesterError.self) {
       try Restore.prepare(reader, path: [], into: fixture.destination + below, options, progress: RunProgress())

@@ -22,19 +22,21 @@ import Testing
       [0, below].map { range.inode($0, linkGroup: nil, role) }
     }
     let links = [ViewRole.snapshot, .day].flatMap { role in
-      [0, groups - 1].map { range.inode(5, linkGroup: $0, role) }
+      [EntryType.file, .symbolicLink, .blockDevice].flatMap { type in
+        [0, groups - 1].map { range.inode(5, linkGroup: $0, role, type: type) }
+      }
     }
     return entries + links
   }
 
   /// Snapshots so large that hundreds want numbers that others have: none get them.
   @Test func numbersAreUniqueAndShort() {
-    let below = UInt64(1) << 35
+    let below = Limits.snapshotEntriesMax
     var allocator = InodeAllocator()
     var seen: Set<UInt64> = []
     var ranges: [ClosedRange<UInt64>] = []
     for number in 0..<10_000 {
-      // Half of them are so large that they take a tenth of the room.
+      // Half of them are as large as can be.
       let size = number % 2 == 0 ? below : 100_000
       let all = borders(allocator.allocate(id(number), record(below: size)), size, 100)
       #expect(all.allSatisfy { $0 >= 1 << 40 && $0 < 1 << 53 })

@@ -103,6 +103,33 @@ import Testing
     }
   }
 
+  /// A name that is on the disk in a folder that is not is lost with it.
+  @Test(arguments: [ObjectKey.pack(ObjectID(nameOf: SHA256.hash([7]))), .index(ObjectID(nameOf: SHA256.hash([8])))])
+  func aFolderThatIsMadeIsSyncedWhereItsNameIs(key: ObjectKey) throws {
+    try withTemporaryDirectory { path in
+      _ = try DirectoryStore.create(path + "/r")
+      let root = path + "/r"
+      // As a copy without empty folders has it.
+      for folder in ["packs", "index"] { try FileSystem.removeDirectory((root + "/" + folder).pathBytes, at: nil) }
+      let synced = Monitor<[String]>([])
+      let placing = ObjectPlacing(root) { path in synced.update { $0.append(path) } }
+      try writeFile(root + "/tmp/x", [1])
+      #expect(try placing.place(root + "/tmp/x", as: key, isDurable: true))
+      var folder = root + "/" + key.path
+      var wanted: Set<String> = []
+      while folder != root {
+        folder = String(folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)])
+        wanted.insert(folder)
+      }
+      #expect(Set(synced.withLock { $0 }) == wanted)
+      // When it is there, nothing above it is waited for.
+      synced.update { $0 = [] }
+      try writeFile(root + "/tmp/y", [2])
+      _ = try placing.place(root + "/tmp/y", as: key, isDurable: true)
+      #expect(synced.withLock { $0.count } == 1)
+    }
+  }
+
   @Test func theUsualFileSystemHasLinks() throws {
     try withTemporaryDirectory { path in
       _ = try DirectoryStore.create(path + "/r")

@@ -138,7 +138,7 @@ extension Repository {
     var record = snapshotRecord(day)
     record.name = record.start.fields(offset: 0).day8 + "_0930"
     record.root = root
-    record.counts.entries = root.below
+    record.counts.entries = root.below + 1
     record.nextLinkGroup = 1000
     change(&record)
     return record

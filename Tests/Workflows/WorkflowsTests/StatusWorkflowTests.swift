@@ -1,3 +1,4 @@
+import ChunkCodec
 import SnapshotWriting
 import FileBackup
 import Maintenance
@@ -52,6 +53,38 @@ import Workflows
     removeTree(record)
     try writeFile(record, [1, 2, 3])
     #expect(try warnings(fixture) == ["1 snapshot records or notes are unusable; run \"yester verify\"."])
+  }
+
+  /// It cannot have opened anything.
+  @Test func aWriteOnlyKeysWordThatAllIsVerifiedIsNone() throws {
+    let fixture = try fixture()
+    let writer = try fixture.open(by: fixture.addWriteOnlyKey())
+    let snapshots = try SnapshotCatalog(fixture.open()).snapshots
+    var note = NoteRecord(
+      kind: .verified, time: .now(),
+      subjects: snapshots.map { NoteRecord.Subject(snapshot: $0.id, writer: $0.envelope.writer, sequence: 1) })
+    note.level = "data"
+    try writer.store(note, after: SnapshotCatalog(writer))
+    var status = try StatusWorkflow().run(fixture.open()).status
+    #expect(status.lastVerification == nil)
+    #expect(status.plans.allSatisfy { $0.last.verified == nil })
+    _ = try fixture.findings()
+    status = try StatusWorkflow().run(fixture.open()).status
+    #expect(status.lastVerification?.writer == (try fixture.open().keyring.writer.publicKey))
+  }
+
+  /// A run whose clock was wrong must not hide that none has come since.
+  @Test func aSnapshotFromTheFutureIsNotTheLast() throws {
+    let fixture = try fixture()
+    let repository = try fixture.open()
+    let last = try #require(try SnapshotCatalog(repository).snapshots.first { $0.record.host == "own" })
+    var record = last.record
+    record.start = Timestamp(seconds: 3_786_912_000)
+    record.end = record.start
+    record.name = "20900101_0000"
+    _ = try repository.store(&record, after: SnapshotCatalog(repository))
+    #expect(try warnings(fixture, daysLater: 3).count == 1)
+    #expect(try StatusWorkflow().run(fixture.open()).status.plans.first { $0.host == "own" }?.last.id == last.id)
   }
 
   @Test func agesAreSaidInTheLargestUnitThatFits() {

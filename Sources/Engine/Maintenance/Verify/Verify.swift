@@ -39,6 +39,11 @@ package enum Verify {
     package var mended: UInt64 = 0
   }
 
+  /// Snapshots of so many entries are what they claim to be: to walk through them takes seconds.
+  static let unquestionedEntries: UInt64 = 1 << 20
+  /// A directory may be seen in so many places: snapshots of a file system that are backed up together share theirs.
+  static let sharingMax: UInt64 = 1 << 16
+
   /// So many paths are named; beyond that they are counted.
   package static let pathsNamedMax = 1000
 
@@ -100,6 +105,8 @@ package enum Verify {
     private var openedPacks: Set<ObjectID> = []
     /// Listings that were found sound, with all below them.
     private var soundListings: Set<ObjectID> = []
+    /// Of these, those with names of hard links in them or below.
+    private var linkedListings: Set<ObjectID> = []
     private var named = 0
 
     init(_ repository: Repository, _ progress: RunProgress, _ report: @escaping (Finding) -> Void) {
@@ -189,13 +196,17 @@ package enum Verify {
       let reader = SnapshotReader(snapshot, tree: tree)
       let content = FileContentReader(tree: tree, keySet: snapshot.keySet)
       let name = snapshot.record.name
-      var isSound = true
+      var isSound = try checkCounts(reader)
+      var links = LinkGroups()
+      // Each is walked once, so that no graph of a few listings keeps this busy without end.
+      var unsoundListings: Set<ObjectID> = []
       /// Directories that are open, with whether all was sound in them so far.
       struct Level {
         let node: SnapshotNode
         let path: [UInt8]
         var position: UInt64 = 0
         var isSound = true
+        var hasLinks = false
       }
       var stack = [Level(node: reader.root, path: [])]
       while let top = stack.last {
@@ -204,15 +215,28 @@ package enum Verify {
         var below: Level?
         var position = top.position
         var isHere = true
+        var hasLinks = false
         do {
           try reader.forEachChild(of: top.node, from: top.position) { child, at in
             position = at + 1
             result.entries += 1
             progress.add(entries: 1)
             let path = top.path.isEmpty ? child.entry.name : top.path + [0x2F] + child.entry.name
+            hasLinks = hasLinks || child.entry.link != nil
+            if !links.agree(child.entry) {
+              isHere = false
+              find(LinkGroups.problem, snapshot: name, path: path)
+            }
             switch child.entry.body {
             case .directory(_, let listing):
-              if !soundListings.contains(listing) { below = Level(node: child, path: path) }
+              if unsoundListings.contains(listing) {
+                isHere = false
+              } else if !soundListings.contains(listing) {
+                below = Level(node: child, path: path)
+              } else if linkedListings.contains(listing) {
+                hasLinks = true
+                if try !checkLinks(below: child, path, reader, &links) { isHere = false }
+              }
             case .file(let size, let body):
               if let problem = try problem(body, size, content, reads: reads) {
                 isHere = false
@@ -228,15 +252,20 @@ package enum Verify {
         }
         stack[stack.count - 1].position = position
         if !isHere { stack[stack.count - 1].isSound = false }
+        if hasLinks { stack[stack.count - 1].hasLinks = true }
         if let below {
           stack.append(below)
           continue
         }
         guard let done = stack.popLast() else { break }
+        if done.hasLinks, !stack.isEmpty { stack[stack.count - 1].hasLinks = true }
+        guard case .directory(_, let listing) = done.node.entry.body else { continue }
         if done.isSound {
-          if case .directory(_, let listing) = done.node.entry.body { soundListings.insert(listing) }
+          soundListings.insert(listing)
+          if done.hasLinks { linkedListings.insert(listing) }
         } else {
           isSound = false
+          unsoundListings.insert(listing)
           if !stack.isEmpty { stack[stack.count - 1].isSound = false }
         }
       }
@@ -256,6 +285,72 @@ package enum Verify {
     private func isBad(_ location: ChunkLocation) -> Bool {
       badPacks.contains(location.pack)
         || badBlocks.contains(BlockCache.Key(pack: location.pack, number: location.block.number))
+    }
+
+    /// Whether the names of hard links in a directory that was found sound fit those in the rest of a snapshot.
+    private func checkLinks(
+      below directory: SnapshotNode, _ path: [UInt8], _ reader: SnapshotReader, _ links: inout LinkGroups
+    ) throws -> Bool {
+      var isSound = true
+      var open = [(node: directory, path: path)]
+      var seen: Set<ObjectID> = []
+      while let (node, above) = open.popLast() {
+        try progress.throwIfStopped()
+        try reader.forEachChild(of: node) { child, _ in
+          let path = above + [0x2F] + child.entry.name
+          if !links.agree(child.entry) {
+            isSound = false
+            find(LinkGroups.problem, snapshot: reader.snapshot.record.name, path: path)
+          }
+          if case .directory(_, let listing) = child.entry.body, linkedListings.contains(listing),
+            seen.insert(listing).inserted
+          {
+            open.append((child, path))
+          }
+          return true
+        }
+      }
+      return isSound
+    }
+
+    /// What a record says of the number of its entries. A few listings that hold each other many times over count
+    /// billions of entries, which are all sound and which nobody can walk through.
+    private func checkCounts(_ reader: SnapshotReader) throws -> Bool {
+      let name = reader.snapshot.record.name
+      let claimed = reader.entryCount
+      guard reader.snapshot.record.counts.entries == claimed else {
+        find("its record counts \(reader.snapshot.record.counts.entries) entries, its tree \(claimed)", snapshot: name)
+        return false
+      }
+      guard claimed > Verify.unquestionedEntries else { return true }
+      let distinct = try distinctEntries(reader)
+      guard claimed / Verify.sharingMax > distinct else { return true }
+      find(
+        "it claims \(claimed) entries, of which only \(distinct) are different: no file system is like that, and who made "
+          + "it wants to keep readers busy", snapshot: name)
+      return false
+    }
+
+    /// How many entries all different listings of a snapshot hold; those that cannot be read are told elsewhere.
+    private func distinctEntries(_ reader: SnapshotReader) throws -> UInt64 {
+      var count: UInt64 = 1
+      var open = [reader.root]
+      var seen: Set<ObjectID> = []
+      while let node = open.popLast() {
+        try progress.throwIfStopped()
+        do {
+          try reader.forEachChild(of: node) { child, _ in
+            count.addClamped(1)
+            if case .directory(let below, let listing) = child.entry.body, below > 0, seen.insert(listing).inserted {
+              open.append(child)
+            }
+            return true
+          }
+        } catch let error as YesterError where error.code == .damaged {
+          continue
+        }
+      }
+      return count
     }
 
     /// Why a file cannot be read in full; nil when it can.
@@ -296,6 +391,23 @@ package enum Verify {
       }
       return problem
     }
+  }
+}
+
+/// What was said of the files of several names of one snapshot.
+private struct LinkGroups {
+  static let problem = "it is said to be a hard link of an entry that is something else"
+  private var known: [UInt64: LinkIdentity] = [:]
+
+  /// Whether an entry says what the others of its group say.
+  mutating func agree(_ entry: Entry) -> Bool {
+    // A directory has one name.
+    guard let link = entry.link else { return entry.linkGroup == nil }
+    guard let first = known[link.group] else {
+      known[link.group] = link
+      return true
+    }
+    return first == link
   }
 }
 

@@ -53,7 +53,8 @@ struct StatusCommand: ParsableCommand {
     }
     if let last = status.lastVerification {
       let count = last.snapshots == 1 ? "1 snapshot" : "\(last.snapshots) snapshots"
-      rows.append(["Last verified", "\(count), level \(last.level), \(time(last.time)), by \(last.by)"])
+      let by = "\(last.by), writer \(Hex.encode(last.writer.prefix(4)))"
+      rows.append(["Last verified", "\(count), level \(last.level), \(time(last.time)), by \(by)"])
     } else {
       rows.append(["Last verified", "never"])
     }
