@@ -23,16 +23,14 @@ extension DirectoryStore {
   /// The store in a directory that is there; throws error 10 when it is not.
   package static func open(_ path: String) throws(YesterError) -> DirectoryStore {
     do throws(Errno) {
-      _ = try FileStatus(of: path)
+      let real = String(path: try System.resolve(path.pathBytes))
+      if try FileStatus(of: real).isDirectory { return DirectoryStore(real) }
     } catch {
       // A disk that answers with an error is not one that is not there.
       guard [.notFound, .notDirectory].contains(error) else { throw YesterError.system("Opening", path, error) }
     }
-    guard let real = System.realPath(path), (try? FileStatus(of: real))?.isDirectory == true else {
-      throw YesterError(
-        .noRepository, "There is no directory \(path)",
-        advice: "Check the path, or make a repository there with \"yester init\".")
-    }
-    return DirectoryStore(real)
+    throw YesterError(
+      .noRepository, "There is no directory \(path)",
+      advice: "Check the path, or make a repository there with \"yester init\".")
   }
 }
