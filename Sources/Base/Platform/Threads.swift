@@ -166,7 +166,7 @@ package final class Worker: Sendable {
         guard let raw else { return nil }
         let start = Unmanaged<Start>.fromOpaque(raw).takeRetainedValue()
         yl_name_thread(String(start.name.prefix(15)))
-        start.body()
+        start.run()
         start.done.update { $0 = true }
         return nil
       }, start.toOpaque())
@@ -181,11 +181,18 @@ package final class Worker: Sendable {
   private final class Start: Sendable {
     let name: String
     let done: Monitor<Bool>
-    let body: @Sendable () -> Void
+    private let body: Mutex<(@Sendable () -> Void)?>
     init(name: String, done: Monitor<Bool>, body: @escaping @Sendable () -> Void) {
       self.name = name
       self.done = done
-      self.body = body
+      self.body = Mutex(body)
+    }
+
+    /// What the body holds is let go before anybody hears that the thread is done: whoever waits may end the process, and
+    /// what frees a key while OpenSSL clears itself away crashes.
+    func run() {
+      let body = body.withLock { $0.take() }
+      body?()
     }
   }
 }

@@ -114,6 +114,20 @@ import Testing
 }
 
 @Suite struct WorkerTests {
+  private final class Held: Sendable {}
+
+  /// Whoever has waited for a thread may end the process, and what is freed while that goes on may need what is gone.
+  @Test func aThreadHasLetGoOfWhatItHeldWhenItIsWaitedFor() throws {
+    for round in 0..<2000 {
+      var held: Held? = Held()
+      weak let watched = held
+      let worker = try Worker("holder") { [held] in withExtendedLifetime(held) {} }
+      held = nil
+      worker.join()
+      try #require(watched == nil, "round \(round)")
+    }
+  }
+
   @Test func joiningWaitsForTheEnd() throws {
     let done = Monitor(false)
     let worker = try Worker("a name that is longer than the kernel takes") { done.update { $0 = true } }
