@@ -47,4 +47,38 @@ package enum Directory {
     try makeAll(String(path[..<slash]), mode: mode)
     if !make() { throw .current }
   }
+
+  /// As `makeAll`; the names of what was made are on the disk when this returns, as far as that can be waited for.
+  package static func makeAllDurably(_ path: String) throws(Errno) {
+    var missing: [String] = []
+    var folder = path
+    while (try? FileStatus(of: folder)) == nil {
+      missing.append(folder)
+      guard let slash = folder.lastIndex(of: "/"), slash != folder.startIndex else { break }
+      folder = String(folder[..<slash])
+    }
+    try makeAll(path)
+    for made in missing { try sync(above: made) }
+  }
+
+  /// Waits until the names in a directory are on the disk. Some file systems, of network shares above all, refuse that for
+  /// directories; their names get there with the files, or in time.
+  package static func sync(_ path: String) throws(Errno) {
+    let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
+    do throws(Errno) {
+      try directory.sync()
+    } catch {
+      guard error.refusesToSync else { throw error }
+    }
+  }
+
+  /// The same for the name of a file or directory that was made just now. Where it lies may be closed to those who look.
+  package static func sync(above path: String) throws(Errno) {
+    let slash = path.lastIndex(of: "/")
+    do throws(Errno) {
+      try sync(slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? ".")
+    } catch {
+      guard error == .denied else { throw error }
+    }
+  }
 }

@@ -42,6 +42,11 @@ package struct Errno: Error, Hashable, Sendable, CustomStringConvertible {
   package static let noSuchDevice = Errno(rawValue: ENXIO)
   package static let shutDown = Errno(rawValue: ESHUTDOWN)
 
+  /// What file systems say that cannot be told to bring a file or directory to the disk.
+  package var refusesToSync: Bool {
+    [.invalid, .notSupported, .notImplemented, .badDescriptor, .isDirectory].contains(self)
+  }
+
   /// The error of the libc call that has just failed on this thread.
   package static var current: Errno { Errno(rawValue: errno) }
 

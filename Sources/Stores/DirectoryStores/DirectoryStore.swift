@@ -43,7 +43,7 @@ package final class DirectoryStore: ObjectStore {
 
   private static func makeFolders(in path: String, _ made: inout [String]) throws(YesterError) {
     do throws(Errno) {
-      try Directory.makeAll(path)
+      try Directory.makeAllDurably(path)
       let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
       let names = try Directory.names(directory)
       guard names.isEmpty || names == [Array("lost+found".utf8)] else { throw .notEmpty }
@@ -63,24 +63,13 @@ package final class DirectoryStore: ObjectStore {
   /// The path without symbolic links.
   private static func finishMaking(_ path: String) throws(YesterError) -> String {
     do throws(Errno) {
-      try ObjectPlacing.sync(directory: path)
+      try Directory.sync(path)
       guard let real = System.realPath(path) else { throw .notFound }
-      // It may have been made, and its name is in there.
-      if let slash = real.lastIndex(of: "/"), slash != real.startIndex {
-        try syncIfPossible(String(real[..<slash]))
-      }
+      // It may have been there, and not for long.
+      try Directory.sync(above: real)
       return real
     } catch {
       throw makingFailed(path, error)
-    }
-  }
-
-  /// One may have no right to open the directory that a repository lies in.
-  private static func syncIfPossible(_ directory: String) throws(Errno) {
-    do throws(Errno) {
-      try ObjectPlacing.sync(directory: directory)
-    } catch {
-      guard [.denied, .notPermitted].contains(error) else { throw error }
     }
   }
 

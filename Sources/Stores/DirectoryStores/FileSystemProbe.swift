@@ -107,7 +107,7 @@ enum FileSystemProbe {
       do throws(Errno) {
         try file.sync()
       } catch {
-        guard ObjectPlacing.isUnsupported(error) else { throw error }
+        guard error.refusesToSync else { throw error }
         onLimitation(
           "The file system of \(root) cannot be told to bring a file to the disk (\(error)). After a power failure the "
             + "newest backups may be damaged: then run \"yester verify --level packs\", and a new backup.")
@@ -118,7 +118,7 @@ enum FileSystemProbe {
       do throws(Errno) {
         try directory.sync()
       } catch {
-        guard ObjectPlacing.isUnsupported(error) else { throw error }
+        guard error.refusesToSync else { throw error }
         onLimitation(
           "The file system of \(root) cannot be told to bring a directory to the disk (\(error)). After a power "
             + "failure the newest backup may be missing; earlier ones do not suffer.")

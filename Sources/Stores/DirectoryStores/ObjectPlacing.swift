@@ -35,7 +35,7 @@ final class ObjectPlacing: Sendable {
   /// `way` is the best that is tried.
   init(
     _ root: String, startingWith way: Way = .link,
-    syncDirectory: @escaping @Sendable (String) throws(Errno) -> Void = ObjectPlacing.sync(directory:)
+    syncDirectory: @escaping @Sendable (String) throws(Errno) -> Void = { (path) throws(Errno) in try Directory.sync(path) }
   ) {
     self.root = root
     self.way = Mutex(way)
@@ -179,23 +179,8 @@ final class ObjectPlacing: Sendable {
     do throws(Errno) {
       try file.sync()
     } catch {
-      guard isUnsupported(error) else { throw error }
+      guard error.refusesToSync else { throw error }
       try file.syncFileSystem()
     }
-  }
-
-  /// Waits until the names in a directory are on the disk. Some file systems, of network shares above all, refuse that
-  /// for directories; their names get there with the files, or in time. `init` tells of it.
-  static func sync(directory path: String) throws(Errno) {
-    let directory = try Descriptor.open(path, Descriptor.directoryFlags & ~Descriptor.noFollow)
-    do throws(Errno) {
-      try directory.sync()
-    } catch {
-      guard isUnsupported(error) else { throw error }
-    }
-  }
-
-  static func isUnsupported(_ error: Errno) -> Bool {
-    [.invalid, .notSupported, .notImplemented, .badDescriptor, .isDirectory].contains(error)
   }
 }

@@ -28,6 +28,8 @@ package enum KeyFile {
       let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
       try file.write(Secret.newKeyFileContent())
       try file.sync()
+      // Its name as well, before anything is locked with it.
+      try Directory.sync(above: path)
     } catch {
       throw YesterError.system("Writing the key file", path, error)
     }
