@@ -18,6 +18,12 @@ package final class MemoryStore: ObjectStore {
 
   package init() {}
 
+  /// With what is in another one now.
+  package init(copying other: MemoryStore) {
+    let objects = other.state.withLock { $0.objects }
+    state.withLock { $0.objects = objects }
+  }
+
   /// Uploads that were neither committed nor cancelled.
   package var openUploads: Int { state.withLock { $0.uploads } }
   package var paths: [String] { state.withLock { $0.objects.keys.sorted() } }
