@@ -14,8 +14,9 @@ python3-zstandard).
 Every snapshot is restored to DESTINATION/NAME (DESTINATION/HOST/NAME when
 several hosts have snapshots in the repository), absolute paths below that.
 DESTINATION must not exist or be empty. Owners are restored, by number, when
-run as root. A file with damaged content is left out; whatever could not be
-restored is named on stderr, and the rest is restored all the same. Removed
+run as root. Damage is made good by the parity and the second copies of the
+repository, as far as it has them and they are enough, and is named. A file with
+content that is lost is left out; whatever could not be restored is named on stderr, and the rest is restored all the same. Removed
 snapshots that are still there are restored only when asked for by name.
 
 Without --key-file and --password-file, the key is taken from YESTER_KEY_FILE
@@ -151,30 +152,192 @@ class Cursor:
 # Objects and keys [2, 3, 4]
 
 class Directory:
-    """A repository's objects, in a directory."""
+    """A repository's objects, in a directory.
 
-    def __init__(self, path):
-        self.path = os.path.abspath(path)  # the restorer changes its working directory
+    `parity` says whether the repository has that, and second copies [12].
+    """
+
+    def __init__(self, path, report):
+        self.path, self.report = os.path.abspath(path), report  # the restorer changes its working directory
+        self.parity = False
+        self.healed = (None, None)  # the last pack that was made good, and its content
 
     def keys(self, prefix):
         """The keys of the objects below a prefix whose names are ids."""
-        try:
-            names = sorted(os.listdir(os.path.join(self.path, prefix)))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        yield from (f"{prefix}/{name}" for name in names if ID_NAME.match(name))
+        names = set()
+        for folder in (prefix, f"copies/{prefix}") if self.parity else (prefix,):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                names.update(os.listdir(os.path.join(self.path, folder)))
+        yield from (f"{prefix}/{name}" for name in sorted(names) if ID_NAME.match(name))
 
     def open(self, key):
         return open(os.path.join(self.path, key), "rb", buffering=0)
 
     def read(self, key, limit):
         """A small object as a whole; where the key holds its SHA-256, that is checked."""
-        with self.open(key) as file:
+        try:
+            return self.read_one(key, key, limit)
+        except (OSError, Damage):
+            if not self.parity:
+                raise
+            with contextlib.suppress(OSError, Damage):
+                data = self.read_one(f"copies/{key}", key, limit)
+                self.report.note(key, "is damaged or missing; its second copy was used")
+                return data
+            raise
+
+    def read_one(self, path, key, limit):
+        with self.open(path) as file:
             require(os.fstat(file.fileno()).st_size <= limit, "is too large")
             data = file.readall()
         if "/" in key:
             require(hashlib.sha256(data).hexdigest() == key.rpartition("/")[2], "is damaged (SHA-256)")
         return data
+
+    def read_config(self):
+        """The config, and the one of the second copy, which ends with its SHA-256; nothing for what is not there."""
+        found = []
+        with contextlib.suppress(OSError, Damage):
+            found.append(self.read_one("config", "config", 4 * KIB))
+        with contextlib.suppress(OSError, Damage):
+            data = self.read_one("copies/config", "config", 4 * KIB + 32)
+            if hashlib.sha256(data[:-32]).digest() == data[-32:]:
+                found.append(data[:-32])
+        return found
+
+    def heal(self, key):
+        """The content of a pack or segment that was found damaged, made good; None when too much is lost."""
+        if not self.parity:
+            return None
+        if self.healed[0] != key:
+            content = None
+            with contextlib.suppress(OSError, Damage):
+                content = self.read_one(f"copies/{key}", key, PARITY_MIN)
+            if content is None:
+                with contextlib.suppress(OSError, Damage):
+                    content = heal(self.path + "/" + key)
+            if content is not None:
+                self.report.note(key, "is damaged; what is lost of it was made good")
+            self.healed = (key, content)
+        return self.healed[1]
+
+    def content(self, key):
+        """A pack or segment as it lies there."""
+        return FileContent(self.path + "/" + key, self.parity)
+
+    def healed_content(self, key):
+        """The same made good; None where that cannot be."""
+        content = self.heal(key)
+        return None if content is None else BytesContent(content)
+
+
+class FileContent:
+    """The content of a pack or segment, without what parity follows."""
+
+    def __init__(self, path, parity):
+        self.path = path
+        size = os.stat(path).st_size
+        self.size = content_size(size) if parity else size
+
+    def read(self, offset, count):
+        with open(self.path, "rb", buffering=0) as file:
+            return os.pread(file.fileno(), count, offset)
+
+
+class BytesContent:
+    def __init__(self, data):
+        self.data, self.size = data, len(data)
+
+    def read(self, offset, count):
+        return self.data[offset:offset + count]
+
+
+# Parity [12]
+
+SHARD, PARITY_MIN, TABLE = 16 * KIB, 256 * KIB, 48
+SUM_MODULUS = (1 << 64) - 59
+
+
+def layout(content):
+    """Of an object with a content of so many bytes: shards, groups, size of a table, size of the object."""
+    shards, groups = -(-content // SHARD), 128
+    while groups > 8 and shards < 32 * groups:
+        groups //= 2
+    table = TABLE + 8 * (shards + groups)
+    return shards, groups, table, content + 2 * table + groups * SHARD
+
+
+def object_size(content):
+    return content if content < PARITY_MIN else layout(content)[3]
+
+
+def content_floor(size):
+    """The largest content whose object has at most `size` bytes."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if object_size(middle) <= size else (low, middle - 1)
+    return low
+
+
+def content_size(size):
+    content = content_floor(size)
+    require(object_size(content) == size, "has a size that no such object has")
+    return content
+
+
+def find_table(data):
+    """The size of the content and the sums of all shards, from one of the two tables.
+
+    They are where the size of the object says; where the end is cut off, the first one is searched for.
+    """
+    def check(start, content):
+        shards, groups, size, _ = layout(content)
+        table = data[start:start + size]
+        head = b"YSTRSUMS" + struct.pack("<Q", content)
+        if table[:16] == head and hashlib.sha256(table[:-32]).digest() == table[-32:] and len(table) == size:
+            return content, struct.unpack(f"<{shards + groups}Q", table[16:-32])
+        return None
+
+    content = content_floor(len(data))
+    if content >= PARITY_MIN and (found := check(len(data) - layout(content)[2], content) or check(content, content)):
+        return found
+    start = max(content - 64 * KIB, PARITY_MIN)
+    while (start := data.find(b"YSTRSUMS", start)) >= 0:
+        if int.from_bytes(data[start + 8:start + 16], "little") == start and (found := check(start, start)):
+            return found
+        start += 1
+    raise Damage("has lost its tables of sums")
+
+
+def heal(path):
+    """The content of an object with parity. What the disk cannot read counts as zeros."""
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        require(size <= 256 * MIB, "is too large")
+        data = bytearray(size)
+        for start in range(0, size, SHARD):
+            with contextlib.suppress(OSError):
+                part = os.pread(file.fileno(), SHARD, start)
+                data[start:start + len(part)] = part
+    content, sums = find_table(bytes(data))
+    shards, groups, table, _ = layout(content)
+    pieces = [bytes(data[start:min(start + SHARD, content)]) for start in range(0, content, SHARD)]
+    pieces += [bytes(data[start:start + SHARD])
+               for start in range(content + table, content + table + groups * SHARD, SHARD)]
+    members = collections.defaultdict(list)  # group: indices of its shards, the parity among them
+    for index in range(shards + groups):
+        members[index % groups].append(index)  # parity goes on dealing where the content ended
+    bad = [index for index, piece in enumerate(pieces) if int.from_bytes(piece, "little") % SUM_MODULUS != sums[index]]
+    for index in bad:
+        others = [other for other in members[index % groups] if other != index]
+        require(not set(others) & set(bad), "has lost more than its parity can make good")
+        value = 0
+        for other in others:
+            value ^= int.from_bytes(pieces[other], "little")
+        require(value % SUM_MODULUS == sums[index], "has parity that does not fit")
+        pieces[index] = value.to_bytes(SHARD, "little")
+    return b"".join(pieces[:shards])[:content]
 
 
 KeySet = collections.namedtuple("KeySet", "id public id_key index_key private")
@@ -211,24 +374,34 @@ class Keys:
 
 class Repository:
     def __init__(self, path, report):
-        self.store, self.report = Directory(path), report
+        self.store, self.report = Directory(path, report), report
         self.id = self.read_config()
         self.keys = None
 
     def read_config(self):
+        found = self.store.read_config()
+        if not found:
+            raise Stop(NO_REPOSITORY, f"{self.store.path} is no repository: it has no config")
         try:
-            config = self.store.read("config", 4 * KIB)
-        except (OSError, Damage) as error:
-            raise Stop(NO_REPOSITORY, f"{self.store.path} is no repository: {error}") from error
+            return self.parse_config(found[0])
+        except Stop:
+            if len(found) < 2 or found[0] == found[1]:
+                raise
+            self.report.note("config", "is damaged; its second copy was used")
+            return self.parse_config(found[1])
+
+    def parse_config(self, config):
         lines = config.split(b"\n")
         if lines[0] != b"yester repository" or len(lines) < 2:
             raise Stop(NO_REPOSITORY, f"{self.store.path} is no repository")
         version = re.fullmatch(rb"format ([0-9]+)", lines[1])
         if version and int(version[1]) > 1:
             raise Stop(FAILED, f"the repository has format {int(version[1])}; a newer reader is needed")
-        match = re.fullmatch(rb"(yester repository\nformat 1\nid ([0-9a-f]{32})\n)check ([0-9a-f]{16})\n", config)
-        if not match or hashlib.sha256(match[1]).hexdigest()[:16] != match[3].decode():
+        match = re.fullmatch(rb"(yester repository\nformat 1\nid ([0-9a-f]{32})\nprotection (none|parity)\n)"
+                             rb"check ([0-9a-f]{16})\n", config)
+        if not match or hashlib.sha256(match[1]).hexdigest()[:16] != match[4].decode():
             raise Stop(NO_REPOSITORY, f"{self.store.path}/config is damaged")
+        self.store.parity = match[3] == b"parity"
         return bytes.fromhex(match[2].decode())
 
     def check_header(self, data, magic):
@@ -304,35 +477,56 @@ class Chunks:
 
     def add_pack(self, key, broken):
         """Learn a pack's chunks from its directory."""
-        with self.store.open(key) as file:
-            header = file.read(PACK_HEADER)
-            self.repository.check_header(header, b"YSTRPACK")
-            require(len(header) == PACK_HEADER and header[32] in (DATA, TREE) and header[33:40] == bytes(7),
-                    "is no pack")
-            key_set = self.repository.keys.find(header[40:48])
-            data_key = self.repository.unwrap(key_set, header[48:80], header[80:128], header[:80],
-                                              b"yester pack key 1")
-            # Whoever wrote it, a chunk proves itself by its id: a wrong signature is told, and takes nothing away.
-            with self.report.guard(key):
-                check_signature(header[128:160], header[160:], b"yester pack 1" + header[:160], "the pack's header")
-            self.packs.append(Pack(key, header[32], key_set, data_key))
-            try:
-                self.add_directory(*self.read_directory(file, data_key))
-            except Damage as error:
-                broken[key] = len(self.packs) - 1
-                self.report.failure(key, f"{error}; what the index says about it is used instead, if anything")
+        try:
+            content = self.store.content(key)
+            pack = self.open_pack(key, content, self.store.parity)
+            return self.add_directory(pack, *self.read_directory(content, pack.data_key))
+        except (Damage, OSError):
+            healed = self.store.healed_content(key)
+            if healed:
+                pack = self.open_pack(key, healed, False)
+                return self.add_directory(pack, *self.read_directory(healed, pack.data_key))
+        content = FileContent(self.store.path + "/" + key, False)
+        pack = self.open_pack(key, content, False)
+        try:
+            self.add_directory(pack, *self.read_directory(self.store.content(key), pack.data_key))
+        except Damage as error:
+            self.packs.append(pack)
+            broken[key] = len(self.packs) - 1
+            self.report.failure(key, f"{error}; what the index says about it is used instead, if anything")
+
+    def open_pack(self, key, content, strict):
+        header = content.read(0, PACK_HEADER)
+        self.repository.check_header(header, b"YSTRPACK")
+        require(len(header) == PACK_HEADER and header[32] in (DATA, TREE) and header[33:40] == bytes(7), "is no pack")
+        key_set = self.repository.keys.find(header[40:48])
+        data_key = self.repository.unwrap(key_set, header[48:80], header[80:128], header[:80], b"yester pack key 1")
+        # Whoever wrote it, a chunk proves itself by its id: a wrong signature is told, and takes nothing away.
+        with contextlib.nullcontext() if strict else self.report.guard(key):
+            check_signature(header[128:160], header[160:], b"yester pack 1" + header[:160], "the pack's header")
+        return Pack(key, header[32], key_set, data_key)
 
     @staticmethod
-    def read_directory(file, data_key):
-        size = os.fstat(file.fileno()).st_size
+    def read_directory(content, data_key):
+        size = content.size
         require(PACK_HEADER + 24 <= size <= 256 * MIB, "has a wrong size")
-        start, length, zero, magic = struct.unpack("<QII8s", os.pread(file.fileno(), 24, size - 24))
+        end = content.read(size - 24, 24)
+        require(len(end) == 24, "is cut off")
+        start, length, zero, magic = struct.unpack("<QII8s", end)
         require(magic == b"YSTRPEND" and not zero and start + length + 24 == size and start >= PACK_HEADER
                 and length <= 64 * MIB, "has a wrong trailer")
-        sealed = os.pread(file.fileno(), length, start)
+        sealed = content.read(start, length)
         return unseal(data_key, nonce(2, 0), b"", sealed, "the directory"), start
 
-    def add_directory(self, directory, end):
+    def add_directory(self, pack, directory, end):
+        self.packs.append(pack)
+        try:
+            self.add_chunks_of(directory, end)
+        except Damage:
+            self.packs.pop()
+            raise
+
+    def add_chunks_of(self, directory, end):
         cursor, position, found = Cursor(directory), PACK_HEADER, []
         count = cursor.u32()
         require(count <= 1_000_000, "has too many blocks")
@@ -371,20 +565,29 @@ class Chunks:
         A replaced segment is as good as another here, and a stranger's as a friend's: what is read is checked by its id
         anyway.
         """
-        with self.store.open(key) as file:
-            header = file.read(Frames.START)
-            self.repository.check_header(header, b"YSTRINDX")
-            index_key = self.repository.keys.find(header[32:40]).index_key
-            body = Frames(file, hkdf(index_key, header[40:72], b"yester index 1"))
-            replaced, statements, writers, packs, blocks, chunks = struct.unpack("<6I", body.read(24))
-            body.read(32 * replaced + 48 * statements + 32 * writers)
-            wanted = {}  # index in the segment's list of packs: index in self.packs, first block
-            for index in range(packs):
-                name, _, _, _, first = struct.unpack("<32sQHHI", body.read(48))
-                name = f"packs/{name[:1].hex()}/{name.hex()}"
-                if name in broken:
-                    wanted[index] = broken[name], first
-            self.add_indexed(body, blocks, chunks, wanted)
+        try:
+            self.add_segment_content(self.store.content(key), broken)
+        except (Damage, OSError):
+            healed = self.store.healed_content(key)
+            if not healed:
+                raise
+            self.add_segment_content(healed, broken)
+
+    def add_segment_content(self, content, broken):
+        header = content.read(0, Frames.START)
+        self.repository.check_header(header, b"YSTRINDX")
+        require(len(header) == Frames.START, "is cut off")
+        index_key = self.repository.keys.find(header[32:40]).index_key
+        body = Frames(content, hkdf(index_key, header[40:72], b"yester index 1"))
+        replaced, statements, writers, packs, blocks, chunks = struct.unpack("<6I", body.read(24))
+        body.read(32 * replaced + 48 * statements + 32 * writers)
+        wanted = {}  # index in the segment's list of packs: index in self.packs, first block
+        for index in range(packs):
+            name, _, _, _, first = struct.unpack("<32sQHHI", body.read(48))
+            name = f"packs/{name[:1].hex()}/{name.hex()}"
+            if name in broken:
+                wanted[index] = broken[name], first
+        self.add_indexed(body, blocks, chunks, wanted)
 
     def add_indexed(self, body, blocks, chunks, wanted):
         known = {}  # index in the segment's list of blocks: index in self.pack
@@ -405,12 +608,19 @@ class Chunks:
             return self.cache[number]
         pack = self.packs[self.pack[number]]
         compression, size = self.plain[number] >> 28, self.plain[number] & 0xFFFFFFF
-        with self.store.open(pack.key) as file:
-            sealed = os.pread(file.fileno(), self.sealed[number], self.offset[number])
         index = self.number[number]
         what = f"block {index} of pack {pack.key[9:17]}"
         additional = struct.pack("<BBI", pack.kind, compression, size)
-        data = unseal(pack.data_key, nonce(1, index), additional, sealed, what)
+        try:
+            with self.store.open(pack.key) as file:
+                sealed = os.pread(file.fileno(), self.sealed[number], self.offset[number])
+            data = unseal(pack.data_key, nonce(1, index), additional, sealed, what)
+        except (Damage, OSError):
+            healed = self.store.healed_content(pack.key)
+            if not healed:
+                raise
+            sealed = healed.read(self.offset[number], self.sealed[number])
+            data = unseal(pack.data_key, nonce(1, index), additional, sealed, what)
         if compression:
             data = decompress(data, size, what)
         require(len(data) == size, f"{what} has a wrong length")
@@ -447,16 +657,16 @@ class Frames:
 
     START, SIGNATURE = 104, 64
 
-    def __init__(self, file, key):
-        self.file, self.key, self.number, self.ahead = file, key, 0, b""
-        self.left = os.fstat(file.fileno()).st_size - self.START - self.SIGNATURE
+    def __init__(self, content, key):
+        self.content, self.key, self.number, self.ahead = content, key, 0, b""
+        self.left = content.size - self.START - self.SIGNATURE
 
     def read(self, count):
         while len(self.ahead) < count:
             require(self.left > 0, "ends too early")
             size = min(MIB + 16, self.left)
             self.left -= size
-            sealed = os.pread(self.file.fileno(), size, self.START + self.number * (MIB + 16))
+            sealed = self.content.read(self.START + self.number * (MIB + 16), size)
             last = bytes([self.left == 0])
             self.ahead += unseal(self.key, nonce(3, self.number), last, sealed, f"frame {self.number}")
             self.number += 1
@@ -747,10 +957,17 @@ class Report:
 
     def __init__(self):
         self.failures = 0
+        self.noted = set()
 
     def failure(self, subject, message):
         self.failures += 1
         print(f"recover: {subject}: {message}", file=sys.stderr, flush=True)
+
+    def note(self, subject, message):
+        """Says what needs attention and takes nothing away, once."""
+        if (subject, message) not in self.noted:
+            self.noted.add((subject, message))
+            print(f"recover: {subject}: {message}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def guard(self, subject):

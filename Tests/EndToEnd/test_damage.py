@@ -9,6 +9,8 @@ from support.machine import DAMAGED, DONE, FAILED, MIB, run
 
 
 class DamagedPacks(EndToEndTest):
+    protection = "none"
+
     def setUp(self):
         super().setUp()
         make_tree(self.source)

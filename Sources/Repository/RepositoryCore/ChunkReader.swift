@@ -193,23 +193,38 @@ package final class ChunkReader: Sendable {
 
   package func packKey(_ pack: ObjectID) throws(YesterError) -> PackKey.Opened {
     if let known = packKeys.withLock({ $0[pack] }) { return known }
-    let opened: PackKey.Opened
-    do throws(YesterError) {
-      opened = try openKey(pack) { (header) throws(YesterError) in try store.get(.pack(pack), at: 0, into: header) }
-    } catch {
-      guard error.isDamage, let healing = store.healing else { throw error }
-      let failure = error
-      opened = try openKey(pack) { (header) throws(YesterError) in
-        guard try healing.read(.pack(pack), at: 0, into: header) else { throw failure }
-        return true
-      }
-    }
+    let opened = try openKey(pack)
     packKeys.withLock {
       // Keys of some thousand packs are some hundred KiB; beyond that, begin anew.
       if $0.count >= 4096 { $0.removeAll() }
       $0[pack] = opened
     }
     return opened
+  }
+
+  private func openKey(_ pack: ObjectID) throws(YesterError) -> PackKey.Opened {
+    let found: PackKey.Opened?
+    let failure: YesterError
+    do throws(YesterError) {
+      let opened = try openKey(pack) { (header) throws(YesterError) in try store.get(.pack(pack), at: 0, into: header) }
+      // No seal covers the signature: what makes damage good has to say that it is wrong as well.
+      if opened.writer != nil || store.healing == nil { return opened }
+      found = opened
+      failure = YesterError.damaged("The pack \(pack.short)", FormatError("its signature is wrong"))
+    } catch {
+      found = nil
+      failure = error
+    }
+    guard failure.isDamage, let healing = store.healing else { throw failure }
+    do throws(YesterError) {
+      return try openKey(pack) { (header) throws(YesterError) in
+        guard try healing.read(.pack(pack), at: 0, into: header) else { throw failure }
+        return true
+      }
+    } catch {
+      guard let found, error.isDamage else { throw error }
+      return found
+    }
   }
 
   /// `get` fetches the header, and says whether the pack is there.

@@ -34,20 +34,39 @@ package struct PackFile: Sendable {
   /// Reads header, trailer and directory. Throws `YesterError` with code `damaged` when the pack is missing or wrong.
   package init(_ repository: Repository, _ id: ObjectID) throws(YesterError) {
     let store = repository.store
+    let found: Result<PackFile, YesterError>
     do throws(YesterError) {
       guard let size = try store.size(.pack(id)) else {
         throw YesterError(.damaged, "The pack \(id.short) is not in the repository")
       }
-      try self.init(repository, id, size: size) { (offset, bytes) throws(YesterError) in
-        try store.get(.pack(id), at: offset, into: bytes)
-      }
+      found = .success(
+        try PackFile(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+          try store.get(.pack(id), at: offset, into: bytes)
+        })
     } catch {
-      guard error.isDamage, let healing = store.healing, let size = try healing.originalSize(.pack(id)) else {
-        throw error
-      }
-      try self.init(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+      guard error.isDamage else { throw error }
+      found = .failure(error)
+    }
+    // No seal covers the signature: what makes damage good has to say that it is wrong as well.
+    if case .success(let file) = found, file.key.writer != nil || store.healing == nil {
+      self = file
+    } else if let healed = try Self.healed(repository, id) {
+      self = healed
+    } else {
+      self = try found.get()
+    }
+  }
+
+  /// Nil where the damage cannot be made good.
+  private static func healed(_ repository: Repository, _ id: ObjectID) throws(YesterError) -> PackFile? {
+    guard let healing = repository.store.healing, let size = try healing.originalSize(.pack(id)) else { return nil }
+    do throws(YesterError) {
+      return try PackFile(repository, id, size: size) { (offset, bytes) throws(YesterError) in
         try healing.read(.pack(id), at: offset, into: bytes)
       }
+    } catch {
+      guard error.isDamage else { throw error }
+      return nil
     }
   }
 

@@ -75,6 +75,8 @@ def tree_state(top):
 
 class EndToEndTest(unittest.TestCase):
     """A test with its own directory, repository, key file and cache."""
+    # What damage does where nothing makes it good is tried without protection.
+    protection = "parity"
 
     def setUp(self):
         require_machine()
@@ -141,7 +143,7 @@ class EndToEndTest(unittest.TestCase):
         return process
 
     def init(self):
-        self.yester("init", "--key-file", self.key)
+        self.yester("init", "--key-file", self.key, "--protection", self.protection)
 
     def backup(self, *arguments, status=DONE, **options):
         """Make a snapshot (of the source, without arguments that name a path); what --json says of it."""

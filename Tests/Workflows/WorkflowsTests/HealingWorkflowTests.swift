@@ -175,7 +175,7 @@ private func damages(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [(Str
     }
     damaged.fixture.forgetCaches()
     let told = Monitor<[String]>([])
-    let repository = try Repository.open(damaged.fixture.store, secret: damaged.fixture.secret, caches: testCaches) {
+    let repository = try Repository.open(damaged.fixture.store, secret: damaged.fixture.secret, folders: testFolders) {
       line in told.update { $0.append(line) }
     }
     let result = try VerificationWorkflow(level: .data).run(on: damaged.fixture.store, repository, Interaction())
