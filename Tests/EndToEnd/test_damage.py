@@ -5,7 +5,7 @@ import random
 import unittest
 
 from support.cases import BLOCK, EndToEndTest, make_tree
-from support.machine import DAMAGED, DONE, FAILED, MIB, run
+from support.machine import DAMAGED, DONE, FAILED, INCOMPLETE, MIB, run
 
 
 class DamagedPacks(EndToEndTest):
@@ -174,9 +174,14 @@ class DamagedPacks(EndToEndTest):
         self.assertNotEqual(ran.status, 0)
         self.assertIn("Input/output error", ran.err)
         self.unmount(point)
-        # All is read again: the new snapshot is whole, whatever the old ones have lost.
+        # All is read again: the new snapshot is whole, whatever the old ones have lost. It says what it met.
         oldest.unlink()
-        made = self.backup()
+        ran = self.yester("backup", "--json", self.source, status=INCOMPLETE)
+        made = ran.json
+        self.assertIn("cannot be read in full", ran.err)
+        self.assertIn("yester verify", ran.err)
+        self.assertEqual(made["problems"], 1)
+        self.backup("-d", "afterwards")
         self.verify(made["name"])
         self.assert_same_tree(self.source, self.restored())
         ran = self.verify(status=DAMAGED)

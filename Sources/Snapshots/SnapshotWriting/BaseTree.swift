@@ -1,8 +1,10 @@
-internal import Platform
 internal import ChunkCodec
+internal import Platform
+internal import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 package import SnapshotTree
+internal import Synchronization
 
 /// The snapshot that a new one is compared with.
 package final class BaseTree: Sendable {
@@ -13,6 +15,13 @@ package final class BaseTree: Sendable {
   private let content: FileContentReader
   private let source: any ChunkSource
   private let index: ChunkIndex
+  private let broken = Mutex(Broken())
+
+  /// What could not be read of it.
+  private struct Broken {
+    var listings: Set<ObjectID> = []
+    var first: YesterError?
+  }
 
   private init(
     _ snapshot: CatalogedSnapshot, reusesContent: Bool, source: any ChunkSource, index: ChunkIndex
@@ -27,9 +36,11 @@ package final class BaseTree: Sendable {
   }
 
   /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
+  /// `unreadable` is told of one that should be readable.
   package static func choose(
-    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: SnapshotOptions, sources: [[UInt8]]
-  ) -> BaseTree? {
+    _ repository: Repository, _ catalog: SnapshotCatalog, _ options: SnapshotOptions, sources: [[UInt8]],
+    unreadable: (String) throws -> Void
+  ) rethrows -> BaseTree? {
     let candidates = catalog.snapshots.filter {
       $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
     }
@@ -47,14 +58,48 @@ package final class BaseTree: Sendable {
     let base = BaseTree(
       chosen, reusesContent: options.type != .full && chosen.keySet == repository.keyring.current.id,
       source: source, index: repository.index)
-    // A copy that does not hold this snapshot's listings is of no use.
-    return (try? base.reader.forEachChild(of: base.reader.root) { _, _ in false }) == nil ? nil : base
+    do {
+      try base.reader.forEachChild(of: base.reader.root) { _, _ in false }
+    } catch {
+      // A copy that does not hold this snapshot's listings is of no use.
+      if repository.keyring.role == .full { try unreadable(base.words(for: error, "all of its files")) }
+      return nil
+    }
+    return base
   }
 
-  /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it.
+  /// The child of a directory of the base; nil also where the base is damaged: then all is read again, which heals it,
+  /// and `damage` tells.
   package func child(_ name: [UInt8], of directory: SnapshotNode?) -> SnapshotNode? {
-    guard let directory else { return nil }
-    return try? name.withUnsafeBytes { try reader.child($0, of: directory, isRemembered: false) }
+    guard let directory, case .directory(_, let listing) = directory.entry.body,
+      !broken.withLock({ $0.listings.contains(listing) })
+    else { return nil }
+    do {
+      return try name.withUnsafeBytes { try reader.child($0, of: directory, isRemembered: false) }
+    } catch {
+      remember(error, listing)
+      return nil
+    }
+  }
+
+  private func remember(_ error: any Error, _ listing: ObjectID) {
+    broken.withLock { broken in
+      broken.listings.insert(listing)
+      if broken.first == nil { broken.first = error as? YesterError }
+    }
+  }
+
+  /// What could not be read of it, in words; nil when all could.
+  package var damage: String? {
+    let (count, first) = broken.withLock { ($0.listings.count, $0.first) }
+    guard count > 0 else { return nil }
+    return words(for: first, count == 1 ? "the files of one of its listings" : "the files of \(count) of its listings")
+  }
+
+  private func words(for error: (any Error)?, _ what: String) -> String {
+    let reason = (error as? YesterError).map { " (\($0.message))" } ?? ""
+    return "the snapshot \(snapshot.record.name), with which this one was compared, cannot be read in full\(reason); "
+      + "\(what) were read again. Run \"yester verify\" to see what is damaged, and what to do"
   }
 
   /// Whether a change after the file was read for the base must show in its times: not when that could have been in
@@ -74,7 +119,9 @@ package final class BaseTree: Sendable {
     do {
       var isComplete = true
       if case .lists(_, let lists) = file {
-        for reference in lists where isComplete { isComplete = try isThere(reference.list) }
+        for reference in lists where isComplete {
+          isComplete = try isThere(reference.list) && !broken.withLock { $0.listings.contains(reference.list) }
+        }
       }
       guard isComplete else { return false }
       try content.forEachPiece(of: file, size: size, from: 0) { _, piece in
@@ -83,6 +130,7 @@ package final class BaseTree: Sendable {
       }
       return isComplete
     } catch {
+      if case .lists(_, let lists) = file, let list = lists.first?.list { remember(error, list) }
       return false
     }
   }

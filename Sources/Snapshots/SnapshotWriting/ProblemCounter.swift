@@ -24,6 +24,13 @@ package final class ProblemCounter {
       advice: "No snapshot was made, as --strict demands.")
   }
 
+  /// Counts and reports what the repository has lost. What is there of the source is in the snapshot all the same: no
+  /// reason to end even a strict run, which is what brings back the most.
+  package func tell(ofDamage message: String) {
+    count += 1
+    report(PathProblem(.damaged, [], message))
+  }
+
   /// The error of a run that has nothing to store.
   package func nothing(isExcluded: Bool) -> YesterError {
     isExcluded

@@ -32,13 +32,19 @@ package enum SnapshotRun {
     // What a lost pack held is stored again where the source still has it.
     _ = try repository.index.avoidMissingPacks()
     let sources = source.names
-    let base = BaseTree.choose(repository, catalog, options, sources: sources)
+    for (_, error) in repository.index.current.unusable where error.code == .damaged {
+      problems.tell(
+        ofDamage: error.message + "; what only this part of the index knew is stored again. Run \"yester repair "
+          + "--rebuild-index\" with a full key")
+    }
+    let base = BaseTree.choose(repository, catalog, options, sources: sources) { problems.tell(ofDamage: $0) }
     if let counts = base?.snapshot.record.counts {
       progress.setTotals(entries: counts.entries, bytes: counts.bytes)
     }
     let start = Timestamp.now()
     let writer = try SnapshotWriter(repository, options, base, progress, listing, problems)
     var record = try writer.run(source)
+    if let damage = base?.damage { problems.tell(ofDamage: damage) }
     record.start = start
     record.end = .now()
     record.sources = sources
