@@ -79,7 +79,10 @@ package struct VerificationWorkflow {
     let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
     var (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
     try Verify.mendMet(repository.store, repairs: repairs, &result, report: report)
-    if level == .data { try Verify.note(repository, sound, level: level.rawValue) }
+    if level == .data {
+      try Verify.state(repository, verified: result.verifiedPacks)
+      try Verify.note(repository, sound, level: level.rawValue)
+    }
     return result
   }
 

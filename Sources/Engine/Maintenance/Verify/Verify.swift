@@ -3,7 +3,7 @@ internal import ObjectStores
 internal import Platform
 package import Reporting
 package import RepositoryCore
-internal import RepositoryFormat
+package import RepositoryFormat
 internal import SnapshotTree
 
 /// Proves that what is stored is what was stored.
@@ -37,6 +37,8 @@ package enum Verify {
     package var findings: UInt64 = 0
     /// Objects that were written anew.
     package var mended: UInt64 = 0
+    /// Packs by others than full writers of which everything was opened and is right.
+    package var verifiedPacks: [ObjectID] = []
   }
 
   /// Snapshots of so many entries are what they claim to be: to walk through them takes seconds.
@@ -88,6 +90,29 @@ package enum Verify {
     note.level = level
     do throws(YesterError) {
       try repository.store(note, after: try SnapshotCatalog(repository, telling: false))
+    } catch {
+      guard let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) else { throw error }
+    }
+  }
+
+  /// States that these packs are verified, so that others may build on them, and lists them in a full writer's name; a
+  /// read-only repository is left alone.
+  package static func state(_ repository: Repository, verified packs: [ObjectID]) throws {
+    let view = repository.index.current
+    var listed: Set<ObjectID> = []
+    for (number, segment) in view.segments.enumerated() where view.isBelieved(number) {
+      for index in 0..<segment.packCount { listed.insert(try segment.pack(index).id) }
+    }
+    let now = Timestamp.now().seconds
+    var gathered = GatheredPacks()
+    var statements: [IndexLayout.Statement] = []
+    do throws(YesterError) {
+      for pack in packs where !view.verified.contains(pack) || !listed.contains(pack) {
+        statements.append(IndexLayout.Statement(pack: pack, kind: .verified, seconds: now))
+        if !listed.contains(pack) { try gathered.add(PackFile(repository, pack).indexed, repository) }
+      }
+      try gathered.store(in: repository, statements)
+      try repository.index.refresh()
     } catch {
       guard let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) else { throw error }
     }
@@ -184,6 +209,7 @@ package enum Verify {
       let all = outcome.withLock { $0 }
       result.chunks += all.chunks
       openedPacks = all.opened
+      result.verifiedPacks = all.verified.sorted()
       badPacks.formUnion(all.badPacks)
       badBlocks.formUnion(all.badBlocks)
       for message in all.messages.sorted() { find(message) }
@@ -415,6 +441,7 @@ private struct LinkGroups {
 private struct Outcome: Sendable {
   var chunks: UInt64 = 0
   var opened: Set<ObjectID> = []
+  var verified: [ObjectID] = []
   var badPacks: Set<ObjectID> = []
   var badBlocks: Set<BlockCache.Key> = []
   var messages: [String] = []
@@ -424,6 +451,7 @@ private struct Outcome: Sendable {
     chunks += found.chunks
     messages += found.messages
     if found.isWholeBad { badPacks.insert(pack) }
+    if found.isWhole && found.messages.isEmpty && found.isByOther { verified.append(pack) }
     badBlocks.formUnion(found.badBlocks)
   }
 }
@@ -433,6 +461,10 @@ private struct PackOutcome: Sendable {
   /// Of the blocks that were gone through.
   var bytes: UInt64 = 0
   var isWholeBad = false
+  /// All of it was looked at.
+  var isWhole = false
+  /// It is not by a full writer.
+  var isByOther = false
   var badBlocks: Set<BlockCache.Key> = []
   var messages: [String] = []
 }
@@ -471,6 +503,8 @@ extension Verify.Result {
       out.bytes += UInt64(block.location.sealedLength)
       progress.add(bytes: UInt64(block.location.sealedLength))
     }
+    out.isWhole = true
+    out.isByOther = repository.keyring.roster.standing(of: file.indexed.writer) != .full
     return out
   }
 }
