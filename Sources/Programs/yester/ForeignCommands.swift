@@ -82,7 +82,6 @@ enum ForeignCommands {
     "copy": "To have a second copy, copy the directory of the repository while no \"yester prune\" runs.",
     "migrate": "There is one format of repositories, and nothing to migrate.",
     "rebuild-index": repair,
-    "repair": repair,
     "rewrite": rewrite,
     "self-update": update,
     "serve": "There is no server: a repository is a directory, and \"yester mount\" shows what is in it.",
@@ -96,7 +95,7 @@ enum ForeignCommands {
     removed by the next one.
     """
   private static let repair = """
-    "yester verify" says what is damaged and what to do; a backup stores again what the source still has.
+    "yester repair --rebuild-index" makes the index anew; "yester verify" says what is damaged and what to do.
     """
   private static let update = """
     yester is updated in the way in which it was installed: by its package, or with Scripts/install.

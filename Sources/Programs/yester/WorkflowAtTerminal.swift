@@ -30,6 +30,7 @@ extension OutputOptions {
     case .rollBack: "Rolling back"
     case .restore: "Restoring"
     case .prune: "Reclaiming space"
+    case .repair: "Repairing"
     }
   }
 }

@@ -30,7 +30,7 @@ struct Yester: ParsableCommand {
         name: "Keeping the repository:",
         subcommands: [
           StatusCommand.self, VerifyCommand.self, AnnotateCommand.self, RotateCommand.self, RemoveCommand.self,
-          PruneCommand.self, KeyCommand.self,
+          PruneCommand.self, RepairCommand.self, KeyCommand.self,
         ]),
     ])
 

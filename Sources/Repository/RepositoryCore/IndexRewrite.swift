@@ -43,6 +43,32 @@ extension Repository {
     try index.refresh()
   }
 
+  /// Puts what was gathered from packs in the place of the segments `replaced` of `old`. What full writers have said of
+  /// packs that are `present` stays said; their listings are taken over of those that are worth `keeping`.
+  package func replaceIndex(
+    _ old: IndexView, _ replaced: [ObjectID], by gathered: GatheredPacks, present: (ObjectID) -> Bool,
+    keeping: (ObjectID) -> Bool
+  ) throws(YesterError) {
+    var builder = IndexSegmentBuilder()
+    builder.statements = IndexLayout.Statement.joined(
+      old.segments.filter { keyring.roster.standing(of: $0.writer) == .full }, present)
+    var taken: Set<ObjectID> = []
+    for (number, segment) in old.segments.enumerated() where old.isBelieved(number) {
+      do throws(FormatError) {
+        try builder.add(segment) { keeping($0) && taken.insert($0).inserted }
+      } catch {
+        throw YesterError.damaged("The index segment \(segment.id.short)", error)
+      }
+    }
+    for pack in gathered.packs { builder.add(pack) }
+    // What an interrupted run had replaced goes as well: see above.
+    let left = old.replaced.intersection(try store.ids(.index))
+    builder.replaced = replaced + left.subtracting(replaced).sorted()
+    if !builder.isEmpty { _ = try builder.store(in: store, keyring) }
+    for id in builder.replaced { try store.delete(.index(id)) }
+    try index.refresh()
+  }
+
   /// Lists the packs of a segment that others have signed. Whether all that it knows of is listed now, or gone.
   private func list(
     _ segment: IndexSegment, _ gathered: inout GatheredPacks, _ taken: inout Set<ObjectID>,

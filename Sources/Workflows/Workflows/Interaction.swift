@@ -59,6 +59,7 @@ package enum WorkflowStage: Sendable {
   case rollBack
   case restore
   case prune
+  case repair
 }
 
 /// What a workflow is about to change.
