@@ -159,8 +159,8 @@ let package = Package(
     tests(
       "Engine", "Maintenance",
       [
-        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "Exploring",
-        "Maintenance", "TestSupport",
+        "Platform", "Reporting", "RepositoryFormat", "ChunkCodec", "ObjectStores", "RepositoryCore", "SnapshotTree",
+        "Exploring", "Maintenance", "TestSupport",
       ]),
 
     // MARK: Workflows

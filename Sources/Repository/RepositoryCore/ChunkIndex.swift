@@ -259,12 +259,13 @@ package final class ChunkIndex: Sendable {
   /// How often all of the index was read again.
   var rebuilds: Int { seen.parts.rebuilds }
 
-  /// From now on this place comes last: something else is there, or nothing.
-  func fail(_ location: ChunkLocation) {
+  /// From now on these places come last: something else is there, or nothing.
+  func fail(_ locations: [ChunkLocation]) {
+    guard !locations.isEmpty else { return }
     state.withLock { state in
       state.see { seen in
         if seen.failed.count >= Self.failedMax { seen.failed = [] }
-        seen.failed.insert(location)
+        seen.failed.formUnion(locations.prefix(Self.failedMax))
       }
     }
   }

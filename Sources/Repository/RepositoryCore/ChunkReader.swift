@@ -52,7 +52,7 @@ package final class ChunkReader: Sendable {
     var tried: Set<ChunkLocation> = []
     if let (location, error) = first {
       tried.insert(location)
-      remember(error, at: location)
+      if isToBeRemembered(error) { index.fail([location]) }
     }
     let rebuilds = index.rebuilds
     if let found = try tryPlaces(of: id, kind, &tried, &failure) { return found }
@@ -67,12 +67,14 @@ package final class ChunkReader: Sendable {
   private func tryPlaces(
     of id: ObjectID, _ kind: ChunkKind, _ tried: inout Set<ChunkLocation>, _ failure: inout YesterError?
   ) throws(YesterError) -> BytesSlice? {
+    var failed: [ChunkLocation] = []
+    defer { index.fail(failed) }
     for location in try index.places(of: id) where tried.insert(location).inserted {
       do throws(YesterError) {
         return try chunk(id, kind: kind, at: location)
       } catch {
         guard mayBeElsewhere(error) else { throw error }
-        remember(error, at: location)
+        if isToBeRemembered(error) { failed.append(location) }
         failure = failure ?? error
       }
     }
@@ -85,9 +87,7 @@ package final class ChunkReader: Sendable {
   }
 
   /// What a disk or a connection does not give may come the next time; what is wrong or gone is asked for last.
-  private func remember(_ error: YesterError, at location: ChunkLocation) {
-    if error.code == .damaged { index.fail(location) }
-  }
+  private func isToBeRemembered(_ error: YesterError) -> Bool { error.code == .damaged }
 
   private func notFound(_ id: ObjectID) -> YesterError {
     if let (_, error) = index.current.unusable.first {

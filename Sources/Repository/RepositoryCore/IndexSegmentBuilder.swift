@@ -54,6 +54,7 @@ package struct IndexSegmentBuilder {
 
   fileprivate struct Chunk {
     let prefix: IndexPrefix
+    let pack: UInt32
     let block: UInt32
     let offset: UInt32
     let length: UInt32
@@ -74,7 +75,9 @@ package struct IndexSegmentBuilder {
       var offset: UInt32 = 0
       for chunk in contents {
         chunks.append(
-          Chunk(prefix: IndexPrefix(chunk.id), block: UInt32(blockCount), offset: offset, length: chunk.length))
+          Chunk(
+            prefix: IndexPrefix(chunk.id), pack: index, block: UInt32(blockCount), offset: offset,
+            length: chunk.length))
         offset += chunk.length
       }
       blockCount += 1
@@ -115,7 +118,7 @@ package struct IndexSegmentBuilder {
 
   /// Seals, signs and stores the segment; its id.
   package mutating func store(in store: any ObjectStore, _ keyring: Keyring) throws(YesterError) -> ObjectID {
-    chunks.sort { $0.prefix < $1.prefix }
+    sortChunks()
     let upload = try store.beginUpload()
     let naming = ObjectNaming(store.protection)
     func emit(_ bytes: [UInt8]) throws(YesterError) {
@@ -140,6 +143,18 @@ package struct IndexSegmentBuilder {
       upload.cancel()
       throw error
     }
+  }
+
+  /// A pack tells of a chunk once: whoever lists a million times the same would make each look at it long.
+  private mutating func sortChunks() {
+    chunks.sort { ($0.prefix, $0.block, $0.offset) < ($1.prefix, $1.block, $1.offset) }
+    var kept = 0
+    for chunk in chunks {
+      if kept > 0, chunks[kept - 1].prefix == chunk.prefix, chunks[kept - 1].pack == chunk.pack { continue }
+      chunks[kept] = chunk
+      kept += 1
+    }
+    chunks.removeLast(chunks.count - kept)
   }
 
   private func writeBody(by writer: [UInt8], _ write: ([UInt8]) throws(YesterError) -> Void) throws(YesterError) {
@@ -280,7 +295,8 @@ private struct MergedSegment {
       guard let block = try block(of: index) else { continue }
       let (_, offset, length) = segment.chunk(index)
       return (
-        IndexSegmentBuilder.Chunk(prefix: segment.prefix(index), block: block, offset: offset, length: length),
+        IndexSegmentBuilder.Chunk(
+          prefix: segment.prefix(index), pack: 0, block: block, offset: offset, length: length),
         index + 1
       )
     }

@@ -194,17 +194,19 @@ package enum Prune {
     private func copy(_ pack: ObjectID, into writer: ChunkWriter) throws {
       let file = try PackFile(repository, pack)
       let kind = file.key.key.kind
+      var known: Set<ObjectID> = []
       for block in file.blocks {
         try progress.throwIfStopped()
-        let needed = try block.chunks.filter { try usage.isUsed($0.id) }
+        let needed = try block.chunks.filter { try known.insert($0.id).inserted && usage.isUsed($0.id) }
         guard !needed.isEmpty else { continue }
+        let wanted = Set(needed.map(\.id))
         var copied: Set<ObjectID> = []
         let plain = try orDamage { () throws(YesterError) in
           try repository.reader.load(pack, block.location, file.key.key)
         }
         if let plain {
           try block.forEachChunk(in: plain) { chunk, bytes in
-            guard try usage.isUsed(chunk.id),
+            guard wanted.contains(chunk.id), !copied.contains(chunk.id),
               repository.reader.identify(bytes, kind: kind, file.key.keySet.id) == chunk.id
             else { return }
             try writer.add(chunk.id, kind: kind, bytes)
