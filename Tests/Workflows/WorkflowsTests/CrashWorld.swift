@@ -62,7 +62,8 @@ final class CrashWorld {
   private func open(_ store: any ObjectStore, by secret: Secret? = nil) throws -> Repository {
     opened += 1
     return try Repository.open(
-      store, secret: secret ?? first, cacheSize: 1 << 20, caches: folder.path + "/caches/\(opened)")
+      store, secret: secret ?? first, cacheSize: 1 << 20,
+      folders: LocalFolders(caches: "\(folder.path)/caches/\(opened)", memories: "\(folder.path)/memories/\(opened)"))
   }
 
   // MARK: What users do
