@@ -120,7 +120,7 @@ private func rawLeaf(type: UInt8, flags: UInt8 = 0, permissions: UInt64 = 0, own
     }
     let most = EntryBody.directory(below: Limits.snapshotEntriesMax, listing: .zero)
     #expect(throws: FormatError.self) { try Leaf(leaf([entry("a", most)])) }
-    let half = EntryBody.directory(below: 1 << 35, listing: .zero)
+    let half = EntryBody.directory(below: 1 << 31, listing: .zero)
     #expect(throws: FormatError.self) { try Leaf(leaf([entry("a", half), entry("b", half)])) }
   }
 

@@ -97,7 +97,7 @@ extension SeededGenerator {
       born: chance() ? time() : nil,
       linkCount: number(),
       sourceInode: number(),
-      linkGroup: chance() ? number() >> 28 : nil,
+      linkGroup: chance() ? number() >> 33 : nil,
       isPartial: chance(),
       attributes: chance() ? attributes() : [],
       body: body()
@@ -114,7 +114,7 @@ extension SeededGenerator {
 
   package mutating func root() -> Entry {
     var root = entry([], owners: [owner()])
-    root.body = .directory(below: number() >> 30, listing: id())
+    root.body = .directory(below: number() >> 33, listing: id())
     return root
   }
 
