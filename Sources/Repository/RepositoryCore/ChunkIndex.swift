@@ -310,8 +310,11 @@ package final class ChunkIndex: Sendable {
   private func mendable(_ packs: Set<ListedPack>) throws(YesterError) -> [ListedPack] {
     guard let healing = store.healing else { return [] }
     var out: [ListedPack] = []
-    for pack in packs where try healing.originalSize(.pack(pack.id)) == pack.size {
-      guard try healing.canMend(.pack(pack.id)) else { continue }
+    for pack in packs {
+      let key = ObjectKey.pack(pack.id)
+      // A large pack that is gone has left nothing: nothing is asked for each that an index has made up.
+      if pack.size >= ParityLayout.contentSizeMin, try store.size(key) == nil { continue }
+      guard try healing.originalSize(key) == pack.size, try healing.canMend(key) else { continue }
       healing.log.add(.pack(pack.id), try store.size(.pack(pack.id)) == nil ? .missing : .damaged)
       out.append(pack)
     }

@@ -16,6 +16,7 @@ package struct InitializationDocument: Document {
   package func writeMembers(to json: inout JSONWriter) {
     json.field("repository", location)
     json.field("id", result.config.id.description)
+    json.field("protection", result.config.protection.rawValue)
     json.field("limitations", strings: result.limitations)
   }
 }

@@ -17,6 +17,7 @@ package struct StatusDocument: Document {
     json.field("repository", status.repository.store.location)
     json.field("id", status.repository.config.id.description)
     json.field("format", 1)
+    json.field("protection", status.repository.config.protection.rawValue)
     json.field("snapshots", status.catalog.snapshots.count)
     json.field("foreign_snapshots", status.catalog.foreignCount)
     json.field("damaged_records", status.catalog.damaged.count)

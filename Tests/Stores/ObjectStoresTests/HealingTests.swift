@@ -141,6 +141,50 @@ private let sizes = [
     }
   }
 
+  /// Whatever stands there: nothing wrong is read, and nothing ends the process.
+  @Test func scatteredDamageIsMadeGoodOrRefused() throws {
+    var random = SeededGenerator()
+    let fixture = try Fixture(contentSize: 300_000, &random)
+    var healed = 0
+    for _ in 0..<60 {
+      var bytes = fixture.whole
+      for _ in 0..<(1 + random.below(4)) {
+        let start = random.below(bytes.count)
+        let kind = Damage.allCases[random.below(3)]
+        kind.apply(to: &bytes, start..<min(bytes.count, start + random.below(9000) + 1), &random)
+      }
+      if random.below(4) == 0 { bytes.removeLast(random.below(50_000)) }
+      fixture.damage(bytes)
+      if let read = try fixture.reread(at: 0, count: 300_000) {
+        #expect(read == fixture.content, hint)
+        healed += 1
+      }
+      if try fixture.store.mend(fixture.key) { #expect(fixture.base[fixture.key.path] == fixture.whole, hint) }
+    }
+    #expect(healed > 20, hint)
+  }
+
+  @Test func aTableThatLiesIsNoTable() throws {
+    var random = SeededGenerator()
+    let fixture = try Fixture(contentSize: 300_000, &random)
+    let layout = ParityLayout(contentSize: 300_000)
+    let lies: [UInt64] = [0, 1, 299_999, 300_001, 262_144, .max, UInt64(Int64.max), ParityLayout.contentSizeMax]
+    for lie in lies {
+      var bytes = fixture.whole
+      for start in [layout.contentSize, layout.lastTableOffset].map(Int.init) {
+        for byte in 0..<8 { bytes[start + 8 + byte] = UInt8(truncatingIfNeeded: lie >> (8 * byte)) }
+      }
+      for size in [bytes.count, bytes.count - 1] {
+        fixture.damage(Array(bytes[..<size]))
+        #expect(try fixture.reread(at: 0, count: 10) == nil)
+        #expect(try !fixture.store.mend(fixture.key))
+      }
+    }
+    // Of an object that claims to be larger than any, nothing is asked.
+    let store = ProtectedStore(HugeStore(fixture.base))
+    #expect(try store.originalSize(fixture.key) == nil)
+  }
+
   @Test func aReadErrorIsDamageOfWhatCannotBeRead() throws {
     var random = SeededGenerator()
     let fixture = try Fixture(contentSize: 500_000, &random)
@@ -285,6 +329,13 @@ private final class BadSectors: StoreWrapper {
     }
     return try store.get(key, at: offset, into: buffer)
   }
+}
+
+/// Each object is larger than there are disks.
+private final class HugeStore: StoreWrapper {
+  let store: any ObjectStore
+  init(_ store: any ObjectStore) { self.store = store }
+  func size(_ key: ObjectKey) throws(YesterError) -> UInt64? { 1 << 62 }
 }
 
 /// Somebody deletes the object as soon as it is there.

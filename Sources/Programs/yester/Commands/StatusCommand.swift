@@ -32,7 +32,7 @@ struct StatusCommand: ParsableCommand {
     let catalog = status.catalog
     var rows = [
       ["Repository", status.repository.store.location], ["Id", status.repository.config.id.description],
-      ["Format", "1"],
+      ["Format", "1"], ["Protection", status.repository.config.protection.rawValue],
       [
         "Snapshots",
         "\(Output.count(UInt64(catalog.snapshots.count))) of \(status.hosts) host\(status.hosts == 1 ? "" : "s")"
