@@ -33,7 +33,7 @@ package struct SnapshotFile {
     }
     self.size = size
     self.content = content
-    source = FileContentReader(tree: explorer.tree, keySet: reader.snapshot.keySet)
+    source = FileContentReader(tree: explorer.tree, keySet: reader.snapshot.keySet, believesWriters: true)
   }
 
   private static func absence(_ name: String, _ reader: SnapshotReader, _ path: [UInt8]) throws -> String {

@@ -56,7 +56,7 @@ final class RestoreExecutor {
     self.listing = listing
     self.report = report
     live = LiveTree(destination)
-    let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
+    let content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet, believesWriters: true)
     writer = EntryWriter(content, progress: progress, losses: losses)
     making = try FileMaking(content, progress: progress, losses: losses, lists: listing != nil)
   }

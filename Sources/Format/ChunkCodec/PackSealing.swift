@@ -106,7 +106,7 @@ package final class BlockCodec {
       number: number, offset: 0, sealedLength: UInt32(sealed.count), plainLength: UInt32(plain.count),
       compression: compression)
     let isSame = try check.withRoom(plain.count) { out throws(FormatError) in
-      try sealed.withFilled { bytes throws(FormatError) in
+      _ = try sealed.withFilled { bytes throws(FormatError) in
         try open(bytes, key: key, location, into: out, by: packed.base)
       }
       return UnsafeRawBufferPointer(out).equals(plain)
@@ -116,12 +116,14 @@ package final class BlockCodec {
     }
   }
 
-  /// Opens a block into `out`, which has the block's plain length. Its compressed bytes go to `scratch`, which has
-  /// room for as much as `sealed` holds, and may be where `sealed` is.
+  /// Opens a block into `out`, which has the block's plain length; with `count`, only so much of its beginning need be
+  /// unpacked. How many bytes are good. Its compressed bytes go to `scratch`, which has room for as much as `sealed`
+  /// holds, and may be where `sealed` is.
+  @discardableResult
   package func open(
-    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ location: BlockLocation, into out: UnsafeMutableRawBufferPointer,
-    by scratch: UnsafeMutableRawPointer
-  ) throws(FormatError) {
+    _ sealed: UnsafeRawBufferPointer, key: PackKey, _ location: BlockLocation, upTo count: Int? = nil,
+    into out: UnsafeMutableRawBufferPointer, by scratch: UnsafeMutableRawPointer
+  ) throws(FormatError) -> Int {
     guard out.count == Int(location.plainLength), out.count <= Limits.blockSizeMax,
       sealed.count == Int(location.sealedLength), sealed.count >= AESGCM.tagSize
     else { throw FormatError("a block has impossible lengths") }
@@ -131,9 +133,13 @@ package final class BlockCodec {
     case .none:
       guard length == out.count, let base = out.baseAddress else { throw FormatError("a block has impossible lengths") }
       try decrypt(sealed, key, location.number, extra, into: base)
+      return out.count
     case .zstd:
       try decrypt(sealed, key, location.number, extra, into: scratch)
-      try zstd.decompress(UnsafeRawBufferPointer(start: scratch, count: length), into: out)
+      let packed = UnsafeRawBufferPointer(start: scratch, count: length)
+      if let count, count < out.count { return try zstd.decompress(packed, upTo: count, into: out) }
+      try zstd.decompress(packed, into: out)
+      return out.count
     }
   }
 

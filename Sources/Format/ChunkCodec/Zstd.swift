@@ -48,4 +48,28 @@ package final class Zstd {
     let size = ZSTD_decompressDCtx(decompressor, out.baseAddress, out.count, packed.baseAddress, packed.count)
     guard ZSTD_isError(size) == 0, size == out.count else { throw FormatError("its compressed data is damaged") }
   }
+
+  /// Unpacks the beginning of a frame: at least `count` bytes of it, unless it fails. How many bytes of `out`, which has
+  /// room for all of the frame, are good then.
+  package func decompress(
+    _ packed: UnsafeRawBufferPointer, upTo count: Int, into out: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) -> Int {
+    let failure = FormatError("its compressed data is damaged")
+    guard count <= out.count, ZSTD_isError(ZSTD_DCtx_reset(decompressor, ZSTD_reset_session_only)) == 0 else {
+      throw failure
+    }
+    var output = ZSTD_outBuffer(dst: out.baseAddress, size: out.count, pos: 0)
+    var input = ZSTD_inBuffer(src: packed.baseAddress, size: 0, pos: 0)
+    while output.pos < count {
+      // What is handed in is unpacked as far as it goes, so that it has to come in small steps.
+      input.size = min(packed.count, input.pos + Self.stepSize)
+      let before = (input.pos, output.pos)
+      let hint = ZSTD_decompressStream(decompressor, &output, &input)
+      guard ZSTD_isError(hint) == 0 else { throw failure }
+      // The frame ended too early, or goes on and on without giving anything.
+      guard hint > 0 || output.pos >= count, before != (input.pos, output.pos) else { throw failure }
+    }
+    return output.pos
+  }
+  private static let stepSize = 16 << 10
 }

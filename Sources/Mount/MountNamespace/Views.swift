@@ -30,7 +30,7 @@ final class SnapshotView: Sendable {
     self.inodes = inodes
     self.above = above
     self.union = union
-    content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet)
+    content = FileContentReader(tree: reader.tree, keySet: reader.snapshot.keySet, believesWriters: true)
     generation = union.map { Self.generation($0.id) } ?? Self.generation(reader.snapshot.id)
   }
 

@@ -17,7 +17,7 @@ package final class BlockCache: Sendable {
     }
   }
 
-  /// A block's plaintext and which of its chunks have been verified against their ids.
+  /// A block's plaintext, or the beginning of it, and which of its chunks have been verified against their ids.
   package final class Block: Sendable {
     package let bytes: Bytes
     private struct Proof: Hashable {
@@ -52,16 +52,21 @@ package final class BlockCache: Sendable {
 
   package var size: Int { monitor.withLock { $0.size } }
 
-  /// The block of `size` bytes, from the cache or by `load`. Room is made before it is loaded, so that the blocks that
-  /// are being loaded count as well.
+  /// The block of `size` bytes, from the cache or by `load`; only the first `needed` bytes of it have to be there. Room
+  /// is made before it is loaded, so that the blocks that are being loaded count as well. `load` is told whether the
+  /// beginning will do: where that was not enough once, the whole block is loaded.
   package func block<Failure: Error>(
-    _ key: Key, size: Int, load: () throws(Failure) -> Bytes
+    _ key: Key, size: Int, needed: Int? = nil, load: (_ isBeginningEnough: Bool) throws(Failure) -> Bytes
   ) throws(Failure) -> Block {
+    var isBeginningEnough = needed != nil
     let found: Block? = monitor.wait { state in
       state.clock += 1
       if let block = state.blocks[key]?.block {
-        state.blocks[key]?.used = state.clock
-        return .some(.some(block))
+        if block.bytes.count >= needed ?? size {
+          state.blocks[key]?.used = state.clock
+          return .some(.some(block))
+        }
+        isBeginningEnough = false
       }
       if state.loading.contains(key) { return nil }
       state.loading.insert(key)
@@ -71,10 +76,11 @@ package final class BlockCache: Sendable {
     }
     if let found { return found }
     do throws(Failure) {
-      let block = Block(try load())
+      let block = Block(try load(isBeginningEnough))
       monitor.update { state in
         state.loading.remove(key)
         state.reserved -= size
+        if let old = state.blocks[key]?.block { state.size -= old.bytes.capacity }
         state.blocks[key] = (block, state.clock)
         state.size += block.bytes.capacity
         makeRoom(&state)

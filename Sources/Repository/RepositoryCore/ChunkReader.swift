@@ -18,6 +18,7 @@ package final class ChunkReader: Sendable {
   private let codecs = Pool { BlockCodec() }
   private let hashers = Pool { SHA256() }
   private let identifiers: [KeySetID: Pool<KeyedHash>]
+  private let directories: PackDirectories
 
   package init(store: any ObjectStore, keyring: Keyring, index: ChunkIndex, cacheSize: Int) {
     self.store = store
@@ -25,6 +26,7 @@ package final class ChunkReader: Sendable {
     self.index = index
     cache = BlockCache(limit: cacheSize)
     memory = BytesPool(size: cacheSize + Self.workingMemory)
+    directories = PackDirectories(store, keyring)
     identifiers = Dictionary(
       uniqueKeysWithValues: keyring.keySets.map { set in
         (set.id, Pool { KeyedHash(key: set.record.idKey) })
@@ -109,7 +111,7 @@ package final class ChunkReader: Sendable {
     }
     let block = try cache.block(
       BlockCache.Key(pack: location.pack, number: location.block.number), size: Int(location.block.plainLength)
-    ) { () throws(YesterError) in
+    ) { (_) throws(YesterError) in
       try load(location.pack, location.block, opened.key)
     }
     // The block may have come by way of another segment, which describes it differently.
@@ -126,6 +128,30 @@ package final class ChunkReader: Sendable {
     return slice
   }
 
+  /// A part of a data chunk of `length` bytes on the word of the full writer who stored it, without looking whether the
+  /// bytes have the chunk's id; nil where nobody's word is known to be good for it, or something fails. With
+  /// `isHereAndThere` no more of its block is unpacked than that takes.
+  ///
+  /// That word is the directory of a pack whose header a full writer has signed: block and directory are sealed with a
+  /// key that nobody knows but that writer and full keys. The index, and the local copy of it, are not believed.
+  package func believed(
+    _ id: ObjectID, length: Int, _ range: Range<Int>, isHereAndThere: Bool
+  ) throws(YesterError) -> BytesSlice? {
+    guard let location = try index.find(id), Int(location.length) == length,
+      let opened = try? packKey(location.pack), opened.key.kind == .data, let writer = opened.writer,
+      keyring.roster.standing(of: writer) == .full, directories.places(id, location)
+    else { return nil }
+    let end = Int(location.offset) + range.upperBound
+    let key = BlockCache.Key(pack: location.pack, number: location.block.number)
+    let block = try? cache.block(
+      key, size: Int(location.block.plainLength), needed: isHereAndThere ? end : nil
+    ) { (isBeginningEnough) throws(YesterError) in
+      try load(location.pack, location.block, opened.key, upTo: isBeginningEnough ? end : nil)
+    }
+    guard let block, end <= block.bytes.count else { return nil }
+    return BytesSlice(block.bytes, offset: Int(location.offset) + range.lowerBound, count: range.count)
+  }
+
   /// The id that `bytes` have as a chunk under a key set of this keyring.
   package func identify(_ bytes: UnsafeRawBufferPointer, kind: ChunkKind, _ keySet: KeySetID) -> ObjectID? {
     let digest = hashers.use { $0.hash(bytes) }
@@ -138,18 +164,22 @@ package final class ChunkReader: Sendable {
   }
 
   /// Fetches and opens one block, past the cache.
-  package func load(_ pack: ObjectID, _ location: BlockLocation, _ key: PackKey) throws(YesterError) -> Bytes {
+  ///
+  /// With `count`, at least so many of its first bytes; else all of it.
+  package func load(
+    _ pack: ObjectID, _ location: BlockLocation, _ key: PackKey, upTo count: Int? = nil
+  ) throws(YesterError) -> Bytes {
     guard location.plainLength <= Limits.blockSizeMax, Int(location.sealedLength) <= Limits.blockSizeMax + 65536 else {
       throw YesterError.damaged("The pack \(pack.short)", FormatError("a block has impossible lengths"))
     }
     do throws(YesterError) {
-      return try load(pack, location, key) { (bytes) throws(YesterError) in
+      return try load(pack, location, key, upTo: count) { (bytes) throws(YesterError) in
         try store.get(.pack(pack), at: UInt64(location.offset), into: bytes)
       }
     } catch {
       guard error.isDamage, let healing = store.healing else { throw error }
       let failure = error
-      return try load(pack, location, key) { (bytes) throws(YesterError) in
+      return try load(pack, location, key, upTo: count) { (bytes) throws(YesterError) in
         guard try healing.read(.pack(pack), at: UInt64(location.offset), into: bytes) else { throw failure }
         return true
       }
@@ -158,20 +188,19 @@ package final class ChunkReader: Sendable {
 
   /// `get` fetches the sealed block, and says whether it is there.
   private func load(
-    _ pack: ObjectID, _ location: BlockLocation, _ key: PackKey,
+    _ pack: ObjectID, _ location: BlockLocation, _ key: PackKey, upTo count: Int?,
     get: (UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
   ) throws(YesterError) -> Bytes {
     let sealed = buffer(Int(location.sealedLength))
     sealed.count = Int(location.sealedLength)
     guard try get(sealed.whole.rebased(sealed.count)) else { throw missing(pack) }
     let plain = buffer(Int(location.plainLength))
-    plain.count = Int(location.plainLength)
     do throws(FormatError) {
       try codecs.use { codec throws(FormatError) in
         try sealed.withFilled { bytes throws(FormatError) in
-          try plain.withRoom(plain.count) { out throws(FormatError) in
+          plain.count = try plain.withRoom(Int(location.plainLength)) { out throws(FormatError) in
             // Opened where it lies.
-            try codec.open(bytes, key: key, location, into: out, by: sealed.base)
+            try codec.open(bytes, key: key, location, upTo: count, into: out, by: sealed.base)
           }
         }
       }

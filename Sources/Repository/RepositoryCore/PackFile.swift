@@ -33,14 +33,17 @@ package struct PackFile: Sendable {
 
   /// Reads header, trailer and directory. Throws `YesterError` with code `damaged` when the pack is missing or wrong.
   package init(_ repository: Repository, _ id: ObjectID) throws(YesterError) {
-    let store = repository.store
+    try self.init(repository.store, repository.keyring, id)
+  }
+
+  init(_ store: any ObjectStore, _ keyring: Keyring, _ id: ObjectID) throws(YesterError) {
     let found: Result<PackFile, YesterError>
     do throws(YesterError) {
       guard let size = try store.size(.pack(id)) else {
         throw YesterError(.damaged, "The pack \(id.short) is not in the repository")
       }
       found = .success(
-        try PackFile(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+        try PackFile(store, keyring, id, size: size) { (offset, bytes) throws(YesterError) in
           try store.get(.pack(id), at: offset, into: bytes)
         })
     } catch {
@@ -50,7 +53,7 @@ package struct PackFile: Sendable {
     // No seal covers the signature: what makes damage good has to say that it is wrong as well.
     if case .success(let file) = found, file.key.writer != nil || store.healing == nil {
       self = file
-    } else if let healed = try Self.healed(repository, id) {
+    } else if let healed = try Self.healed(store, keyring, id) {
       self = healed
     } else {
       self = try found.get()
@@ -58,10 +61,12 @@ package struct PackFile: Sendable {
   }
 
   /// Nil where the damage cannot be made good.
-  private static func healed(_ repository: Repository, _ id: ObjectID) throws(YesterError) -> PackFile? {
-    guard let healing = repository.store.healing, let size = try healing.originalSize(.pack(id)) else { return nil }
+  private static func healed(
+    _ store: any ObjectStore, _ keyring: Keyring, _ id: ObjectID
+  ) throws(YesterError) -> PackFile? {
+    guard let healing = store.healing, let size = try healing.originalSize(.pack(id)) else { return nil }
     do throws(YesterError) {
-      return try PackFile(repository, id, size: size) { (offset, bytes) throws(YesterError) in
+      return try PackFile(store, keyring, id, size: size) { (offset, bytes) throws(YesterError) in
         try healing.read(.pack(id), at: offset, into: bytes)
       }
     } catch {
@@ -72,7 +77,7 @@ package struct PackFile: Sendable {
 
   /// `get` fills a buffer from an offset, and says whether the pack is there.
   private init(
-    _ repository: Repository, _ id: ObjectID, size: UInt64,
+    _ store: any ObjectStore, _ keyring: Keyring, _ id: ObjectID, size: UInt64,
     get: (_ offset: UInt64, _ bytes: UnsafeMutableRawBufferPointer) throws(YesterError) -> Bool
   ) throws(YesterError) {
     func read(_ offset: UInt64, _ count: Int) throws(YesterError) -> [UInt8] {
@@ -92,13 +97,13 @@ package struct PackFile: Sendable {
         throw YesterError.damaged("The pack \(id.short)", FormatError(error.message))
       }
     }
-    guard let content = repository.store.protection.contentSize(ofObject: size),
+    guard let content = store.protection.contentSize(ofObject: size),
       content >= UInt64(PackLayout.headerSize + PackLayout.trailerSize), size <= UInt64(Limits.packSizeMax)
     else {
       throw YesterError.damaged("The pack \(id.short)", FormatError("it has a size that no pack has"))
     }
     let header = try read(0, PackLayout.headerSize)
-    let key = try checked { () throws(FormatError) in try PackKey.open(header: header, repository.keyring) }
+    let key = try checked { () throws(FormatError) in try PackKey.open(header: header, keyring) }
     let trailer = try read(content - UInt64(PackLayout.trailerSize), PackLayout.trailerSize)
     let (offset, length) = try checked { () throws(FormatError) in
       try PackLayout.readTrailer(trailer, packSize: Int(content))

@@ -6,10 +6,14 @@ package import RepositoryFormat
 package struct FileContentReader: Sendable {
   private let tree: TreeStore
   private let keySet: KeySetID
+  private let believesWriters: Bool
 
-  package init(tree: TreeStore, keySet: KeySetID) {
+  /// With `believesWriters` what full writers have stored is not hashed again (docs/decisions/0025-small-reads.md): for
+  /// who reads, not for who verifies.
+  package init(tree: TreeStore, keySet: KeySetID, believesWriters: Bool = false) {
     self.tree = tree
     self.keySet = keySet
+    self.believesWriters = believesWriters
   }
 
   /// Calls `body` with each piece that touches the range, in order: its offset in the file and the piece. It returns
@@ -114,7 +118,8 @@ package struct FileContentReader: Sendable {
       let from = max(offset, start)
       let until = min(end, start + piece.length)
       if let chunk = piece.chunk {
-        let part = try self.chunk(chunk, length: piece.length).part(Int(from - start)..<Int(until - start))
+        let range = Int(from - start)..<Int(until - start)
+        let part = try self.part(of: chunk, length: piece.length, range)
         // A part keeps its whole block. So many blocks of an honest file are never needed at once.
         parts.append(parts.count < Self.blocksMax ? part : part.copy())
       } else {
@@ -151,11 +156,29 @@ package struct FileContentReader: Sendable {
 
   /// A data chunk that must have the length its file says.
   package func chunk(_ id: ObjectID, length: UInt64) throws(YesterError) -> BytesSlice {
+    if believesWriters, length <= UInt64(Limits.chunkSizeMax),
+      let believed = try tree.reader.believed(id, length: Int(length), 0..<Int(length), isHereAndThere: false)
+    {
+      return believed
+    }
     let slice = try tree.reader.chunk(id, kind: .data)
     guard UInt64(slice.count) == length else {
       throw YesterError.damaged("The chunk \(id.short)", FormatError("its length is not what its file says"))
     }
     return slice
+  }
+
+  /// Reads of up to so many bytes, from the midst of a chunk, are taken for those of somebody who reads here and there.
+  private static let smallPartMax = 64 << 10
+
+  private func part(of id: ObjectID, length: UInt64, _ range: Range<Int>) throws(YesterError) -> BytesSlice {
+    if believesWriters, length <= UInt64(Limits.chunkSizeMax), range.count <= Self.smallPartMax,
+      range.lowerBound > range.count,
+      let part = try tree.reader.believed(id, length: Int(length), range, isHereAndThere: true)
+    {
+      return part
+    }
+    return try chunk(id, length: length).part(range)
   }
 
   /// Bytes that are not holes.

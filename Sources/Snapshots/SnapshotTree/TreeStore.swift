@@ -23,6 +23,17 @@ package protocol ChunkSource: Sendable {
   func chunk(_ id: ObjectID, kind: ChunkKind) throws(YesterError) -> BytesSlice
   /// The id of the data chunk whose SHA-256 is known; nil when the key set is not there.
   func chunkID(_ digest: Digest, _ keySet: KeySetID) -> ObjectID?
+  /// A part of a data chunk of `length` bytes on the word of a trusted writer, for less than it costs to prove it; nil
+  /// when there is no such word.
+  func believed(
+    _ id: ObjectID, length: Int, _ range: Range<Int>, isHereAndThere: Bool
+  ) throws(YesterError) -> BytesSlice?
+}
+
+extension ChunkSource {
+  package func believed(
+    _ id: ObjectID, length: Int, _ range: Range<Int>, isHereAndThere: Bool
+  ) throws(YesterError) -> BytesSlice? { nil }
 }
 
 extension ChunkReader: ChunkSource {}

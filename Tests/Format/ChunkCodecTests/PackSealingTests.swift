@@ -20,7 +20,7 @@ private let scratch = Bytes(capacity: Limits.blockSizeMax + 65536)
 private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ location: BlockLocation) throws -> [UInt8] {
   var out = [UInt8](repeating: 0, count: Int(location.plainLength))
   if out.isEmpty { out.reserveCapacity(1) }
-  try out.withUnsafeMutableBytes { out in
+  _ = try out.withUnsafeMutableBytes { out in
     try sealed.withUnsafeBytes { try codec.open($0, key: key, location, into: out, by: scratch.base) }
   }
   return out
@@ -47,7 +47,7 @@ private func open(_ codec: BlockCodec, _ sealed: [UInt8], _ key: PackKey, _ loca
     let (key, _) = try PackKey.make(.tree, Keys.full)
     let (sealed, compression) = try codec.seal(UnsafeRawBufferPointer(start: nil, count: 0), key: key, number: 0)
     let out = Bytes(capacity: 0)
-    try sealed.withFilled {
+    _ = try sealed.withFilled {
       try codec.open($0, key: key, location(0, sealed.count, 0, compression), into: out.whole, by: scratch.base)
     }
     #expect(sealed.count == AESGCM.tagSize && compression == .none)

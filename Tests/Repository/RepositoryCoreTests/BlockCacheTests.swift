@@ -39,7 +39,7 @@ private final class Counter: Sendable {
 
 extension BlockCache {
   /// Whether the block is there.
-  fileprivate func has(_ key: Key) -> Bool { (try? block(key, size: 0) { throw OpeningFailed() }) != nil }
+  fileprivate func has(_ key: Key) -> Bool { (try? block(key, size: 0) { _ in throw OpeningFailed() }) != nil }
 }
 
 @Suite struct BlockCacheTests {
@@ -55,7 +55,7 @@ extension BlockCache {
 
   private func fill(_ cache: BlockCache, _ keys: Range<Int>) throws {
     for number in keys {
-      _ = cache.block(blocks.key(number), size: Self.size) { Bytes([UInt8](repeating: 0, count: Self.size)) }
+      _ = cache.block(blocks.key(number), size: Self.size) { _ in Bytes([UInt8](repeating: 0, count: Self.size)) }
     }
   }
 
@@ -66,7 +66,7 @@ extension BlockCache {
     // Each fits beside what is there: only room that is kept for good would push a block out.
     for number in 100..<150 {
       #expect(throws: OpeningFailed.self) {
-        _ = try cache.block(blocks.key(number), size: 400) { throw OpeningFailed() }
+        _ = try cache.block(blocks.key(number), size: 400) { _ in throw OpeningFailed() }
       }
     }
     #expect(present(cache, 0..<10) == Array(0..<10))
@@ -83,7 +83,7 @@ extension BlockCache {
   /// What the index says of a block's size may be wrong; what counts in the end is what was opened.
   @Test(arguments: [0, 1, 1_000_000]) func aWrongSizeIsCorrected(claimed: Int) throws {
     let cache = BlockCache(limit: 10 * Self.size + 500)
-    _ = cache.block(blocks.key(50), size: claimed) { Bytes([UInt8](repeating: 0, count: Self.size)) }
+    _ = cache.block(blocks.key(50), size: claimed) { _ in Bytes([UInt8](repeating: 0, count: Self.size)) }
     #expect(cache.size == Self.size)
     try fill(cache, 0..<9)
     #expect(present(cache, 0..<9) == Array(0..<9) && cache.has(blocks.key(50)))
@@ -99,10 +99,34 @@ extension BlockCache {
   @Test func aBlockAboveTheLimitIsAloneAndDoesNotStay() throws {
     let cache = try fullCache()
     let size = 20 * Self.size
-    let large = cache.block(blocks.key(99), size: size) { Bytes([UInt8](repeating: 9, count: size)) }
+    let large = cache.block(blocks.key(99), size: size) { _ in Bytes([UInt8](repeating: 9, count: size)) }
     #expect(large.bytes.count == size && cache.size == size)
     try fill(cache, 0..<1)
     #expect(cache.size == Self.size && large.bytes.withFilled { $0.allSatisfy { $0 == 9 } })
+  }
+
+  /// Who needs little of a block gets its beginning; whoever wants more has all of it loaded, once.
+  @Test func aBeginningIsMadeWholeWhenMoreIsWanted() throws {
+    let cache = BlockCache(limit: 10 * Self.size)
+    var asked: [Bool] = []
+    func needed(_ count: Int?) -> Int {
+      let block = cache.block(blocks.key(1), size: Self.size, needed: count) { isBeginningEnough in
+        asked.append(isBeginningEnough)
+        let bytes = Bytes(capacity: Self.size)
+        bytes.count = isBeginningEnough ? count ?? 0 : Self.size
+        return bytes
+      }
+      return block.bytes.count
+    }
+    #expect(needed(300) == 300)
+    #expect(needed(200) == 300, "what is there is enough")
+    #expect(needed(301) == Self.size)
+    #expect(needed(Self.size) == Self.size && needed(nil) == Self.size)
+    #expect(asked == [true, false])
+    #expect(cache.size == Self.size, "the beginning is not counted any more")
+    asked = []
+    try fill(cache, 100..<120)
+    #expect(needed(nil) == Self.size && asked == [false])
   }
 
   /// At any moment: what is kept and what is being opened together, except that one block may always be kept.
@@ -118,7 +142,7 @@ extension BlockCache {
         let number = Int(random.next() % 64)
         let isFailing = random.next() % 7 == 0
         do {
-          let block = try cache.block(blocks.key(number), size: blocks.size(number)) {
+          let block = try cache.block(blocks.key(number), size: blocks.size(number)) { _ in
             let kept = cache.size
             if kept + blocks.size(number) > limit, kept > 20_000 { note("\(kept) kept while opening \(number)") }
             if isFailing { throw OpeningFailed() }
@@ -136,7 +160,7 @@ extension BlockCache {
     // And nothing of it is held back afterwards.
     let other = Blocks()
     for number in 0..<10 {
-      _ = cache.block(other.key(number), size: 9900) { Bytes([UInt8](repeating: 0, count: 9900)) }
+      _ = cache.block(other.key(number), size: 9900) { _ in Bytes([UInt8](repeating: 0, count: 9900)) }
     }
     #expect((0..<10).allSatisfy { cache.has(other.key($0)) } && cache.size <= limit)
   }
@@ -149,7 +173,7 @@ extension BlockCache {
     try onThreads(8) { thread in
       let found = (0..<200).map { number in
         let number = thread.isMultiple(of: 2) ? number : 199 - number
-        return cache.block(blocks.key(number), size: blocks.size(number)) {
+        return cache.block(blocks.key(number), size: blocks.size(number)) { _ in
           opened.add()
           return blocks.bytes(number)
         }
@@ -176,7 +200,7 @@ extension BlockCache {
       let right = Counter()
       try onThreads(6) { _ in
         arrived.add()
-        let block = try? cache.block(blocks.key(7), size: blocks.size(7)) {
+        let block = try? cache.block(blocks.key(7), size: blocks.size(7)) { _ in
           if opened.add() == 1 {
             // Until the others wait for it, most probably.
             while arrived.value < 6 { usleep(100) }
@@ -200,7 +224,7 @@ extension BlockCache {
       other[offset] ^= 1
       for pack in [first, other] {
         let key = BlockCache.Key(pack: try #require(ObjectID(pack)), number: 3)
-        let block = cache.block(key, size: 32) { Bytes(pack) }
+        let block = cache.block(key, size: 32) { _ in Bytes(pack) }
         #expect(block.bytes.withFilled { $0.equals(pack) })
       }
     }
