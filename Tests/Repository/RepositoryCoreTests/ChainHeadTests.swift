@@ -151,6 +151,21 @@ import Testing
     #expect(gaps.contains { $0.numbers == 1...1 })
   }
 
+  /// It compares ids, and not only numbers.
+  @Test func whatTheMachineRemembersIsNotWrittenAgain() throws {
+    let first = try full.addSnapshot(1)
+    let last = try full.addSnapshot(2)
+    try memory.delete(.snapshot(last))
+    for (day, sequence) in [(2, UInt64(2)), (3, 3)] {
+      try forge(full, day) { record in
+        record.sequence = sequence
+        record.previous = day == 2 ? first : nil
+        record.summary = "what somebody else would like"
+      }
+    }
+    #expect(try gaps(full).map(\.id) == [last])
+  }
+
   @Test func aRepositoryThatWasSetBackIsNoticed() throws {
     try onOtherMachine { repository, warnings in
       _ = try full.addSnapshot(1)
