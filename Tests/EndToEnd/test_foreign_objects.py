@@ -11,6 +11,8 @@ from support.machine import DAMAGED, DONE, FAILED, MIB, NO_REPOSITORY, WRONG_KEY
 
 
 class Objects(EndToEndTest):
+    protection = "none"
+
     def setUp(self):
         super().setUp()
         make_tree(self.source)
