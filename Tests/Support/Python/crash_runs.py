@@ -36,6 +36,8 @@ class Run:
     adds: bool = False
     # Where there is a repository only when it has succeeded.
     is_init: bool = False
+    # What is damaged stays so until it has succeeded: it is begun again.
+    mends: bool = False
 
 
 @dataclasses.dataclass
@@ -55,8 +57,7 @@ class Place:
         names = {name: value for name, value in os.environ.items()
                  if not name.startswith(("YESTER_", "XDG_"))}
         client = self.folder / "client"
-        return names | {"YESTER_CACHE_DIR": str(client / "cache"), "XDG_STATE_HOME": str(client / "state"),
-                        "XDG_CACHE_HOME": str(client / "other"), "HOME": str(client),
+        return names | {"YESTER_CACHE_DIR": str(client / "cache"), "YESTER_STATE_DIR": str(client / "state"), "HOME": str(client),
                         "YESTER_REPOSITORY": str(self.folder / "repository"),
                         "YESTER_KEY_FILE": str(self.folder / key), "LC_ALL": "C.UTF-8"}
 
@@ -180,9 +181,9 @@ class Worlds:
             Run("key remove", "two keys", ["key", "remove", self.second_slot], closed_then=(SECOND,)),
         ]
         if self.has_repair:
-            runs.append(Run("repair of the index", "without index", ["repair", "--rebuild-index"]))
+            runs.append(Run("repair of the index", "without index", ["repair", "--rebuild-index"], mends=True))
         if self.can_mend:
-            runs.append(Run("verify that mends", "damaged", ["verify", "--repair"]))
+            runs.append(Run("verify that mends", "damaged", ["verify", "--repair"], mends=True))
         return runs
 
     def readers(self):
@@ -223,6 +224,8 @@ class Aftermath:
         if self.run.is_init and not self.is_done and not self.is_repository():
             self.begin_again()
         key = self.find_key()
+        if self.run.mends and not self.is_done:
+            self.place.yester(*self.run.arguments, key=key)
         world = self.worlds.worlds[self.run.world]
         states = dict(world.snapshots)
         earlier = [one for one, _ in world.snapshots]

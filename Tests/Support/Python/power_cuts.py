@@ -32,11 +32,11 @@ class Cut:
 
     def everything(self):
         """As if all had been written at once: a program that is killed leaves this."""
-        return self.state(lambda _: True, lambda _, pending: pending, "ordered")
+        return self.state(lambda: True, lambda pending: pending, "ordered", parts=())
 
     def synced(self, kind):
         """Nothing but what was waited for."""
-        return self.state(lambda _: False, lambda _, pending: [], kind)
+        return self.state(lambda: False, lambda pending: [], kind)
 
     def some(self, kind, seed):
         """What was waited for, and chance decides on the rest."""
@@ -44,28 +44,29 @@ class Cut:
         likely = rng.choice((0.2, 0.5, 0.8, 1))
         how = rng.choice(("nothing", "all", "zeros", "torn", "some"))
 
-        def keep(pending, how=how):
-            if how == "all":
+        def keep(pending):
+            if how == "all" or rng.random() < 0.2:
                 return pending
             if how == "zeros":
                 return [(kind, place, bytes(len(what)) if kind == "write" else what) for kind, place, what in pending]
             if how == "some":
                 return [change for change in pending if rng.random() < 0.5]
-            if how == "torn" and pending:
-                return torn(pending, rng)
-            return []
+            return torn(pending, rng) if how == "torn" else []
 
-        return self.state(lambda _: rng.random() < likely,
-                          lambda _, pending: keep(pending) if rng.random() < 0.8 else keep(pending, "all"), kind)
+        # The client's disk may be another one, which nothing happens to.
+        parts = rng.choice((None, None, (b"repository",)))
+        return self.state(lambda: rng.random() < likely, keep, kind, parts)
 
-    def state(self, has_happened, kept_of, kind):
+    def state(self, has_happened, kept_of, kind, parts=None):
         """The tree. `has_happened` decides on names, `kept_of` on what was written to a file, where neither was waited
-        for."""
-        contents, names = self.contents(kept_of), self.names(has_happened, kind)
-        entries = {number: {} for number, start in self.disk.start.items() if start[0]}
-        for number, (_, _, known) in self.disk.start.items():
-            if number in entries:
-                entries[number] |= known
+        for: in these parts of the disk (all of them without `parts`); in others everything is there."""
+
+        def is_safe(number):
+            return parts is not None and self.disk.nodes[number].part not in parts
+
+        contents = self.contents(lambda number, pending: pending if is_safe(number) else kept_of(pending))
+        names = self.names(has_happened, kind, is_safe)
+        entries = {number: dict(known) for number, (is_directory, _, known) in self.disk.start.items() if is_directory}
         for operation in self.log:
             if operation[0] == "name" and self.disk.nodes[operation[2]].is_directory:
                 entries.setdefault(operation[2], {})
@@ -93,7 +94,7 @@ class Cut:
             stable.setdefault(number, b"")
         return stable
 
-    def names(self, has_happened, kind):
+    def names(self, has_happened, kind, is_safe):
         """The changes of names that are on the disk, in order."""
         changes, certain = [], []
         for operation in self.log:
@@ -104,15 +105,14 @@ class Cut:
                 certain += [False] * len(halves)
             elif operation[0] == "sync":
                 self.settle(changes, certain, operation[1], kind)
-        if kind == "ordered":
-            last = max((place for place, one in enumerate(certain) if one), default=-1) + 1
-            # One after the other, until one has not happened.
-            while last < len(changes) and has_happened(changes[last]):
-                last += 1
-            there = changes[:last]
-        else:
-            there = [change for change, one in zip(changes, certain) if one or has_happened(change)]
-        return [entry for entries, _ in there for entry in entries]
+        there, is_over = [], False
+        for (entries, node), is_certain in zip(changes, certain):
+            if is_certain or is_safe(node) or not is_over and has_happened():
+                there += entries
+            else:
+                # In a journal nothing comes after what has not happened.
+                is_over = kind == "ordered"
+        return there
 
     @staticmethod
     def settle(changes, certain, number, kind):

@@ -92,11 +92,19 @@ package final class CrashingStore: StoreWrapper {
   package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     try change { () throws(YesterError) in try store.put(key, content: content) }
   }
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    try change { () throws(YesterError) in try store.replace(key, bytes) }
+  }
   package func ids(_ folder: ObjectFolder) throws(YesterError) -> [ObjectID] {
     try look { () throws(YesterError) in try store.ids(folder) }
   }
   package func list(_ folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void) throws(YesterError) {
     try look { () throws(YesterError) in try store.list(folder, body) }
+  }
+  package func listCopies(
+    of folder: ObjectFolder, _ body: (String, UInt64) throws(YesterError) -> Void
+  ) throws(YesterError) {
+    try look { () throws(YesterError) in try store.listCopies(of: folder, body) }
   }
   package func delete(_ key: ObjectKey) throws(YesterError) {
     try change { () throws(YesterError) in try store.delete(key) }

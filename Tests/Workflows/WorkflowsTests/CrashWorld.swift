@@ -27,13 +27,16 @@ final class CrashWorld {
   private let second = Secret.keyFile(System.random(32))
   private var snapshots: [ObjectID] = []
   private var removed: Set<ObjectID> = []
-  private var opened = 0
+  /// What the machine keeps, in the history that is looked at.
+  private var machine: LocalFolders
+  private var histories = 0
 
   init(_ run: CrashedRun) throws {
     self.run = run
     folder = try TemporaryDirectory()
+    machine = Self.machine(folder.path, 0)
     try Directory.makeAll(folder.path + "/files")
-    _ = try Repository.create(in: base, secret: first, label: "first")
+    _ = try Repository.create(in: base, secret: first, label: "first", protection: .parity)
     var random = SeededGenerator(seed: 7)
     for number in 0..<3 {
       try writeFile(folder.path + "/files/changing", random.bytes(9000))
@@ -58,12 +61,25 @@ final class CrashWorld {
     }
   }
 
-  /// Each has caches of its own: what one history has left there is none of another's.
+  private static func machine(_ folder: String, _ number: Int) -> LocalFolders {
+    LocalFolders(caches: "\(folder)/machine-\(number)/caches", memories: "\(folder)/machine-\(number)/memories")
+  }
+
   private func open(_ store: any ObjectStore, by secret: Secret? = nil) throws -> Repository {
-    opened += 1
-    return try Repository.open(
-      store, secret: secret ?? first, cacheSize: 1 << 20,
-      folders: LocalFolders(caches: "\(folder.path)/caches/\(opened)", memories: "\(folder.path)/memories/\(opened)"))
+    try Repository.open(store, secret: secret ?? first, cacheSize: 1 << 20, folders: machine)
+  }
+
+  /// A copy of the repository, and a machine that knows of it what was known before.
+  private func copy() throws -> MemoryStore {
+    histories += 1
+    let before = Self.machine(folder.path, 0)
+    machine = Self.machine(folder.path, histories)
+    try Directory.makeAll(machine.memories)
+    for name in try Directory.names(Descriptor.open(before.memories, Descriptor.directoryFlags)) {
+      let name = "/" + String(decoding: name, as: UTF8.self)
+      try writeFile(machine.memories + name, readFile(before.memories + name))
+    }
+    return MemoryStore(copying: base)
   }
 
   // MARK: What users do
@@ -111,13 +127,13 @@ final class CrashWorld {
 
   /// How many changes the run makes when nothing happens.
   func countChanges() throws -> Int {
-    let counting = CrashingStore(MemoryStore(copying: base))
+    let counting = CrashingStore(try copy())
     try carryOut(counting)
     return counting.changes
   }
 
   func crash(at change: Int, effective: UInt8, _ brief: CrashingStore.Brief) throws {
-    let memory = MemoryStore(copying: base)
+    let memory = try copy()
     let crashing = CrashingStore(memory, at: change, effective: effective)
     let message = errorMessage { try carryOut(crashing) }
     let place: Comment = "\(run), change \(change), \(effective), \(brief): \(message)"
