@@ -1,8 +1,7 @@
 """The disk answers with an error to any call of any run: it is told, earlier snapshots are whole, and the next runs succeed.
 
-Each kind of call at each of its places, and a disk that is full from there on. Every day some of them are tried, others
-each time: YESTER_FAULTS=all tries every one, and YESTER_FAULTS=NUMBER so many of each run. A failure names the seed;
-YESTER_SEED=SEED tries the same again.
+Each kind of call at each of its places, and a disk that is full from there on. Every day some of them are tried, the same
+ones; YESTER_SEED=NUMBER tries others, YESTER_FAULTS=NUMBER so many of each run, and YESTER_FAULTS=all every one.
 """
 
 import errno

@@ -1,8 +1,8 @@
 """The power goes at any moment of any run that writes: earlier snapshots are whole, and the next runs succeed.
 
 What a run does to its disk is recorded, and from that are made the states in which the disk may be found afterwards
-(`power_cuts` has the rules). Every day some of them are tried, others each time: YESTER_CUTS=all tries every one, and
-YESTER_CUTS=NUMBER so many of each run. A failure names the seed; YESTER_SEED=SEED tries the same again.
+(`power_cuts` has the rules). Every day some of them are tried, the same ones; YESTER_SEED=NUMBER tries others,
+YESTER_CUTS=NUMBER so many of each run, and YESTER_CUTS=all every one.
 """
 
 import os
@@ -14,7 +14,7 @@ from support.machine import DONE
 from support.memory_disk import MemoryDisk, write_tree
 from support.power_cuts import candidates, fingerprint, KINDS
 
-WANTED = os.environ.get("YESTER_CUTS", "5")
+WANTED = os.environ.get("YESTER_CUTS", "4")
 
 
 class PowerCuts(CrashTest):
@@ -25,13 +25,14 @@ class PowerCuts(CrashTest):
         self.assertEqual(ran.status, DONE, f"{one.name}: {ran}")
         return disk
 
-    def chosen(self, disk, kinds, name):
-        """Of all states those that are tried now, each once. Always those after the end, where success was told."""
+    def chosen(self, disk, kinds, name, share):
+        """Of all states those that are tried now, each once: one in `share` of those wanted, and always those after the end,
+        where success was told."""
         found = candidates(disk, kinds, f"{self.seed} {name}", variants=6 if WANTED == "all" else 3)
         if WANTED != "all":
             last = [one for one in found if one.count == len(disk.log) and not one.is_chance]
             rest = [one for one in found if one not in last]
-            found = self.rng.sample(rest, min(len(rest), int(WANTED))) + last
+            found = self.rng.sample(rest, min(len(rest), int(WANTED) // share)) + last
         seen = set()
         for one in found:
             mark = fingerprint(one.tree()), one.count == len(disk.log)
@@ -50,12 +51,12 @@ class PowerCuts(CrashTest):
             shutil.rmtree(folder, ignore_errors=True)
         return None
 
-    def cut(self, kinds, **abilities):
+    def cut(self, kinds, share=1, **abilities):
         jobs = []
         for one in self.worlds.runs():
             disk = self.record(one, **abilities)
             jobs += [(self.try_state, one, state, state.count == len(disk.log))
-                     for state in self.chosen(disk, kinds, one.name)]
+                     for state in self.chosen(disk, kinds, one.name, share)]
         self.do_all(jobs)
 
     def test_anywhere(self):
@@ -63,11 +64,11 @@ class PowerCuts(CrashTest):
 
     def test_anywhere_on_a_disk_without_links(self):
         """As FAT and exFAT are."""
-        self.cut(KINDS[2:], can_link=False)
+        self.cut(KINDS[2:], share=2, can_link=False)
 
     def test_anywhere_on_a_disk_where_a_rename_spares_nothing(self):
         """As FAT, exFAT and NTFS through FUSE are."""
-        self.cut(KINDS[2:], can_link=False, can_spare=False)
+        self.cut(KINDS[2:], share=2, can_link=False, can_spare=False)
 
 
 if __name__ == "__main__":

@@ -311,7 +311,8 @@ class CrashTest(EndToEndTest):
         super().setUp()
         # Each program has a limit of its own, and all of them may take long.
         self.watchdog.cancel()
-        self.seed = os.environ.get("YESTER_SEED") or str(random.randrange(10**6))
+        # The same cases each time, as far as threads make the same calls in the same order.
+        self.seed = os.environ.get("YESTER_SEED", "1")
         self.rng = random.Random(self.seed)
         self.numbers = itertools.count()
         self.ram = self.temp / "ram"
