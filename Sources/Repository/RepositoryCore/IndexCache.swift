@@ -28,7 +28,10 @@ package struct IndexCache: Sendable {
       // Another run may have replaced it just now.
       return try segment(id, size: size, path, get: store.get)
     } catch {
-      guard error.isDamage, let healing = store.healing, let size = try healing.originalSize(.index(id)) else {
+      // In a header that is damaged the version or the key set may look like another one.
+      guard error.isDamage || error.cause == nil, let healing = store.healing,
+        let size = try healing.originalSize(.index(id))
+      else {
         throw error
       }
       return try segment(id, size: size, path, get: healing.read)

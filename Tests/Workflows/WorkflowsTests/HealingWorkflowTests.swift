@@ -79,6 +79,12 @@ private final class Damaged {
 private func damages(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [(String, [UInt8])] {
   let width = min(bytes.count, 64 << 10)
   var out: [(String, [UInt8])] = [("cut", Array(bytes.dropLast(width)))]
+  // The version of the format and the id of the key set: what looks like another one is damage as well.
+  for offset in [8, 36] where offset < bytes.count {
+    var other = bytes
+    other[offset] ^= 2
+    out.append(("flip at \(offset)", other))
+  }
   var starts = Set([0, (bytes.count - width) / 2, bytes.count - width])
   if bytes.count > width { starts.insert(random.below(bytes.count - width)) }
   for start in starts {
