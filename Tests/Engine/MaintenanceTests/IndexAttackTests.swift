@@ -230,6 +230,24 @@ import Testing
     #expect(try scene.fixture.findings == [])
   }
 
+  /// What a stranger says of a pack does not become the word of the full key that joins segments.
+  @Test(arguments: Thief.allCases)
+  func aPackThatNobodyElseLists(thief: Thief) throws {
+    let scene = try Scene(thief)
+    let full = try scene.fixture.open()
+    let (held, said) = (full.chunkID(of: [1, 2, 3]), full.chunkID(of: [4, 5, 6]))
+    // A run that was broken off has left it.
+    let pack = try Attacker(full, scene.fixture.memory).storePack([(held, [1, 2, 3])])
+    let lie = (pack.blocks[0].location, [PackDirectory.Chunk(id: said, length: 3)])
+    try scene.attacker.storeSegment([IndexedPack(pack: pack.pack, writer: pack.writer, blocks: [lie])])
+    let repository = try scene.fixture.open()
+    try repository.replaceIndexSegments(repository.index.current.segments) { _ in true }
+    #expect(try repository.index.findReusable(said) == nil)
+    #expect(try repository.index.findReusable(held)?.pack == pack.pack.id)
+    #expect(repository.index.current.segments.count == 1)
+    try scene.expectWhole()
+  }
+
   /// One that contradicts itself, and one whose signature is another's.
   @Test func aSegmentThatIsWrongInItself() throws {
     let scene = try Scene(.writeOnly)
