@@ -139,7 +139,7 @@ class CommandLine(EndToEndTest):
             with self.subTest(word):
                 self.wrong(word, "/x", says=f'yester: There is no command "{word}". Use "yester {ours}" (')
         self.wrong("key", "passwd", says='Use "yester key change-password" (')
-        for word in ("unlock", "cache", "rewrite", "self-update", "repair", "copy"):
+        for word in ("unlock", "cache", "rewrite", "self-update", "rebuild-index", "copy"):
             with self.subTest(word):
                 self.assertRegex(self.wrong(word), rf'\Ayester: There is no command "{word}"\. \S.*\.\n\Z')
 

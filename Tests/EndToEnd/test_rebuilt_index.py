@@ -7,6 +7,9 @@ from support.machine import DAMAGED, DONE, FAILED, INCOMPLETE, USAGE, WRONG_KEY
 
 
 class RebuiltIndex(EndToEndTest):
+    # What is damaged is not to be made good here.
+    protection = "none"
+
     def setUp(self):
         super().setUp()
         make_tree(self.source)

@@ -18,11 +18,10 @@ struct RepairCommand: ParsableCommand {
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
-  func validate() throws {
-    guard rebuildIndex else { throw ValidationError("Say what to repair: --rebuild-index.") }
-  }
-
   func run() throws {
+    guard rebuildIndex else {
+      throw YesterError(.usage, "Nothing was said that is to be repaired", advice: "Say --rebuild-index.")
+    }
     var workflow = RepairWorkflow()
     workflow.isDryRun = dryRun
     let result = try workflow.rebuildIndex(access.open(), output.interaction())
