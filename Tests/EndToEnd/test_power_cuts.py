@@ -26,8 +26,8 @@ class PowerCuts(CrashTest):
         return disk
 
     def chosen(self, disk, kinds, name, share):
-        """Of all states those that are tried now, each once: one in `share` of those wanted, and always those after the end,
-        where success was told."""
+        """Of all states those that are tried now, each once: one in `share` of those wanted, and always those after the
+        end, where success was told."""
         found = candidates(disk, kinds, f"{self.seed} {name}", variants=6 if WANTED == "all" else 3)
         if WANTED != "all":
             last = [one for one in found if one.count == len(disk.log) and not one.is_chance]

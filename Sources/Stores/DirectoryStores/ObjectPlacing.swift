@@ -35,7 +35,9 @@ final class ObjectPlacing: Sendable {
   /// `way` is the best that is tried.
   init(
     _ root: String, startingWith way: Way = .link,
-    syncDirectory: @escaping @Sendable (String) throws(Errno) -> Void = { (path) throws(Errno) in try Directory.sync(path) }
+    syncDirectory: @escaping @Sendable (String) throws(Errno) -> Void = { (path) throws(Errno) in
+      try Directory.sync(path)
+    }
   ) {
     self.root = root
     self.way = Mutex(way)

@@ -1,6 +1,7 @@
 """Everything that is done with a repository, to be cut off or to fail anywhere; and what has to hold afterwards.
 
-A *world* is a folder with a repository and, beside it, what the client keeps: its key files, its cache, what it remembers.
+A *world* is a folder with a repository and, beside it, what the client keeps: its key files, its cache, what it
+remembers.
 All of it is on the disk that suffers.
 """
 
@@ -57,7 +58,8 @@ class Place:
         names = {name: value for name, value in os.environ.items()
                  if not name.startswith(("YESTER_", "XDG_"))}
         client = self.folder / "client"
-        return names | {"YESTER_CACHE_DIR": str(client / "cache"), "YESTER_STATE_DIR": str(client / "state"), "HOME": str(client),
+        return names | {"YESTER_CACHE_DIR": str(client / "cache"), "YESTER_STATE_DIR": str(client / "state"),
+                        "HOME": str(client),
                         "YESTER_REPOSITORY": str(self.folder / "repository"),
                         "YESTER_KEY_FILE": str(self.folder / key), "LC_ALL": "C.UTF-8"}
 

@@ -1,5 +1,5 @@
-"""Shows a `MemoryDisk` to the programs of this machine: the kernel's FUSE protocol (linux/fuse.h, version 7.31), without a
-library between.
+"""Shows a `MemoryDisk` to the programs of this machine: the kernel's FUSE protocol (linux/fuse.h, version 7.31),
+without a library between.
 
 Nothing is remembered by the kernel but the pages of open files, so that each call of a program gets here, and fails
 here where it is to fail. One thread answers, one call after another.
@@ -143,7 +143,8 @@ class Mounted:
     def attribute(self, node):
         seconds, rest = divmod(node.changed, 10**9)
         return struct.pack("<QQQQQQIIIIIIIIII", node.number, len(node.data), -(-len(node.data) // 512),
-                           seconds, seconds, seconds, rest, rest, rest, node.mode, max(1, node.links), 0, 0, 0, BLOCK, 0)
+                           seconds, seconds, seconds, rest, rest, rest, node.mode, max(1, node.links), 0, 0, 0, BLOCK,
+                           0)
 
     def attributes(self, node):
         return struct.pack("<QII", 0, 0, 0) + self.attribute(node)

@@ -44,8 +44,8 @@ class Node:
 
 @dataclasses.dataclass
 class Fault:
-    """Which calls fail: those of some kinds in a part of the disk, from the `first` on (counted from 1), `count` of them
-    (None: all)."""
+    """Which calls fail: those of some kinds in a part of the disk, from the `first` on (counted from 1), `count` of
+    them (None: all)."""
     part: bytes
     kinds: tuple
     first: int

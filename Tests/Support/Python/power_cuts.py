@@ -4,12 +4,12 @@ POSIX promises little, and file systems differ; so there are three kinds, each a
 
 - "ordered" (ext4, xfs): names are given and taken in one journal, in order. Waiting for a file or directory brings the
   journal to the disk up to what was last done to it. So the names after a cut are those of some moment.
-- "loose" (btrfs, and what POSIX says): waiting for a file says nothing of its name; waiting for a directory brings the names
-  in it, and no others. Of what nobody waited for, each may have happened or not; a rename happens as a whole.
+- "loose" (btrfs, and what POSIX says): waiting for a file says nothing of its name; waiting for a directory brings the
+  names in it, and no others. Of what nobody waited for, each may have happened or not; a rename happens as a whole.
 - "fat": as loose, but a rename is two steps, of which one may be lost; waiting for a file brings its names too.
 
-The bytes of a file are there as they were when it was last waited for. What was written since is there, or is not, or in
-part, or reads as zeros: on every kind of file system, and whether its name is there or not.
+The bytes of a file are there as they were when it was last waited for. What was written since is there, or is not, or
+in part, or reads as zeros: on every kind of file system, and whether its name is there or not.
 """
 
 import dataclasses
@@ -170,8 +170,8 @@ class State:
 
 
 def candidates(disk, kinds, seed, variants):
-    """All that may be there after a power cut somewhere in a log. `variants` for each place are left to chance, which is the
-    same for the same seed."""
+    """All that may be there after a power cut somewhere in a log. `variants` for each place are left to chance, which
+    is the same for the same seed."""
     found = []
     for count in range(len(disk.log) + 1):
         cut = Cut(disk, count)
@@ -182,5 +182,6 @@ def candidates(disk, kinds, seed, variants):
                                functools.partial(cut.synced, kind)))
             for number in range(variants):
                 key = f"{seed} {count} {kind} {number}"
-                found.append(State(f"{where}, some {number}, {kind}", count, True, functools.partial(cut.some, kind, key)))
+                found.append(State(f"{where}, some {number}, {kind}", count, True,
+                                   functools.partial(cut.some, kind, key)))
     return found
