@@ -266,8 +266,8 @@ if Context.environment["YESTER_BENCH"] != nil {
     .executableTarget(
       name: "LargeIndex",
       dependencies: [
-        "Platform", "RepositoryFormat", "ObjectStores", "DirectoryStores", "RepositoryCore", "RepositoryOpening",
-        "TestSupport",
+        "Platform", "RepositoryFormat", "ChunkCodec", "ObjectStores", "DirectoryStores", "RepositoryCore",
+        "RepositoryOpening", "TestSupport",
       ],
       path: "Tests/Benchmarks/LargeIndex",
       swiftSettings: settings

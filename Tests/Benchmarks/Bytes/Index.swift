@@ -60,11 +60,14 @@ private func makeIndex(_ ids: [ObjectID]) throws -> ChunkIndex {
         PackDirectory.Block(
           sealedLength: 200_000, plainLength: UInt32(5000 * chunks.count), compression: .zstd, chunks: chunks))
     }
-    builder.add(IndexedPack(id: random.id(), size: 200_000_000, kind: .data, directory: directory))
+    builder.add(
+      IndexedPack(
+        id: random.id(), size: 200_000_000, kind: .data, writer: keyring.writer.publicKey, directory: directory))
   }
   _ = try builder.store(in: store, keyring)
   let index = ChunkIndex(
-    store: store, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: scratch + "/cache"))
+    store: store, keyring: keyring,
+    cache: IndexCache(store: store, keyring: keyring, cacheDirectory: scratch + "/cache"))
   try index.refresh()
   return index
 }

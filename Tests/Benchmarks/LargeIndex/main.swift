@@ -4,6 +4,7 @@
 //
 // Each pack that the index names is there, as a file of the right size with nothing in it. Then it merges the index as
 // backups do, and looks chunks up, those that are there and others. With 0 chunks it only looks up.
+import ChunkCodec
 import DirectoryStores
 import Glibc
 import ObjectStores
@@ -26,7 +27,7 @@ let blocksOfAPack = 128
 let packSize: UInt64 = 64 << 20
 let packsOfASegment = 244
 
-func pack(_ random: inout SeededGenerator, _ count: Int) -> IndexedPack {
+func pack(_ random: inout SeededGenerator, _ count: Int, by writer: [UInt8]) -> IndexedPack {
   var directory = PackDirectory()
   var left = count
   while left > 0 {
@@ -36,7 +37,7 @@ func pack(_ random: inout SeededGenerator, _ count: Int) -> IndexedPack {
       PackDirectory.Block(
         sealedLength: 400_000, plainLength: chunkSize * UInt32(chunks.count), compression: .zstd, chunks: chunks))
   }
-  return IndexedPack(id: random.id(), size: packSize, kind: .data, directory: directory)
+  return IndexedPack(id: random.id(), size: packSize, kind: .data, writer: writer, directory: directory)
 }
 
 func seconds(_ body: () throws -> Void) rethrows -> Double {
@@ -60,7 +61,8 @@ func run(_ arguments: [String]) throws {
     while made < count {
       var builder = IndexSegmentBuilder()
       for _ in 0..<packsOfASegment where made < count {
-        let pack = pack(&random, min(count - made, chunksOfABlock * blocksOfAPack))
+        let chunks = min(count - made, chunksOfABlock * blocksOfAPack)
+        let pack = pack(&random, chunks, by: repository.keyring.writer.publicKey)
         made += pack.blocks.reduce(0) { $0 + $1.chunks.count }
         builder.add(pack)
         let path = "\(arguments[1])/\(ObjectKey.pack(pack.pack.id))"
