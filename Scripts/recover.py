@@ -48,6 +48,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 FAILED, USAGE, NO_REPOSITORY, WRONG_KEY = 1, 2, 10, 11
@@ -56,8 +57,10 @@ FILE, DIRECTORY, SYMLINK, FIFO, SOCKET, CHARACTER, BLOCK = range(1, 8)  # types 
 MODES = {FIFO: stat.S_IFIFO, SOCKET: stat.S_IFSOCK, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
 ATTRIBUTES, LINK_GROUP, BIRTH, HASHED = 1, 2, 4, 16                     # flags of entries
 CACHE_SIZE = 64 * MIB
-PACK_HEADER = 224                                                       # [6]
+PACK_HEADER = 248                                                       # [6]
 ID_NAME = re.compile(r"[0-9a-f]{64}\Z")
+EPOCH_NAME = re.compile(r"[0-9a-f]{16}\Z")
+FULL, WRITE_ONLY = 1, 2                                                 # roles [4.1]
 
 
 class Stop(Exception):
@@ -122,6 +125,14 @@ class Cursor:
     def u32(self):
         return int.from_bytes(self.take(4), "little")
 
+    def u64(self):
+        return int.from_bytes(self.take(8), "little")
+
+    def count(self, limit):
+        value = self.varint()
+        require(value <= limit, "has a count beyond the limits")
+        return value
+
     def varint(self):
         value = shift = 0
         while True:
@@ -162,13 +173,13 @@ class Directory:
         self.parity = False
         self.healed = (None, None)  # the last pack that was made good, and its content
 
-    def keys(self, prefix):
-        """The keys of the objects below a prefix whose names are ids."""
+    def keys(self, prefix, name_form=ID_NAME):
+        """The keys of the objects below a prefix whose names are ids, or of another form."""
         names = set()
         for folder in (prefix, f"copies/{prefix}") if self.parity else (prefix,):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 names.update(os.listdir(os.path.join(self.path, folder)))
-        yield from (f"{prefix}/{name}" for name in sorted(names) if ID_NAME.match(name))
+        yield from (f"{prefix}/{name}" for name in sorted(names) if name_form.match(name))
 
     def open(self, key):
         return open(os.path.join(self.path, key), "rb", buffering=0)
@@ -190,7 +201,7 @@ class Directory:
         with self.open(path) as file:
             require(os.fstat(file.fileno()).st_size <= limit, "is too large")
             data = file.readall()
-        if "/" in key:
+        if ID_NAME.match(key.rpartition("/")[2]):
             require(hashlib.sha256(data).hexdigest() == key.rpartition("/")[2], "is damaged (SHA-256)")
         return data
 
@@ -204,6 +215,15 @@ class Directory:
             if hashlib.sha256(data[:-32]).digest() == data[-32:]:
                 found.append(data[:-32])
         return found
+
+    def read_numbered_copy(self, key, limit):
+        """The second copy of an object that is not named by its content, which ends with its SHA-256; None without."""
+        if self.parity:
+            with contextlib.suppress(OSError, Damage):
+                data = self.read_one(f"copies/{key}", key, limit + 32)
+                if hashlib.sha256(data[:-32]).digest() == data[-32:]:
+                    return data[:-32]
+        return None
 
     def heal(self, key):
         """The content of a pack or segment that was found damaged, made good; None when too much is lost."""
@@ -341,41 +361,136 @@ def heal(path):
 
 
 KeySet = collections.namedtuple("KeySet", "id public id_key index_key private")
+Writer = collections.namedtuple("Writer", "label role hosts since until last")
+
+
+def check_commitment(key, commitment, what):
+    """Sealed bytes could open under two keys; this says which one is meant [4.5]."""
+    require(hkdf(key, b"", b"yester commitment 1")[:16] == commitment, f"{what} is sealed with another key")
+
+
+def public_bytes(private):
+    return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+class Epoch:
+    """Who may do what, signed by the root key [4.3]."""
+
+    def __init__(self, data, number, repository):
+        repository.check_header(data, b"YSTREPOC")
+        require(len(data) >= 208 + 64 + 64, "is too short")
+        check_signature(repository.root, data[-64:], b"yester epoch 1" + data[:-64], "its signature")
+        head = Cursor(data, 32)
+        self.number = head.u64()
+        require(self.number == number, "has another number than its name")
+        head.take(8)
+        require(head.take(32) == repository.root, "names another root key")
+        head.take(32 + 16 + 32)
+        self.ephemeral = head.take(32)
+        count, envelopes, shared, full = (head.u32() for _ in range(4))
+        require(1 <= count <= 1024, "has a wrong number of slots")
+        self.slots = {head.take(32): (index, head.take(32)) for index in range(count)}
+        self.head = data[:head.position]
+        self.envelopes = [head.take(head.u32()) for _ in range(count)]
+        require(sum(4 + len(envelope) for envelope in self.envelopes) == envelopes, "has envelopes of a wrong length")
+        self.shared, self.full = head.take(shared), head.take(full)
+        head.take(64)
+        head.end()
 
 
 class Keys:
-    """What an opened slot holds [4.2]."""
+    """What an opened slot holds in an epoch [4.3]."""
 
-    def __init__(self, slot, payload):
+    def __init__(self, repository, epoch, slot, private):
+        index, public = epoch.slots[slot]
+        require(public_bytes(private) == public, "is a slot for which the epoch names another key")
+        shared = private.exchange(X25519PublicKey.from_public_bytes(epoch.ephemeral))
+        key = hkdf(shared, epoch.ephemeral + public, b"yester envelope 1" + repository.id)
+        check_commitment(key, epoch.envelopes[index][:16], "the envelope")
+        payload = unseal(key, nonce(0, 0), epoch.head, epoch.envelopes[index][16:], "the envelope")
         cursor = Cursor(payload)
-        self.role = cursor.u8()
-        require(self.role == slot[41] and self.role in (1, 2), "has a wrong role")
-        cursor.take(32 + 64)  # only for writing
-        self.writer, self.list_key, self.root = slot[92:124], cursor.take(32), cursor.take(32)
-        cursor.take(32 * cursor.u8())
-        count = cursor.u8()
-        require(1 <= count <= 64, "has a wrong number of key sets")
-        sets = [self.read_set(cursor) for _ in range(count)]
+        member, _seed = cursor.take(16), cursor.take(32)
+        list_keys = [cursor.take(32) for _ in range(cursor.count(256))]
+        shared_key = cursor.take(32)
+        full_key = cursor.take(32) if cursor.u8() else None
         cursor.end()
-        require(sets[0].id == slot[32:40], "names another key set")
+        self.epoch = epoch.number
+        self.read_shared(unseal(shared_key, nonce(0, 0), epoch.head, epoch.shared, "the shared part"), member, list_keys)
+        if full_key:
+            self.read_full(unseal(full_key, nonce(0, 0), epoch.head, epoch.full, "the part of full keys"))
+        require(self.role == (FULL if full_key else WRITE_ONLY), "has keys that do not fit its role")
+
+    def read_shared(self, data, own, list_keys):
+        cursor = Cursor(data)
+        sets = []
+        for _ in range(cursor.count(256)):
+            public, id_key, index_key, _chunker = (cursor.take(32) for _ in range(4))
+            name = hashlib.sha256(b"yester key set 1" + public).digest()[:16]
+            sets.append(KeySet(name, public, id_key, index_key, None))
+        require(sets, "has no key set")
         self.sets = {key_set.id: key_set for key_set in sets}
+        self.writers, self.own = {}, {}  # public key: Writer; own public key: list key
+        for _ in range(cursor.count(4096)):
+            member, role, writers = self.read_member(cursor)
+            self.writers.update(writers)
+            if member == own:
+                require(len(writers) == len(list_keys), "has list keys that do not fit its writer keys")
+                self.role, self.own = role, dict(zip(writers, list_keys))
+        cursor.end()
+        require(self.own, "does not name the slot's member")
 
     @staticmethod
-    def read_set(cursor):
-        public, id_key, index_key, _chunker = (cursor.take(32) for _ in range(4))
-        private = X25519PrivateKey.from_private_bytes(cursor.take(32)) if cursor.u8() else None
-        name = hashlib.sha256(b"yester key set 1" + public).digest()[:8]
-        return KeySet(name, public, id_key, index_key, private)
+    def read_member(cursor):
+        member, role, state = cursor.take(16), cursor.u8(), cursor.u8()
+        require(role in (FULL, WRITE_ONLY) and state in (1, 2, 3), "has a member of an unknown kind")
+        if state == 1:
+            cursor.take(32)
+        else:
+            cursor.varint()
+        cursor.take(8)
+        label = cursor.bytes()
+        hosts = [cursor.bytes() for _ in range(cursor.count(64))]
+        writers = {}
+        for _ in range(cursor.count(256)):
+            public, since, until = cursor.take(32), cursor.varint(), cursor.varint()
+            last = cursor.varint() if until else None
+            if until:
+                cursor.take(32)
+            writers[public] = Writer(label, role, hosts, since, until, last)
+        return member, role, writers
+
+    def read_full(self, data):
+        cursor = Cursor(data)
+        cursor.take(32)  # root private key: only for changing
+        for name, key_set in self.sets.items():
+            private = X25519PrivateKey.from_private_bytes(cursor.take(32))
+            require(public_bytes(private) == key_set.public, "holds a wrong private key")
+            self.sets[name] = key_set._replace(private=private)
 
     def find(self, name):
         require(name in self.sets, f"needs the key set {name.hex()}, which this key does not have")
         return self.sets[name]
 
+    def writer(self, key):
+        require(key in self.writers, "is of a writer who is not one of the repository's")
+        return self.writers[key]
+
+    @staticmethod
+    def objection(writer, epoch, sequence, host):
+        """Why a record of this number counts for nothing, though it is genuine [4.4]; None when it counts."""
+        if epoch < writer.since:
+            return "it names an epoch in which its writer was none"
+        if writer.until and (epoch >= writer.until or sequence > writer.last):
+            return "its writer's key was taken out of force before"
+        if host is not None and writer.hosts and host not in writer.hosts:
+            return "its writer may not speak for this host"
+        return None
+
 
 class Repository:
     def __init__(self, path, report):
         self.store, self.report = Directory(path, report), report
-        self.id = self.read_config()
+        self.root, self.id = self.read_config()
         self.keys = None
 
     def read_config(self):
@@ -397,55 +512,76 @@ class Repository:
         version = re.fullmatch(rb"format ([0-9]+)", lines[1])
         if version and int(version[1]) > 1:
             raise Stop(FAILED, f"the repository has format {int(version[1])}; a newer reader is needed")
-        match = re.fullmatch(rb"(yester repository\nformat 1\nid ([0-9a-f]{32})\nprotection (none|parity)\n)"
-                             rb"check ([0-9a-f]{16})\n", config)
-        if not match or hashlib.sha256(match[1]).hexdigest()[:16] != match[4].decode():
+        match = re.fullmatch(rb"(yester repository\nformat 1\nid ([0-9a-f]{32})\nroot ([0-9a-f]{64})\n"
+                             rb"protection (none|parity)\n)check ([0-9a-f]{16})\n", config)
+        if not match or hashlib.sha256(match[1]).hexdigest()[:16] != match[5].decode():
             raise Stop(NO_REPOSITORY, f"{self.store.path}/config is damaged")
-        self.store.parity = match[3] == b"parity"
-        return bytes.fromhex(match[2].decode())
+        name, root = bytes.fromhex(match[2].decode()), bytes.fromhex(match[3].decode())
+        if hashlib.sha256(b"yester repository 1" + root).digest()[:16] != name:
+            raise Stop(NO_REPOSITORY, f"{self.store.path}/config names a root key that is not its id's")
+        self.store.parity = match[4] == b"parity"
+        return root, name
 
     def check_header(self, data, magic):
         require(data[:32] == magic + struct.pack("<II", 1, 0) + self.id,
                 "does not begin like an object of this repository")
 
-    def open_key(self, secret, kind):
-        """Find the slot that the secret (of kind 1: password, 2: key file) opens."""
-        for key in self.store.keys("keys"):
+    def newest_epoch(self):
+        """The newest that is genuine. Going on without a newer one that is damaged is better than nothing here."""
+        for key in sorted(self.store.keys("epochs", EPOCH_NAME), reverse=True):
             with self.report.guard(key):
-                slot = self.store.read(key, 64 * KIB)
-                self.check_header(slot, b"YSTRSLOT")
-                require(len(slot) > 145, "is too short")
-                start = 129 + slot[124]
-                require(start + int.from_bytes(slot[start - 4:start], "little") == len(slot), "has a wrong length")
-                payload = slot[40] == kind and self.open_slot(slot, start, secret, kind)
+                number = int(key[-16:], 16)
+                try:
+                    return Epoch(self.store.read_one(key, key, 16 * MIB), number, self)
+                except (OSError, Damage):
+                    data = self.store.read_numbered_copy(key, 16 * MIB)
+                    if data is None:
+                        raise
+                    epoch = Epoch(data, number, self)
+                    self.report.note(key, "is damaged or missing; its second copy was used")
+                    return epoch
+        raise Stop(FAILED, "the repository has no usable epoch")
+
+    def open_key(self, secret, kind):
+        """Open the slot in force that the secret (of kind 1: password, 2: key file) fits, and the epoch by it."""
+        epoch = self.newest_epoch()
+        for slot in epoch.slots:
+            key = f"keys/{slot.hex()}"
+            with self.report.guard(key):
+                data = self.store.read(key, 4 * KIB)
+                self.check_header(data, b"YSTRSLOT")
+                require(len(data) == 132 + 64 + 16, "has a wrong length")
+                payload = data[32] == kind and self.open_slot(data, secret, kind)
                 if payload:
-                    self.keys = Keys(slot, payload)
+                    require(payload[32:] == self.root, "was made for another root key")
+                    self.keys = Keys(self, epoch, slot, X25519PrivateKey.from_private_bytes(payload[:32]))
                     return
         raise Stop(WRONG_KEY, "no key of the repository is opened by this " + ("key file", "password")[kind == 1])
 
-    def open_slot(self, slot, start, secret, kind):
-        salt = slot[60:92]
+    def open_slot(self, slot, secret, kind):
+        salt = slot[52:84]
         if kind == 2:
             key = hkdf(secret, salt, b"yester key file 1")
         else:
-            power, (r, p) = slot[42], struct.unpack("<II", slot[44:52])
+            power, (r, p) = slot[33], struct.unpack("<II", slot[36:44])
             require(10 <= power <= 22 and 1 <= r <= 32 and 1 <= p <= 32 and (r * p << power) <= 1 << 23,
                     "has scrypt parameters beyond the limits")
             key = Scrypt(salt=salt, length=32, n=1 << power, r=r, p=p).derive(secret)
-        try:
-            return AESGCM(key).decrypt(nonce(0, 0), slot[start:], slot[:start])
-        except InvalidTag:
+        if hkdf(key, b"", b"yester commitment 1")[:16] != slot[116:132]:
             return None
+        return unseal(key, nonce(0, 0), slot[:132], slot[132:], "the slot")
 
     def unwrap(self, key_set, ephemeral, wrapped, additional, purpose):
-        """Open a content key that was sealed to the repository [4.3]."""
+        """Open a content key that was sealed to the repository; a commitment to it follows [4.5, 4.6]."""
         require(key_set.private, "cannot be opened by a write-only key")
         try:
             shared = key_set.private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
         except ValueError as error:
             raise Damage("has a wrong ephemeral key") from error
         key = hkdf(shared, ephemeral + key_set.public, purpose + self.id)
-        return unseal(key, nonce(0, 0), additional, wrapped, "the wrapped key")
+        content_key = unseal(key, nonce(0, 0), additional, wrapped[:48], "the wrapped key")
+        check_commitment(content_key, wrapped[48:], "the content")
+        return content_key
 
 
 # Packs and chunks [5, 6, 7]
@@ -499,11 +635,11 @@ class Chunks:
         header = content.read(0, PACK_HEADER)
         self.repository.check_header(header, b"YSTRPACK")
         require(len(header) == PACK_HEADER and header[32] in (DATA, TREE) and header[33:40] == bytes(7), "is no pack")
-        key_set = self.repository.keys.find(header[40:48])
-        data_key = self.repository.unwrap(key_set, header[48:80], header[80:128], header[:80], b"yester pack key 1")
+        key_set = self.repository.keys.find(header[40:56])
+        data_key = self.repository.unwrap(key_set, header[56:88], header[88:152], header[:88], b"yester pack key 1")
         # Whoever wrote it, a chunk proves itself by its id: a wrong signature is told, and takes nothing away.
         with contextlib.nullcontext() if strict else self.report.guard(key):
-            check_signature(header[128:160], header[160:], b"yester pack 1" + header[:160], "the pack's header")
+            check_signature(header[152:184], header[184:], b"yester pack 1" + header[:184], "the pack's header")
         return Pack(key, header[32], key_set, data_key)
 
     @staticmethod
@@ -577,8 +713,8 @@ class Chunks:
         header = content.read(0, Frames.START)
         self.repository.check_header(header, b"YSTRINDX")
         require(len(header) == Frames.START, "is cut off")
-        index_key = self.repository.keys.find(header[32:40]).index_key
-        body = Frames(content, hkdf(index_key, header[40:72], b"yester index 1"))
+        index_key = self.repository.keys.find(header[32:48]).index_key
+        body = Frames(content, hkdf(index_key, header[48:80], b"yester index 1"))
         replaced, statements, writers, packs, blocks, chunks = struct.unpack("<6I", body.read(24))
         body.read(32 * replaced + 48 * statements + 32 * writers)
         wanted = {}  # index in the segment's list of packs: index in self.packs, first block
@@ -655,7 +791,7 @@ class Chunks:
 class Frames:
     """The body of an index segment, opened frame by frame."""
 
-    START, SIGNATURE = 104, 64
+    START, SIGNATURE = 112, 64
 
     def __init__(self, content, key):
         self.content, self.key, self.number, self.ahead = content, key, 0, b""
@@ -715,22 +851,27 @@ class Records:
         self.check_heads()
 
     def add(self, key, data):
-        require(len(data) >= 272, "is too short")
+        require(len(data) >= 200, "is too short")
         note = data[:8] == b"YSTRNOTE"
         self.repository.check_header(data, b"YSTRNOTE" if note else b"YSTRSNAP")
-        role, writer, certificate = data[40], data[48:80], data[80:144]
-        message = b"yester writer 1" + self.repository.id + bytes([role]) + writer
-        check_signature(self.keys.root, certificate, message, "the certificate of its writer")
+        epoch, writer = int.from_bytes(data[48:56], "little"), data[56:88]
         purpose = b"yester note 1" if note else b"yester snapshot 1"
         check_signature(writer, data[-64:], purpose + data[:-64], "its signature")
         fields = read_fields(self.open_note(data) if note else self.open_snapshot(data), NOTE if note else SNAPSHOT)
         name = bytes.fromhex(key[-64:])
-        self.links[writer].append((number(fields, 20), name, fields.get(21)))
-        if role == 1 and 24 in fields:
+        member = self.keys.writer(writer)
+        objection = self.keys.objection(member, epoch, number(fields, 20), None if note else fields.get(2, b""))
+        if not objection or not member.until:
+            self.links[writer].append((number(fields, 20), name, fields.get(21)))
+        if objection:
+            self.repository.report.note(key, f"counts for nothing: {objection}")
+            return
+        role = member.role
+        if role == FULL and 24 in fields:
             self.heads.update(read_heads(fields[24]))
         if not note:
             self.snapshots.append((Cursor(fields[11]).time(), read_snapshot(name, fields, writer)))
-        elif role == 1 and fields.get(1) == b"\1":
+        elif role == FULL and fields.get(1) == b"\1":
             subjects = Cursor(fields[3])
             for _ in range(subjects.varint()):
                 subject = subjects.take(32)
@@ -742,7 +883,7 @@ class Records:
             annotation = Cursor(fields[64])
             snapshot, revision, present = annotation.take(32), annotation.varint(), annotation.u8()
             if present & 1:
-                rank = role == 1, revision, Cursor(fields[2]).time(), name
+                rank = role == FULL, revision, Cursor(fields[2]).time(), name
                 self.annotations.append((rank, snapshot, writer, annotation.bytes().decode()))
 
     def describe(self):
@@ -754,18 +895,19 @@ class Records:
                 self.snapshots[index] = self.snapshots[index]._replace(description=description)
 
     def open_note(self, data):
-        index_key = self.keys.find(data[32:40]).index_key
-        key = hkdf(index_key, data[144:176], b"yester note 1")
-        return unseal(key, nonce(0, 0), data[:176], data[176:-64], "the body")
+        index_key = self.keys.find(data[32:48]).index_key
+        key = hkdf(index_key, data[88:120], b"yester note 1")
+        return unseal(key, nonce(0, 0), data[:120], data[120:-64], "the body")
 
     def open_snapshot(self, data):
-        key_set, ephemeral = self.keys.find(data[32:40]), data[144:176]
-        if key_set.private or data[48:80] != self.keys.writer:
-            key = self.repository.unwrap(key_set, ephemeral, data[176:224], data[:176], b"yester snapshot key 1")
+        key_set, ephemeral = self.keys.find(data[32:48]), data[88:120]
+        if key_set.private or data[56:88] not in self.keys.own:
+            key = self.repository.unwrap(key_set, ephemeral, data[120:184], data[:120], b"yester snapshot key 1")
         else:
-            own = hkdf(self.keys.list_key, ephemeral, b"yester own snapshot 1")
-            key = unseal(own, nonce(0, 0), data[:176], data[224:272], "the wrapped key")
-        return unseal(key, nonce(0, 0), data[:272], data[272:-64], "the body")
+            own = hkdf(self.keys.own[data[56:88]], ephemeral, b"yester own snapshot 1")
+            key = unseal(own, nonce(0, 0), data[:120], data[184:232], "the wrapped key")
+            check_commitment(key, data[168:184], "the body")
+        return unseal(key, nonce(0, 0), data[:232], data[232:-64], "the body")
 
     def check_chain(self, writer, links):
         """Each number of a writer's chain must be there or be named as removed [8.3]."""

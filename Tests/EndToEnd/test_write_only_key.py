@@ -3,6 +3,7 @@
 import hashlib
 import random
 import re
+import shutil
 import unittest
 
 from support.cases import EndToEndTest, make_tree, settle
@@ -20,26 +21,37 @@ repository.open_key(secret, 2)
 keys, found = repository.keys, {}
 found["role"] = keys.role
 found["private"] = [bool(key_set.private) for key_set in keys.sets.values()]
-# The payload: role, writer seed, certificate, list key, root public key, then whether the root's private half follows.
-for key in repository.store.keys("keys"):
-    slot = repository.store.read(key, 1 << 16)
-    payload = repository.open_slot(slot, 129 + slot[124], secret, 2)
+# All that the secret gives: the slot's payload, the envelope, and what all members share.
+epoch, gained = repository.newest_epoch(), []
+for slot, (index, public) in epoch.slots.items():
+    data = repository.store.read(f"keys/{slot.hex()}", 1 << 12)
+    payload = repository.open_slot(data, secret, 2)
     if payload:
-        found["payload"] = payload.hex()
-        found["root"] = payload[161]
-        found["writer"] = slot[92:124].hex()
+        gained.append(payload)
+        private = recover.X25519PrivateKey.from_private_bytes(payload[:32])
+        shared = private.exchange(recover.X25519PublicKey.from_public_bytes(epoch.ephemeral))
+        key = recover.hkdf(shared, epoch.ephemeral + public, b"yester envelope 1" + repository.id)
+        envelope = recover.unseal(key, bytes(12), epoch.head, epoch.envelopes[index][16:], "envelope")
+        gained.append(envelope)
+        list_keys = envelope[48]
+        shared_key = envelope[49 + 32 * list_keys:81 + 32 * list_keys]
+        gained.append(recover.unseal(shared_key, bytes(12), epoch.head, epoch.shared, "shared part"))
+        rest = envelope[81 + 32 * list_keys:]
+        if rest[0]:
+            gained.append(recover.unseal(rest[1:], bytes(12), epoch.head, epoch.full, "full part"))
+        found["seed"] = envelope[16:48].hex()
+found["gained"] = [part.hex() for part in gained]
 opened = refused = 0
 # Whatever 32 bytes of it are tried as the private key, no pack's data key comes out.
-payload = bytes.fromhex(found["payload"])
-candidates = [payload[i:i + 32] for i in range(len(payload) - 31)]
+candidates = [part[i:i + 32] for part in gained for i in range(len(part) - 31)]
 packs = [key for first in range(256) for key in repository.store.keys(f"packs/{first:02x}")]
 for key in packs:
-    header = repository.store.open(key).read(128)
+    header = repository.store.open(key).read(recover.PACK_HEADER)
     for candidate in candidates:
         private = recover.X25519PrivateKey.from_private_bytes(candidate)
         key_set = next(iter(keys.sets.values()))._replace(private=private)
         try:
-            repository.unwrap(key_set, header[48:80], header[80:128], header[:80], b"yester pack key 1")
+            repository.unwrap(key_set, header[56:88], header[88:152], header[:88], b"yester pack key 1")
             opened += 1
         except recover.Damage:
             refused += 1
@@ -139,21 +151,19 @@ class WriteOnlyKey(EndToEndTest):
     def test_its_slot_holds_nothing_that_opens_a_pack(self):
         self.backup("-d", "own", env=self.server)
         full, weak = self.probe(self.key), self.probe(self.write_only)
-        self.assertEqual((full["role"], full["root"], full["private"]), (1, 1, [True]))
+        self.assertEqual((full["role"], full["private"], len(full["gained"])), (1, [True], 4))
         # The probe is no decoration: with the full key it finds the way into every pack.
         self.assertEqual(full["opened"], full["packs"])
-        self.assertEqual((weak["role"], weak["root"], weak["private"]), (2, 0, [False]))
+        self.assertEqual((weak["role"], weak["private"], len(weak["gained"])), (2, [False], 3))
         self.assertEqual(weak["opened"], 0)
         self.assertGreater(weak["refused"], 100)
         self.assertGreater(weak["packs"], 1)
-        # 1 role, 32 + 64 + 32 + 32 writer, 1 no root key, 1 count, then one key set of 128 bytes without a private key.
-        self.assertEqual(len(weak["payload"]), 2 * (1 + 160 + 1 + 1 + 128 + 1))
-        # Not a secret of the full key's that is not due to it: neither the root key nor the private key.
-        strong = bytes.fromhex(full["payload"])
-        root, private = strong[162:194], strong[-32:]
-        for secret in (root, private):
-            self.assertNotIn(secret.hex(), weak["payload"])
-        self.assertNotEqual(full["writer"], weak["writer"])
+        # Not a secret that is not due to it: the root key, the private key, others' keys for signing and listing.
+        part = bytes.fromhex(full["gained"][3])
+        secrets = [part[:32], part[32:64], bytes.fromhex(full["seed"])]
+        for secret in secrets:
+            self.assertNotIn(secret.hex(), "".join(weak["gained"]))
+        self.assertIn(secrets[2].hex(), full["gained"][1])
         self.assertEqual(len(weak["snapshots"]), 1)
         self.assertEqual(len(full["snapshots"]), 2)
 
@@ -212,7 +222,10 @@ class Keys(EndToEndTest):
     def test_rotated_keys(self):
         weak = self.temp / "weak"
         self.yester("key", "add", "--write-only", "--new-key-file", weak)
-        self.yester("key", "rotate")
+        server = {"YESTER_KEY_FILE": weak, "YESTER_CACHE_DIR": self.temp / "server-cache"}
+        self.backup("--host", "server", env=server)
+        before = self.repository_copy()
+        self.assertEqual(self.yester("key", "rotate", "--json").json["epoch"], 3)
         (self.source / "after").write_bytes(random.Random(1).randbytes(MIB))
         made = self.backup()
         self.assertGreater(made["counts"]["bytes_new"], MIB)
@@ -220,12 +233,74 @@ class Keys(EndToEndTest):
             target = self.restored(snapshot["name"], to=snapshot["name"])
         self.assert_same_tree(self.source, target)
         self.verify()
-        # What the old slot had in hand is of no use for what came after.
-        self.yester("backup", self.source, env={"YESTER_KEY_FILE": weak}, status=(1, WRONG_KEY))
-        ran = run([recover_python(), RECOVER, self.repository, self.temp / "recovered", "--key-file", self.key])
+        # Nobody had to do anything: the other key goes on, and sees its own old and new snapshots.
+        self.backup("--host", "server", env=server)
+        self.assertEqual(len(self.snapshots("--host", "server", env=server)), 2)
+        ran = run([recover_python(), RECOVER, self.repository, self.temp / "recovered", "--key-file", self.key,
+                   "--snapshot", made["id"]])
         self.assertEqual(ran.status, 0, ran)
-        self.assert_same_tree(self.source, self.temp / "recovered" / made["name"] / str(self.source)[1:])
+        [recovered] = (self.temp / "recovered").rglob(made["name"])
+        self.assert_same_tree(self.source, recovered / str(self.source)[1:])
         self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.verify()
+        # A store that gives the old state back is found out, and nothing is sealed to the old keys.
+        for folder in ("epochs", "copies/epochs"):
+            shutil.rmtree(self.repository / folder)
+            shutil.copytree(before / folder, self.repository / folder)
+        ran = self.yester("backup", self.source, status=DAMAGED)
+        self.assertIn("has seen epoch 3", ran.err)
+        self.assertIn("epoch 3", self.yester("list", status={0, DAMAGED, WRONG_KEY, 1}).err)
+
+    def repository_copy(self):
+        copy = self.temp / "copy"
+        shutil.copytree(self.repository, copy)
+        return copy
+
+    def test_a_removed_key_and_what_a_store_puts_back(self):
+        other = self.temp / "other"
+        self.yester("key", "add", "--new-key-file", other, "--label", "second")
+        before = self.repository_copy()
+        self.yester("key", "remove", "second")
+        for name in (before / "keys").iterdir():
+            if not (self.repository / "keys" / name.name).exists():
+                shutil.copy(name, self.repository / "keys")
+        self.yester("list", env={"YESTER_KEY_FILE": other}, status=WRONG_KEY)
+        self.assertEqual([key["state"] for key in self.key_list()], ["in-force"])
+        self.assertEqual([key["state"] for key in self.yester("key", "list", "--all", "--json").json],
+                         ["in-force", "removed"])
+
+    def test_a_revoked_key(self):
+        stolen = self.temp / "stolen"
+        self.yester("key", "add", "--write-only", "--host", "web", "--new-key-file", stolen, "--label", "web")
+        env = {"YESTER_KEY_FILE": stolen, "YESTER_CACHE_DIR": self.temp / "server-cache"}
+        self.yester("backup", self.source, env=env, status=WRONG_KEY)
+        made = self.backup("--host", "web", env=env)
+        self.assertEqual(self.yester("key", "revoke", "web", "--dry-run", "--json").json["kept"], [made["id"]])
+        done = self.yester("key", "revoke", "web", "--drop", "--yes", "--json").json
+        self.assertEqual((done["kept"], done["dropped"], done["epoch"]), ([], [made["id"]], 3))
+        self.yester("backup", self.source, "--host", "web", env=env, status=WRONG_KEY)
+        self.yester("list", "--host", "web", status=1)
+        self.assertIn(made["id"][:8], self.verify().err)
+        self.assertEqual(self.yester("status", "--json").json["uncounted_records"], 1)
+
+    def test_an_unusable_epoch(self):
+        self.yester("key", "rotate")
+        path = self.repository / "epochs" / "0000000000000003"
+        path.write_bytes(b"put there by a stranger")
+        ran = self.yester("list", status=DAMAGED)
+        self.assertIn("YESTER_EPOCH=2", ran.err)
+        old = {"YESTER_EPOCH": "2"}
+        self.assert_same_tree(self.source, self.restored(env=old))
+        self.yester("backup", self.source, env=old, status={1, DAMAGED})
+        self.yester("key", "rotate", env=old, status={1, DAMAGED})
+        self.assertIn("epoch 3", self.yester("verify", "--level", "packs", status=DAMAGED).err)
+        ran = run([recover_python(), RECOVER, self.repository, "--list", "--key-file", self.key])
+        self.assertIn("epochs/0000000000000003", ran.err)
+        self.assertIn(self.snapshots(env=old)[0]["name"], ran.out)
+        self.yester("key", "drop-epoch", "2", "--yes", status=1)
+        self.yester("key", "drop-epoch", "3", "--yes")
+        self.assertFalse(path.exists())
+        self.backup()
         self.verify()
 
     def test_the_recovery_sheet(self):

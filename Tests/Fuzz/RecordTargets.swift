@@ -28,27 +28,41 @@ let recordTargets: [Target] = [
     let list = try CondemnedList(decoding: input)
     expect(try CondemnedList(decoding: list.encode()) == list, "a list of condemned packs survives its own writing")
   },
-  Target(
-    "slot-header", seeds: { random { $0.slotHeader().encode(repository: testKeyring.repository, sealedLength: 0) } }
-  ) {
-    input in
-    let (header, length) = try SlotHeader.decode(input, repository: testKeyring.repository)
-    let again = header.encode(repository: testKeyring.repository, sealedLength: input.count - length)
-    expect(again == Array(input[..<length]), "a slot has one form only")
+  Target("slot-header", seeds: { random { $0.slotHeader().encode(repository: testKeyring.repository) } }) { input in
+    let slot = input + [UInt8](repeating: 0, count: SlotPayload.size + 16)
+    let header = try SlotHeader(decoding: slot, repository: testKeyring.repository)
+    expect(header.encode(repository: testKeyring.repository) == input, "a slot has one form only")
   },
-  Target("slot-payload", seeds: { random { $0.slotPayload().encode() } + [testKeyring.payload.encode()] }) { input in
-    var payload = try SlotPayload(decoding: input)
-    expect(payload.encode() == input, "a payload has one form only")
-    // As the holder of the root key would have made it.
-    guard let writer = KeyPair(.ed25519, privateKey: payload.writerPrivateKey) else { return }
-    payload.rootPublicKey = rootKeys.publicKey
-    payload.writerCertificate = WriterCertificate.make(
-      writer: writer.publicKey, role: payload.role, repository: testKeyring.repository,
-      rootPrivateKey: rootKeys.privateKey)
-    let keyring = try Keyring(repository: testKeyring.repository, payload: payload)
-    let store = MemoryStore()
-    let cache = IndexCache(store: store, keyring: keyring, cacheDirectory: scratchFolder)
-    _ = ChunkReader(store: store, keyring: keyring, index: ChunkIndex(store: store, cache: cache), cacheSize: 0)
+  Target("epoch-head", seeds: { random { $0.epochParts().head.encode(repository: testKeyring.repository) } }) { input in
+    // The signature, and no sealed parts but what the input itself has behind its head.
+    let bytes = input + [UInt8](repeating: 0, count: EpochHead.signatureSize)
+    let head = try EpochHead(decoding: bytes, repository: testKeyring.repository)
+    expect(input.starts(with: head.encode(repository: testKeyring.repository)), "an epoch has one form only")
+  },
+  Target("epoch-parts", seeds: epochSeeds) { input in
+    // As the holder of the root key would have signed it.
+    let parts = try input.read { (reader) throws(FormatError) in
+      let first = Array(try reader.string(limit: Limits.epochSizeMax))
+      return (first: first, second: try reader.array(reader.remaining))
+    }
+    let shared = try SharedPart(decoding: parts.first, epoch: 1 << 60)
+    let head = head(of: shared)
+    try shared.check(head)
+    expect(shared.encode() == parts.first, "what members share has one form only")
+    let roster = Roster(shared.members)
+    for member in shared.members {
+      for writer in member.writers {
+        let envelope = SignedEnvelope(
+          magic: .note, keySet: testKeyring.current.id, epoch: head.number, writer: writer.publicKey)
+        _ = accepted { try roster.authorship(envelope, sequence: 1, host: "host") }
+        _ = roster.standing(of: writer.publicKey)
+      }
+    }
+    let full = try FullPart(decoding: parts.second, of: shared)
+    expect(full.encode() == parts.second, "what full members know has one form only")
+  },
+  Target("envelope-payload", seeds: { random { $0.envelopePayload().encode() } }) { input in
+    expect(try EnvelopePayload(decoding: input).encode() == input, "an envelope has one form only")
   },
   Target("sealed", seeds: sealedSeeds) { input in
     _ = accepted { try SignedEnvelope(decoding: input, repository: testKeyring.repository) }
@@ -57,7 +71,14 @@ let recordTargets: [Target] = [
     _ = accepted { try RecordSealing.openLease(input, testKeyring) }
     _ = accepted { try RecordSealing.openCondemned(input, testKeyring) }
     _ = accepted { try PackKey.open(header: input, testKeyring) }
-    _ = accepted { try KeySlot.open(input, repository: testKeyring.repository, with: .keyFile(testSecret)) }
+    _ = accepted {
+      try KeySlot.open(
+        input, repository: testKeyring.repository, root: rootKeys.publicKey, with: .keyFile(testSecret))
+    }
+    _ = accepted {
+      try SignedEpoch(input, number: 2, repository: testKeyring.repository, root: rootKeys.publicKey)
+        .open(by: testKeyring.slot)
+    }
     var rest = input[...]
     _ = accepted {
       try IndexOpener.open(
@@ -86,7 +107,7 @@ func random(_ make: (inout SeededGenerator) throws -> [UInt8]) rethrows -> [[UIn
     try RecordSealing.seal(generator.snapshot(), testKeyring), RecordSealing.seal(generator.note(), testKeyring),
     RecordSealing.seal(generator.lease(), testKeyring), RecordSealing.seal(generator.condemned(), testKeyring),
     try PackKey.make(.tree, testKeyring).header,
-    testSlot, index,
+    testSlot.bytes, testEpoch, index,
   ]
 }
 
@@ -95,33 +116,68 @@ func random(_ make: (inout SeededGenerator) throws -> [UInt8]) rethrows -> [[UIn
 let testSecret = [UInt8](repeating: 0x11, count: 32)
 let rootKeys = keys(.ed25519, 0x22)
 
-let testKeyring: Keyring = {
-  let repository = RepositoryID((0..<16).map { UInt8($0) })
-  let writer = keys(.ed25519, 0x33)
-  let pair = keys(.x25519, 0x44)
-  let payload = SlotPayload(
-    role: .full, writerPrivateKey: writer.privateKey,
-    writerCertificate: WriterCertificate.make(
-      writer: writer.publicKey, role: .full, repository: repository, rootPrivateKey: rootKeys.privateKey),
-    listKey: [UInt8](repeating: 0x55, count: 32), rootPublicKey: rootKeys.publicKey,
-    rootPrivateKey: rootKeys.privateKey,
-    keySets: [
-      KeySetRecord(
-        publicKey: pair.publicKey, idKey: [UInt8](repeating: 0x66, count: 32),
-        indexKey: [UInt8](repeating: 0x77, count: 32), chunkerSeed: [UInt8](repeating: 0x88, count: 32),
-        privateKey: pair.privateKey)
-    ])
-  guard let keyring = accepted({ try Keyring(repository: repository, payload: payload) }) else {
-    fatalError("the keys of the fuzzer are no keyring")
-  }
-  return keyring
-}()
+let testConfig = RepositoryConfig(rootPublicKey: rootKeys.publicKey) { SHA256.hash($0).bytes }
 
-let testSlot: [UInt8] = {
-  let slot = accepted { try KeySlot.seal(testKeyring, with: .keyFile(testSecret), label: "fuzz", created: .now()) }
+/// Its slot is new in each run, as nothing depends on its bytes.
+let testSlot: (bytes: [UInt8], key: SlotKey) = {
+  let slot = accepted {
+    try KeySlot.make(
+      with: .keyFile(testSecret), repository: testConfig.id, root: rootKeys.publicKey, created: .now())
+  }
   guard let slot else { fatalError("the keys of the fuzzer fit in no slot") }
   return slot
 }()
+
+/// Of the first epoch, which nobody sees; the second is `testEpoch`.
+let testKeyring: Keyring = {
+  let writer = keys(.ed25519, 0x33)
+  let pair = keys(.x25519, 0x44)
+  let listKey = [UInt8](repeating: 0x55, count: 32)
+  let keySet = KeySetRecord(
+    publicKey: pair.publicKey, idKey: [UInt8](repeating: 0x66, count: 32),
+    indexKey: [UInt8](repeating: 0x77, count: 32), chunkerSeed: [UInt8](repeating: 0x88, count: 32),
+    privateKey: pair.privateKey)
+  let member = RosterMember(
+    id: MemberID([UInt8](repeating: 0x99, count: 16)), role: .full, state: .inForce(slot: testSlot.key.id),
+    createdSeconds: 0, label: Array("fuzz".utf8), hosts: [],
+    writers: [WriterKey(publicKey: writer.publicKey, since: 1)])
+  return Keyring(
+    repository: testConfig.id, epoch: EpochName(number: 1, digest: .zero), rootPublicKey: rootKeys.publicKey,
+    slot: testSlot.key, member: member.id, role: .full, writer: writer, keySets: [KeySet(keySet)],
+    roster: Roster([member]), ownKeys: [(writer.publicKey, listKey)],
+    authority: Keyring.Authority(
+      root: rootKeys, secrets: [member.id: FullPart.Member(writerSeed: writer.privateKey, listKeys: [listKey])],
+      slotKeys: [testSlot.key.id: testSlot.key.pair.publicKey]))
+}()
+
+let testEpoch: [UInt8] = {
+  guard let draft = EpochDraft(after: testKeyring), let epoch = accepted({ try draft.seal(created: .now()) }) else {
+    fatalError("the keys of the fuzzer make no epoch")
+  }
+  return epoch
+}()
+
+/// A shared and a full part, behind the length of the first.
+@Sendable private func epochSeeds() -> [[UInt8]] {
+  var generator = SeededGenerator(seed: 1)
+  return (0..<8).map { _ in
+    let (_, shared, full) = generator.epochParts()
+    var out = ByteWriter()
+    out.string(shared.encode())
+    out.raw(full.encode())
+    return out.bytes
+  }
+}
+
+/// A head that fits the part.
+private func head(of shared: SharedPart) -> EpochHead {
+  EpochHead(
+    number: 1 << 60, createdSeconds: 0, rootPublicKey: rootKeys.publicKey, previous: .zero,
+    keySet: testKeyring.current.id, keySetPublicKey: shared.keySets.first?.publicKey ?? [],
+    ephemeralKey: rootKeys.publicKey,
+    slots: shared.members.compactMap(\.slot).map { EpochHead.Slot(id: $0, publicKey: rootKeys.publicKey) },
+    envelopesLength: 0, sharedLength: 0, fullLength: 0)
+}
 
 private func keys(_ algorithm: KeyPair.Algorithm, _ byte: UInt8) -> KeyPair {
   guard let pair = KeyPair(algorithm, privateKey: [UInt8](repeating: byte, count: 32)) else {

@@ -12,9 +12,10 @@ struct SealedRepository {
   private var digests: [Digest] = []
 
   init(_ scenario: Scenario) throws {
-    let config = RepositoryConfig(id: testKeyring.repository).encode { SHA256.hash($0).bytes }
+    let config = testConfig.encode { SHA256.hash($0).bytes }
     try store.put(.config, config)
-    try store.put(.slot(ObjectID(nameOf: SHA256.hash(testSlot))), testSlot)
+    try store.put(.slot(testSlot.key.id), testSlot.bytes)
+    try store.put(.epoch(2), testEpoch)
     try storeChunks(scenario.chunks)
     var sequence: UInt64 = 0
     for var record in scenario.records {

@@ -59,9 +59,10 @@ private struct MarkedChunks: ChunkSource {
 private func cataloged(_ record: SnapshotRecord) -> CatalogedSnapshot {
   CatalogedSnapshot(
     id: .zero, record: record,
-    envelope: SignedEnvelope(
-      magic: .snapshot, keySet: testKeyring.current.id, role: .full, writer: testKeyring.writer.publicKey,
-      certificate: testKeyring.payload.writerCertificate))
+    envelope: Authorship(
+      SignedEnvelope(
+        magic: .snapshot, keySet: testKeyring.current.id, epoch: 1, writer: testKeyring.writer.publicKey),
+      role: .full, member: testKeyring.member))
 }
 
 /// Reads the numbers that questions are made of; zeros when there are no more.

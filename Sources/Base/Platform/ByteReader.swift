@@ -9,6 +9,10 @@ package struct FormatError: Error, Equatable, CustomStringConvertible {
     case needsNewerVersion
     /// Sound as far as one can tell, but sealed with keys that are not at hand.
     case needsOtherKey
+    /// Sound, and from somebody who may have become known since the keys at hand were read.
+    case needsLaterKeys
+    /// Sound, and from somebody whose word does not count for it.
+    case doesNotCount
   }
 
   package init(_ message: String, _ kind: Kind = .damaged) {

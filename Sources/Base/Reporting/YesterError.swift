@@ -65,11 +65,12 @@ package struct YesterError: Error, Sendable, CustomStringConvertible {
     switch error.kind {
     case .needsNewerVersion:
       return YesterError(.failed, "\(object) cannot be read: \(error.message)", advice: "Install a newer yester.")
-    case .needsOtherKey:
+    case .needsOtherKey, .needsLaterKeys:
       return YesterError(
         .wrongKey, "\(object) cannot be read: \(error.message)",
-        advice: "The repository's keys were rotated after this key was added, or it is a write-only key. Use a current "
-          + "full key, and add this one again with \"yester key add\".")
+        advice: "It is a write-only key, or the repository's keys were rotated since this run began. Use a full key, "
+          + "or run the command again.")
+    case .doesNotCount: return YesterError(.failed, "\(object) counts for nothing: \(error.message)")
     case .damaged: break
     }
     return YesterError(

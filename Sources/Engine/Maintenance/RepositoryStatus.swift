@@ -1,3 +1,4 @@
+internal import ChunkCodec
 package import ObjectStores
 package import Platform
 package import Reporting
@@ -18,6 +19,9 @@ package struct RepositoryStatus: Sendable {
   /// The last snapshot of each plan of each host, restore points aside; sorted by host and plan.
   package private(set) var plans: [Plan] = []
   package let hosts: Int
+  /// The epoch that says who may open it, and how many keys that are.
+  package let epoch: UInt64
+  package let keys: Int
   package private(set) var packs = 0
   package private(set) var packBytes: UInt64 = 0
   package private(set) var condemnedPacks = 0
@@ -34,6 +38,8 @@ package struct RepositoryStatus: Sendable {
 
   package init(_ repository: Repository) throws(YesterError) {
     self.repository = repository
+    epoch = repository.keyring.epoch.number
+    keys = repository.keyring.roster.members.count(where: \.isInForce)
     catalog = try repository.readCatalog(trustingCache: false, telling: false)
     hosts = Set(catalog.snapshots.map(\.record.host)).count
     try repository.readCondemned()

@@ -75,7 +75,9 @@ package enum IndexOpener {
     do throws(FormatError) {
       (keySetID, salt, writer) = try header.read { (reader) throws(FormatError) in
         try CommonHeader.read(.index, of: keyring.repository, from: &reader)
-        return (KeySetID(try reader.array(8)), try reader.array(32), try reader.array(IndexLayout.writerSize))
+        return (
+          KeySetID(try reader.array(KeySetID.size)), try reader.array(32), try reader.array(IndexLayout.writerSize)
+        )
       }
     } catch {
       throw damaged(error)

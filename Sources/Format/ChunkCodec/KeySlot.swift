@@ -22,48 +22,69 @@ package enum Secret: Sendable {
   package static func newKeyFileContent() -> [UInt8] { Array((Hex.encode(System.random(32)) + "\n").utf8) }
 }
 
-/// Sealed keyrings (docs/format.md, section 4.2).
+/// A slot that is open: it opens its envelope in every epoch that names it.
+package struct SlotKey: Sendable {
+  package let id: ObjectID
+  /// X25519.
+  package let pair: KeyPair
+  package init(id: ObjectID, pair: KeyPair) {
+    self.id = id
+    self.pair = pair
+  }
+}
+
+/// Key pairs that a secret opens (docs/format.md, section 4.2). A slot says nothing of what its holder may do: epochs do.
 package enum KeySlot {
   /// Cost of a password: 128 MiB and about a third of a second.
   package static let defaultCost = (log2N: UInt8(17), r: UInt32(8), p: UInt32(1))
 
-  /// A new slot's object. `log2N` is lower in tests only.
-  package static func seal(
-    _ keyring: Keyring, with secret: Secret, label: String, created: Timestamp, log2N: UInt8 = defaultCost.log2N
-  ) throws(FormatError) -> [UInt8] {
+  /// A new slot's object, and what it opens. `root` is the repository's root key. `log2N` is lower in tests only.
+  package static func make(
+    with secret: Secret, repository: RepositoryID, root: [UInt8], created: Timestamp,
+    log2N: UInt8 = defaultCost.log2N
+  ) throws(FormatError) -> (bytes: [UInt8], key: SlotKey) {
+    let pair = KeyPair.generate(.x25519)
     let lock: SlotHeader.Lock
     switch secret {
     case .password: lock = .password(log2N: log2N, r: defaultCost.r, p: defaultCost.p)
     case .keyFile: lock = .keyFile
     }
-    let header = SlotHeader(
-      keySet: keyring.current.id, lock: lock, role: keyring.role, createdSeconds: created.seconds,
-      salt: System.random(32), writerPublicKey: keyring.writer.publicKey, label: Array(label.utf8))
+    var header = SlotHeader(
+      lock: lock, createdSeconds: created.seconds, salt: System.random(32), publicKey: pair.publicKey, commitment: [])
     guard let key = try slotKey(header, secret) else { throw FormatError("the secret does not fit the slot") }
-    let payload = keyring.payload.encode()
-    let start = header.encode(repository: keyring.repository, sealedLength: payload.count + AESGCM.tagSize)
-    return start + AESGCM().seal(payload, key: key, authenticating: start)
+    header.commitment = KeyCommitment.make(key)
+    let start = header.encode(repository: repository)
+    let payload = SlotPayload(privateKey: pair.privateKey, rootPublicKey: root)
+    let bytes = start + AESGCM().seal(payload.encode(), key: key, authenticating: start)
+    return (bytes, SlotKey(id: ObjectID(nameOf: SHA256.hash(bytes)), pair: pair))
   }
 
   package enum Opening: Sendable {
-    case opened(Keyring, SlotHeader)
+    case opened(SlotKey)
     /// It is for another secret.
     case otherSecret
   }
 
-  /// Tries a secret at a slot. Throws when the slot itself is damaged.
+  /// Tries a secret at a slot. Throws when the slot itself is damaged, or was made for another root key.
   package static func open(
-    _ bytes: [UInt8], repository: RepositoryID, with secret: Secret
+    _ bytes: [UInt8], repository: RepositoryID, root: [UInt8], with secret: Secret
   ) throws(FormatError) -> Opening {
-    let (header, length) = try SlotHeader.decode(bytes, repository: repository)
-    guard let key = try slotKey(header, secret) else { return .otherSecret }
-    let start = Array(bytes[..<length])
-    guard let plain = try? AESGCM().open(Array(bytes[length...]), key: key, authenticating: start) else {
+    let header = try SlotHeader(decoding: bytes, repository: repository)
+    guard let key = try slotKey(header, secret), KeyCommitment.matches(header.commitment, key) else {
       return .otherSecret
     }
+    let start = Array(bytes[..<SlotHeader.size])
+    guard let plain = try? AESGCM().open(Array(bytes[SlotHeader.size...]), key: key, authenticating: start) else {
+      throw FormatError("the key slot is damaged")
+    }
     let payload = try SlotPayload(decoding: plain)
-    guard payload.role == header.role else { throw FormatError("the slot contradicts itself about its role") }
-    return .opened(try Keyring(repository: repository, payload: payload), header)
+    guard payload.rootPublicKey == root else {
+      throw FormatError("the key slot was made for another repository: the root key in it is not that of this one")
+    }
+    guard let pair = KeyPair(.x25519, privateKey: payload.privateKey), pair.publicKey == header.publicKey else {
+      throw FormatError("the key slot contradicts itself about its key")
+    }
+    return .opened(SlotKey(id: ObjectID(nameOf: SHA256.hash(bytes)), pair: pair))
   }
 
   /// Nil when the slot is opened by the other kind of secret.

@@ -40,8 +40,8 @@ package struct PackKey: Sendable {
     let start = Array(bytes.prefix(PackLayout.authenticatedHeaderSize))
     guard
       let dataKey = try RepositorySealing.unwrap(
-        header.wrappedKey, ephemeral: header.ephemeralKey, keySet: keySet, .pack, repository: keyring.repository,
-        authenticating: start)
+        header.wrappedKey + header.commitment, ephemeral: header.ephemeralKey, keySet: keySet, .pack,
+        repository: keyring.repository, authenticating: start)
     else { throw FormatError("a write-only key cannot read what is stored", .needsOtherKey) }
     let isSigned = Ed25519.verify(
       header.signature, of: signed(bytes.prefix(PackLayout.signedHeaderSize)), publicKey: header.writer)

@@ -6,8 +6,12 @@ package import RepositoryFormat
 package enum RecordSealing {
   package struct Opened<Body: Sendable>: Sendable {
     package let body: Body
+    /// What its writer says of itself, and signs with the key in it. What that counts for, `Authorship` says.
     package let envelope: SignedEnvelope
   }
+  /// Where the sealed body of a record, and of a note or list, begins.
+  private static let recordBody = SignedEnvelope.size + 32 + RepositorySealing.wrappedSize + 48
+  private static let statementBody = SignedEnvelope.size + 32
 
   // MARK: Snapshot records
 
@@ -21,7 +25,7 @@ package enum RecordSealing {
       start
       + (try sender.wrap(
         contentKey, for: keyring.current, .snapshot, repository: keyring.repository, authenticating: start))
-    bytes += AESGCM().seal(contentKey, key: ownKey(keyring, ephemeral), authenticating: start)
+    bytes += AESGCM().seal(contentKey, key: ownKey(keyring.listKey, ephemeral), authenticating: start)
     let body = record.encode()
     guard body.count + 1024 < Limits.recordSizeMax else {
       throw FormatError("the snapshot's sources and excludes are too long to be recorded")
@@ -31,43 +35,46 @@ package enum RecordSealing {
     return sign(bytes, "yester snapshot 1", keyring)
   }
 
-  /// Nil when the keyring may not read it: a write-only key and another writer's record. The signature and the
-  /// writer's certificate are checked in any case.
+  /// Nil when the keyring may not read it: a write-only key and another writer's record. The signature is checked in any
+  /// case, and that the writer is, or was, one of the repository's.
   package static func openSnapshot(
     _ bytes: [UInt8], _ keyring: Keyring
   ) throws(FormatError) -> Opened<SnapshotRecord>? {
     let envelope = try checkSignature(bytes, "yester snapshot 1", keyring)
-    guard envelope.magic == .snapshot, bytes.count >= 272 + AESGCM.tagSize + SignedEnvelope.signatureSize else {
+    guard envelope.magic == .snapshot, bytes.count >= recordBody + AESGCM.tagSize + SignedEnvelope.signatureSize else {
       throw FormatError("the snapshot record is cut off")
     }
-    let start = Array(bytes[..<176])
-    let ephemeral = Array(bytes[144..<176])
+    let wrapped = SignedEnvelope.size + 32
+    let own = wrapped + RepositorySealing.wrappedSize
+    let start = Array(bytes[..<wrapped])
+    let ephemeral = Array(bytes[SignedEnvelope.size..<wrapped])
     let contentKey: [UInt8]
-    if envelope.writer == keyring.writer.publicKey,
-      let own = try? AESGCM().open(
-        Array(bytes[224..<272]), key: ownKey(keyring, ephemeral), authenticating: start), own.count == 32
+    if let listKey = keyring.listKey(of: envelope.writer),
+      let key = try? AESGCM().open(
+        Array(bytes[own..<recordBody]), key: ownKey(listKey, ephemeral), authenticating: start), key.count == 32,
+      KeyCommitment.matches(bytes[(own - KeyCommitment.size)..<own], key)
     {
-      contentKey = own
+      contentKey = key
     } else {
       guard let keySet = keyring.keySet(envelope.keySet) else {
         throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
       }
       guard
         let key = try RepositorySealing.unwrap(
-          Array(bytes[176..<224]), ephemeral: ephemeral, keySet: keySet, .snapshot, repository: keyring.repository,
+          Array(bytes[wrapped..<own]), ephemeral: ephemeral, keySet: keySet, .snapshot, repository: keyring.repository,
           authenticating: start)
       else { return nil }
       contentKey = key
     }
-    let sealed = Array(bytes[272..<(bytes.count - SignedEnvelope.signatureSize)])
-    guard let body = try? AESGCM().open(sealed, key: contentKey, authenticating: Array(bytes[..<272])) else {
+    let sealed = Array(bytes[recordBody..<(bytes.count - SignedEnvelope.signatureSize)])
+    guard let body = try? AESGCM().open(sealed, key: contentKey, authenticating: Array(bytes[..<recordBody])) else {
       throw FormatError("the snapshot record is damaged")
     }
     return Opened(body: try SnapshotRecord(decoding: body), envelope: envelope)
   }
 
-  private static func ownKey(_ keyring: Keyring, _ ephemeral: [UInt8]) -> [UInt8] {
-    KeyDerivation.hkdf(keyring.payload.listKey, salt: ephemeral, "yester own snapshot 1")
+  private static func ownKey(_ listKey: [UInt8], _ ephemeral: [UInt8]) -> [UInt8] {
+    KeyDerivation.hkdf(listKey, salt: ephemeral, "yester own snapshot 1")
   }
 
   // MARK: Notes
@@ -91,7 +98,9 @@ package enum RecordSealing {
   package static func openCondemned(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> CondemnedList {
     let (body, _) = try openStatement(bytes, .condemned, "yester condemned 1", keyring) {
       (envelope) throws(FormatError) in
-      guard envelope.role == .full else { throw FormatError("its writer may not condemn packs") }
+      guard keyring.roster.standing(of: envelope.writer) == .full else {
+        throw FormatError("its writer may not condemn packs")
+      }
     }
     return try CondemnedList(decoding: body)
   }
@@ -113,16 +122,17 @@ package enum RecordSealing {
     checkWriter: (SignedEnvelope) throws(FormatError) -> Void = { _ in }
   ) throws(FormatError) -> (body: [UInt8], envelope: SignedEnvelope) {
     let envelope = try checkSignature(bytes, purpose, keyring)
-    guard envelope.magic == magic, bytes.count >= 176 + AESGCM.tagSize + SignedEnvelope.signatureSize else {
+    guard envelope.magic == magic, bytes.count >= statementBody + AESGCM.tagSize + SignedEnvelope.signatureSize else {
       throw FormatError("it is cut off")
     }
     try checkWriter(envelope)
     guard let keySet = keyring.keySet(envelope.keySet) else {
       throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
-    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[144..<176]), purpose)
-    let sealed = Array(bytes[176..<(bytes.count - SignedEnvelope.signatureSize)])
-    guard let body = try? AESGCM().open(sealed, key: key, authenticating: Array(bytes[..<176])) else {
+    let key = KeyDerivation.hkdf(
+      keySet.record.indexKey, salt: Array(bytes[SignedEnvelope.size..<statementBody]), purpose)
+    let sealed = Array(bytes[statementBody..<(bytes.count - SignedEnvelope.signatureSize)])
+    guard let body = try? AESGCM().open(sealed, key: key, authenticating: Array(bytes[..<statementBody])) else {
       throw FormatError("it is damaged")
     }
     return (body, envelope)
@@ -132,7 +142,7 @@ package enum RecordSealing {
 
   package static func seal(_ lease: LeaseRecord, _ keyring: Keyring) -> [UInt8] {
     let salt = System.random(32)
-    var start = ByteWriter(capacity: 72)
+    var start = ByteWriter(capacity: 80)
     CommonHeader.write(.lease, keyring.repository, to: &start)
     start.raw(keyring.current.id.bytes)
     start.raw(salt)
@@ -143,15 +153,15 @@ package enum RecordSealing {
   package static func openLease(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> LeaseRecord {
     let keySetID = try bytes.read { (reader) throws(FormatError) in
       try CommonHeader.read(.lease, of: keyring.repository, from: &reader)
-      let id = KeySetID(try reader.array(8))
+      let id = KeySetID(try reader.array(KeySetID.size))
       _ = try reader.take(32 + AESGCM.tagSize)
       return id
     }
     guard let keySet = keyring.keySet(keySetID) else {
       throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
     }
-    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[40..<72]), "yester lease 1")
-    guard let body = try? AESGCM().open(Array(bytes[72...]), key: key, authenticating: Array(bytes[..<72])) else {
+    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[48..<80]), "yester lease 1")
+    guard let body = try? AESGCM().open(Array(bytes[80...]), key: key, authenticating: Array(bytes[..<80])) else {
       throw FormatError("the lease is damaged")
     }
     return try LeaseRecord(decoding: body)
@@ -161,8 +171,7 @@ package enum RecordSealing {
 
   private static func envelope(_ magic: CommonHeader.Magic, _ keyring: Keyring) -> [UInt8] {
     SignedEnvelope(
-      magic: magic, keySet: keyring.current.id, role: keyring.role, writer: keyring.writer.publicKey,
-      certificate: keyring.payload.writerCertificate
+      magic: magic, keySet: keyring.current.id, epoch: keyring.epoch.number, writer: keyring.writer.publicKey
     ).encode(repository: keyring.repository)
   }
 
@@ -178,11 +187,14 @@ package enum RecordSealing {
       throw FormatError("the record is cut off")
     }
     let signed = bytes.count - SignedEnvelope.signatureSize
-    guard
-      WriterCertificate.isValid(
-        envelope.certificate, writer: envelope.writer, role: envelope.role, repository: keyring.repository,
-        root: keyring.payload.rootPublicKey)
-    else { throw FormatError("its writer is not one of this repository's") }
+    guard keyring.roster.member(of: envelope.writer) != nil else {
+      // Others may know its writer already.
+      guard envelope.epoch <= keyring.epoch.number else {
+        throw FormatError(
+          "it was written after the keys were changed, and this key slot was opened before", .needsLaterKeys)
+      }
+      throw FormatError("its writer is not one of this repository's")
+    }
     guard
       Ed25519.verify(
         Array(bytes[signed...]), of: Array(context.utf8) + bytes[..<signed], publicKey: envelope.writer)

@@ -13,7 +13,7 @@ package enum RepositorySealing {
     package let ephemeral = KeyPair.generate(.x25519)
     package init() {}
 
-    /// 48 bytes.
+    /// 64 bytes: the sealed key, and a commitment to it.
     package func wrap(
       _ contentKey: [UInt8], for keySet: KeySet, _ purpose: Purpose, repository: RepositoryID,
       authenticating extra: [UInt8]
@@ -23,9 +23,11 @@ package enum RepositorySealing {
           privateKey: ephemeral.privateKey, peer: keySet.record.publicKey, ephemeral: ephemeral.publicKey,
           recipient: keySet.record.publicKey, purpose, repository)
       else { throw FormatError("the repository's public key is unusable") }
-      return AESGCM().seal(contentKey, key: key, authenticating: extra)
+      return AESGCM().seal(contentKey, key: key, authenticating: extra) + KeyCommitment.make(contentKey)
     }
   }
+
+  static let wrappedSize = 48 + KeyCommitment.size
 
   /// Nil without the private key (a write-only key).
   package static func unwrap(
@@ -37,7 +39,8 @@ package enum RepositorySealing {
       let key = wrappingKey(
         privateKey: privateKey, peer: ephemeral, ephemeral: ephemeral, recipient: keySet.record.publicKey, purpose,
         repository),
-      let plain = try? AESGCM().open(wrapped, key: key, authenticating: extra), plain.count == 32
+      let plain = try? AESGCM().open(Array(wrapped.prefix(48)), key: key, authenticating: extra), plain.count == 32,
+      KeyCommitment.matches(wrapped.dropFirst(48), plain)
     else { throw FormatError("its key cannot be opened: it is damaged or was put together by a stranger") }
     return plain
   }

@@ -1,15 +1,5 @@
+package import Platform
 package import RepositoryFormat
-internal import Platform
-
-/// Which member a writer belongs to: it stays the same when the member's password, key file or writer key changes.
-package struct MemberID: Hashable, Sendable, CustomStringConvertible {
-  package let bytes: [UInt8]
-  package init(_ bytes: [UInt8]) {
-    precondition(bytes.count == 16, "a member's id has 16 bytes")
-    self.bytes = bytes
-  }
-  package var description: String { Hex.encode(bytes) }
-}
 
 /// What somebody's word is worth, whose signature is right.
 package enum WriterStanding: Sendable, Hashable {
@@ -24,24 +14,74 @@ package enum WriterStanding: Sendable, Hashable {
   case unknown
 }
 
-/// Who writes to the repository. Objects name the public key of their writer and are signed with it; whether that
-/// counts for anything, and for what, is asked here.
+/// Who writes to the repository, and who did: from the signed epoch. Objects name the public key of their writer and are
+/// signed with it; whether that counts for anything, and for what, is asked here.
 package struct Roster: Sendable {
-  private var standings: [[UInt8]: WriterStanding]
+  package let members: [RosterMember]
+  private let places: [[UInt8]: (member: Int, key: Int)]
 
-  /// From the public keys of writers.
-  package init(_ standings: [[UInt8]: WriterStanding] = [:]) { self.standings = standings }
-
-  package func standing(of writer: [UInt8]) -> WriterStanding { standings[writer] ?? .unknown }
-
-  /// The same with a writer of this role.
-  package func adding(_ writer: [UInt8], _ role: KeyRole) -> Roster {
-    var all = standings
-    all[writer] = role == .full ? .full : .writeOnly(Self.member(writer))
-    return Roster(all)
+  package init(_ members: [RosterMember]) {
+    self.members = members
+    var places: [[UInt8]: (member: Int, key: Int)] = [:]
+    for (member, found) in members.enumerated() {
+      for (key, writer) in found.writers.enumerated() { places[writer.publicKey] = (member, key) }
+    }
+    self.places = places
   }
 
-  private static func member(_ writer: [UInt8]) -> MemberID {
-    MemberID(Array(SHA256.hash(Array("yester member 1".utf8) + writer).bytes.prefix(16)))
+  /// What objects without a place in a chain are worth: packs, segments of the index.
+  package func standing(of writer: [UInt8]) -> WriterStanding {
+    guard let (index, key) = places[writer] else { return .unknown }
+    let member = members[index]
+    guard member.writers[key].end == nil else { return .removed }
+    return member.role == .full ? .full : .writeOnly(member.id)
   }
+
+  package func member(of writer: [UInt8]) -> RosterMember? { places[writer].map { members[$0.member] } }
+  package func member(_ id: MemberID) -> RosterMember? { members.first { $0.id == id } }
+
+  /// Whose word a record or note is. Throws where it does not count. `host` is that of a snapshot.
+  package func authorship(
+    _ envelope: SignedEnvelope, sequence: UInt64, host: String? = nil
+  ) throws(FormatError) -> Authorship {
+    let author = try author(envelope, sequence: sequence)
+    if let host, !author.maySpeak(for: host) {
+      throw FormatError("it is of the host \(host), for which its writer may not speak", .doesNotCount)
+    }
+    return Authorship(envelope, role: author.role, member: author.id)
+  }
+
+  /// The member that a record or note counts as the word of. A key that was taken out of force counts for what its member
+  /// had stored by then, and for nothing that says to be older and came later.
+  private func author(
+    _ envelope: SignedEnvelope, sequence: UInt64
+  ) throws(FormatError) -> RosterMember {
+    guard let (index, number) = places[envelope.writer] else {
+      throw FormatError("its writer is not one of this repository's")
+    }
+    let member = members[index]
+    let key = member.writers[number]
+    guard envelope.epoch >= key.since else {
+      throw FormatError("it names an epoch in which its writer was none", .doesNotCount)
+    }
+    guard let end = key.end else { return member }
+    guard envelope.epoch < end.epoch, sequence <= end.last.sequence else {
+      throw FormatError("\(Self.words(member, end)), and it is beyond what was kept of it", .doesNotCount)
+    }
+    return member
+  }
+
+  private static func words(_ member: RosterMember, _ end: WriterKey.End) -> String {
+    let name = member.label.isEmpty ? "its writer" : "the key \"\(String(decoding: member.label, as: UTF8.self))\""
+    return switch member.state {
+    case .inForce: "the keys of \(name) were renewed with epoch \(end.epoch)"
+    case .removed: "\(name) was removed with epoch \(end.epoch)"
+    case .revoked: "\(name) was revoked with epoch \(end.epoch)"
+    }
+  }
+}
+
+extension RosterMember {
+  /// Whether it may make snapshots of a host.
+  package func maySpeak(for host: String) -> Bool { hosts.isEmpty || hosts.contains(host) }
 }

@@ -1,6 +1,6 @@
 package import Platform
 
-/// The 16 random bytes that tell one repository from another.
+/// The 16 bytes that tell one repository from another: the beginning of a hash of its root key.
 package struct RepositoryID: Hashable, Sendable, CustomStringConvertible {
   package let bytes: [UInt8]
   package init(_ bytes: [UInt8]) {
@@ -23,6 +23,7 @@ package enum CommonHeader {
     case note = "YSTRNOTE"
     case lease = "YSTRLEAS"
     case condemned = "YSTRCOND"
+    case epoch = "YSTREPOC"
   }
 
   package static func write(_ magic: Magic, _ repository: RepositoryID, to out: inout ByteWriter) {

@@ -8,15 +8,20 @@ package enum Protection: String, Sendable, CaseIterable { case none, parity }
 /// cryptography.
 package struct RepositoryConfig: Sendable, Equatable {
   package let id: RepositoryID
+  /// Ed25519, 32 bytes: its holders say who may read and write.
+  package let rootPublicKey: [UInt8]
   package let protection: Protection
 
-  package init(id: RepositoryID, protection: Protection = .none) {
-    self.id = id
+  /// The id is made of the root key, so that whoever knows the id cannot be given another root.
+  package init(rootPublicKey: [UInt8], protection: Protection = .none, digest: ([UInt8]) -> [UInt8]) {
+    self.rootPublicKey = rootPublicKey
     self.protection = protection
+    id = RepositoryID(Array(digest(Array("yester repository 1".utf8) + rootPublicKey).prefix(16)))
   }
 
   package func encode(digest: ([UInt8]) -> [UInt8]) -> [UInt8] {
-    let head = Array("yester repository\nformat 1\nid \(id)\nprotection \(protection.rawValue)\n".utf8)
+    let words = ["id \(id)", "root \(Hex.encode(rootPublicKey))", "protection \(protection.rawValue)"]
+    let head = Array(("yester repository\nformat 1\n" + words.joined(separator: "\n") + "\n").utf8)
     return head + Array("check \(Hex.encode(digest(head).prefix(8)))\n".utf8)
   }
 
@@ -31,11 +36,11 @@ package struct RepositoryConfig: Sendable, Equatable {
         "the repository has format \(version), which needs a newer yester; this one reads format 1",
         .needsNewerVersion)
     }
-    guard lines.count == 6, lines[2].hasPrefix("id "), let id = Hex.decode(lines[2].dropFirst(3)), id.count == 16,
-      lines[3].hasPrefix("protection "), let protection = Protection(rawValue: String(lines[3].dropFirst(11)))
+    guard lines.count == 7, lines[3].hasPrefix("root "), let root = Hex.decode(lines[3].dropFirst(5)),
+      root.count == 32, lines[4].hasPrefix("protection "),
+      let protection = Protection(rawValue: String(lines[4].dropFirst(11)))
     else { throw FormatError("the object \"config\" is damaged") }
-    self.id = RepositoryID(id)
-    self.protection = protection
+    self.init(rootPublicKey: root, protection: protection, digest: digest)
     guard encode(digest: digest) == bytes else { throw FormatError("the object \"config\" is damaged") }
   }
 }

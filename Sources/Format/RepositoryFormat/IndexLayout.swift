@@ -5,7 +5,7 @@ package import Platform
 package enum IndexLayout {
   package static let headSize = 24
   package static let frameSize = 1 << 20
-  package static let segmentHeaderSize = 104
+  package static let segmentHeaderSize = 112
   package static let signatureSize = 64
   package static let replacedSize = 32
   package static let statementSize = 48

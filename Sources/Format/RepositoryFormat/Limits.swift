@@ -1,8 +1,15 @@
 /// The limits of the format, section 11 of docs/format.md. Everything read is checked against them first.
 package enum Limits {
   package static let configSizeMax = 4 << 10
-  package static let slotSizeMax = 64 << 10
-  package static let keySetsMax = 64
+  package static let slotSizeMax = 4 << 10
+  package static let epochSizeMax = 16 << 20
+  package static let epochNumberMax: UInt64 = 1 << 62
+  package static let epochSlotsMax = 1024
+  /// Those that were removed stay, to tell what their records are worth.
+  package static let membersMax = 4096
+  package static let memberHostsMax = 64
+  package static let hostSizeMax = 255
+  package static let keySetsMax = 256
   package static let labelSizeMax = 255
   package static let scryptLog2Range: ClosedRange<UInt8> = 10...22
   package static let scryptFactorRange: ClosedRange<UInt32> = 1...32

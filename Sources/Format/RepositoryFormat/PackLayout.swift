@@ -24,9 +24,9 @@ package struct BlockLocation: Sendable, Hashable {
 
 /// Fixed parts of a pack (docs/format.md, section 6).
 package enum PackLayout {
-  package static let headerSize = 224
+  package static let headerSize = 248
   /// The header up to the wrapped key: what is authenticated with the key.
-  package static let authenticatedHeaderSize = 80
+  package static let authenticatedHeaderSize = 88
   /// The header up to its writer's signature.
   package static let signedHeaderSize = headerSize - 64
   package static let trailerSize = 24
@@ -37,12 +37,15 @@ package enum PackLayout {
     package let keySet: KeySetID
     package let ephemeralKey: [UInt8]
     package let wrappedKey: [UInt8]
+    /// To the key in it.
+    package let commitment: [UInt8]
     /// The public key of who says to have written the pack.
     package let writer: [UInt8]
     package let signature: [UInt8]
   }
 
-  /// The first 80 bytes; the wrapped key (48 bytes), the writer's public key (32) and its signature (64) follow.
+  /// The first 88 bytes; the wrapped key (48 bytes), the commitment to it (16), the writer's public key (32) and its
+  /// signature (64) follow.
   package static func headerStart(
     _ kind: ChunkKind, repository: RepositoryID, keySet: KeySetID, ephemeralKey: [UInt8]
   ) -> [UInt8] {
@@ -60,10 +63,10 @@ package enum PackLayout {
       try CommonHeader.read(.pack, of: repository, from: &reader)
       guard let kind = ChunkKind(rawValue: try reader.u8()) else { throw FormatError("it has an unknown kind") }
       try reader.zeros(7)
-      let keySet = KeySetID(try reader.array(8))
+      let keySet = KeySetID(try reader.array(KeySetID.size))
       return Header(
         kind: kind, keySet: keySet, ephemeralKey: try reader.array(32), wrappedKey: try reader.array(48),
-        writer: try reader.array(32), signature: try reader.array(64))
+        commitment: try reader.array(16), writer: try reader.array(32), signature: try reader.array(64))
     }
   }
 

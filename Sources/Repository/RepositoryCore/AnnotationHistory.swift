@@ -48,7 +48,7 @@ package struct AnnotationHistory: Sendable {
   }
 
   /// All annotations in the order in which they apply.
-  static func inOrder(_ notes: [(id: ObjectID, note: NoteRecord, envelope: SignedEnvelope)]) -> [Statement] {
+  static func inOrder(_ notes: [(id: ObjectID, note: NoteRecord, envelope: Authorship)]) -> [Statement] {
     // By time and id they are in order already; indices keep that order among equal revisions.
     let found = notes.enumerated().compactMap { index, item -> (index: Int, statement: Statement)? in
       item.note.annotation.map {

@@ -29,7 +29,7 @@ struct CatalogCache: Sendable {
   private var path: String { directory + "/catalog" }
 
   private func key(_ salt: [UInt8]) -> [UInt8] {
-    KeyDerivation.hkdf(keyring.payload.listKey, salt: salt, Self.purpose)
+    KeyDerivation.hkdf(keyring.listKey, salt: salt, Self.purpose)
   }
 
   /// What is kept, by id; nothing when there is no cache, or when it is not to be trusted.

@@ -77,7 +77,11 @@ package enum ChainCheck {
     }
     for writer in Set(chains.keys).union(proven.keys).subtracting(catalog.unreadableWriters) {
       let known = Set((chains[writer] ?? []).map(\.sequence))
-      out += gaps(known, removed.numbers[writer] ?? [], until: proven[writer] ?? 0, writer)
+      // What does not count fills its place, and says nothing of places before it.
+      let end = max(known.max() ?? 0, proven[writer] ?? 0)
+      let uncounted = catalog.uncounted.filter { $0.envelope.writer == writer && $0.sequence < end }.map(\.sequence)
+      out += gaps(
+        known, (removed.numbers[writer] ?? []) + uncounted.map { $0...$0 }, until: proven[writer] ?? 0, writer)
     }
     return out.sorted { $0.text < $1.text }
   }
@@ -160,7 +164,7 @@ package enum ChainCheck {
   /// What records and notes say of other chains; the word of full writers before that of others.
   private static func sayings(_ catalog: SnapshotCatalog) -> [Saying] {
     var out: [ChainHead: Saying] = [:]
-    func hear(_ heads: [ChainHead], _ envelope: SignedEnvelope, _ name: @autoclosure () -> String) {
+    func hear(_ heads: [ChainHead], _ envelope: Authorship, _ name: @autoclosure () -> String) {
       for head in heads where head.writer != envelope.writer && (envelope.isFullWriter || out[head] == nil) {
         out[head] = Saying(head: head, name: name(), isFull: envelope.isFullWriter)
       }

@@ -20,7 +20,11 @@ package final class ChunkReader: Sendable {
   private let identifiers: [KeySetID: Pool<KeyedHash>]
   private let directories: PackDirectories
 
+  /// Bytes of opened blocks that are kept.
+  let cacheSize: Int
+
   package init(store: any ObjectStore, keyring: Keyring, index: ChunkIndex, cacheSize: Int) {
+    self.cacheSize = cacheSize
     self.store = store
     self.keyring = keyring
     self.index = index

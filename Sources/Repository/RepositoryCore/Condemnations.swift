@@ -89,11 +89,38 @@ extension Repository {
     guard size <= UInt64(Limits.recordSizeMax) else { return .unusable }
     guard let bytes = try store.get(key, limit: Limits.recordSizeMax) else { return .vanished }
     do throws(FormatError) {
-      let list = try RecordSealing.openCondemned(bytes, keyring)
-      return list.number == number ? .list(list) : .unusable
+      return try openCondemned(number, bytes, keyring)
     } catch {
-      guard error.kind == .damaged else { throw YesterError.damaged("The list of condemned packs \(number)", error) }
-      return .unusable
+      if error.kind == .damaged { return .unusable }
+      guard error.kind == .needsLaterKeys else { throw Self.unreadable(number, error) }
+      return try openCondemnedLater(number, bytes, error)
     }
+  }
+
+  private func openCondemned(_ number: UInt64, _ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened {
+    let list = try RecordSealing.openCondemned(bytes, keyring)
+    return list.number == number ? .list(list) : .unusable
+  }
+
+  /// Its writer may have come since the repository was opened.
+  private func openCondemnedLater(
+    _ number: UInt64, _ bytes: [UInt8], _ error: FormatError
+  ) throws(YesterError) -> Opened {
+    let later: Keyring
+    switch try self.later(than: keyring) {
+    case .none: return .unusable
+    case .closed: throw Self.unreadable(number, error)
+    case .open(let keyring): later = keyring
+    }
+    do throws(FormatError) {
+      return try openCondemned(number, bytes, later)
+    } catch {
+      if [.damaged, .needsLaterKeys].contains(error.kind) { return .unusable }
+      throw Self.unreadable(number, error)
+    }
+  }
+
+  private static func unreadable(_ number: UInt64, _ error: FormatError) -> YesterError {
+    .damaged("The list of condemned packs \(number)", error)
   }
 }

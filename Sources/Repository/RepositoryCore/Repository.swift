@@ -9,7 +9,6 @@ package final class Repository: Sendable {
   package let store: any ObjectStore
   package let config: RepositoryConfig
   package let keyring: Keyring
-  package let slot: ObjectID
   package let index: ChunkIndex
   package let reader: ChunkReader
   private let folders: LocalFolders
@@ -19,29 +18,32 @@ package final class Repository: Sendable {
   package let memory: RepositoryMemoryFile
   /// What its user should know of it, whatever the command.
   package let notices: Notices
+  /// The slot that opened it.
+  package var slot: ObjectID { keyring.slot.id }
+  /// Why its epoch is not to be trusted, for writing; a sentence without its full stop.
+  let epochDoubt: String?
   /// By which other repositories that are met can be told from this one.
   package let stores: StoreRegistry
 
   private init(
-    store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, slot: ObjectID, cacheSize: Int,
-    folders: LocalFolders, stores: StoreRegistry, warn: @escaping @Sendable (String) -> Void
+    store: any ObjectStore, config: RepositoryConfig, keyring: Keyring, cacheSize: Int, folders: LocalFolders,
+    stores: StoreRegistry, notices: Notices, memory: RepositoryMemoryFile, epochDoubt: String?
   ) {
     self.store = store
     self.stores = stores
     self.config = config
     self.keyring = keyring
-    self.slot = slot
     self.folders = folders
     cacheDirectory = folders.caches + "/" + config.id.description
-    let notices = Notices(warn)
     self.notices = notices
-    memory = RepositoryMemoryFile(folders.memories, config.id) { notices.tell($0) }
+    self.memory = memory
+    self.epochDoubt = epochDoubt
     index = ChunkIndex(
       store: store, keyring: keyring, cache: IndexCache(store: store, keyring: keyring, cacheDirectory: cacheDirectory))
     reader = ChunkReader(store: store, keyring: keyring, index: index, cacheSize: cacheSize)
   }
 
-  /// Makes a new repository in an empty store, with one full key slot.
+  /// Makes a new repository in an empty store, with one full key.
   package static func create(
     in store: any ObjectStore, secret: Secret, label: String, log2N: UInt8 = KeySlot.defaultCost.log2N,
     protection: Protection = .none
@@ -51,16 +53,27 @@ package final class Repository: Sendable {
     guard try store.size(.config) == nil else {
       throw YesterError(.failed, "\(store.location) already holds a repository")
     }
-    let config = RepositoryConfig(id: RepositoryID(System.random(16)), protection: protection)
-    let slot: [UInt8]
+    let rootKey = KeyPair.generate(.ed25519)
+    let config = RepositoryConfig(rootPublicKey: rootKey.publicKey, protection: protection, digest: Self.digest)
+    let slot: (bytes: [UInt8], key: SlotKey)
+    let epoch: [UInt8]
     do throws(FormatError) {
-      let keyring = try Keyring.generate(repository: config.id)
-      slot = try KeySlot.seal(keyring, with: secret, label: label, created: .now(), log2N: log2N)
+      let now = Timestamp.now()
+      slot = try KeySlot.make(
+        with: secret, repository: config.id, root: rootKey.publicKey, created: now, log2N: log2N)
+      var draft = EpochDraft(rootKey: rootKey, repository: config.id)
+      draft.add(.full, label: label, slot: slot.key, created: now)
+      epoch = try draft.seal(created: now)
     } catch {
       throw YesterError(.failed, "The keys of the repository cannot be made: \(error.message)")
     }
-    // The key first: a repository with a config is complete.
-    try store.put(.slot(ObjectID(nameOf: SHA256.hash(slot))), slot)
+    // The keys first: a repository with a config is complete.
+    try store.put(.slot(slot.key.id), slot.bytes)
+    guard try store.put(.epoch(1), epoch) else {
+      throw YesterError(
+        .failed, "\(store.location) holds parts of another repository, whose config is missing",
+        advice: "Choose an empty place.")
+    }
     guard try store.put(.config, config.encode(digest: Self.digest)) else {
       throw YesterError(.failed, "\(store.location) already holds a repository")
     }
@@ -97,21 +110,39 @@ package final class Repository: Sendable {
     }
   }
 
-  private static func digest(_ bytes: [UInt8]) -> [UInt8] { SHA256.hash(bytes).bytes }
+  package static func digest(_ bytes: [UInt8]) -> [UInt8] { SHA256.hash(bytes).bytes }
 
-  /// Opens a repository with the first slot that fits the secret. `cacheSize` bounds opened blocks in memory. `warn` is
-  /// called with a sentence for the user about what was found, or not found any more, each once.
+  /// Opens a repository with the slot that fits the secret. `cacheSize` bounds opened blocks in memory. `warn` is
+  /// called with a sentence for the user about what was found, or not found any more, each once. With `epoch`, an older
+  /// one than the newest, nothing can be written: keys that were removed since would count.
   package static func open(
     _ store: any ObjectStore, secret: Secret, cacheSize: Int = 64 << 20, folders: LocalFolders = .standard,
-    stores: StoreRegistry = StoreRegistry(), warn: @escaping @Sendable (String) -> Void = { _ in }
+    stores: StoreRegistry = StoreRegistry(), epoch: UInt64? = nil,
+    warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(YesterError) -> Repository {
     let log = DamageLog(tell: warn)
     let config = try config(of: store, log)
     let store = config.protection == .parity ? ProtectedStore(store, log) : store
-    let (keyring, slot) = try unlock(store, config, secret)
+    let signed: SignedEpoch
+    if let epoch { signed = try Epochs.read(epoch, store, config) } else { signed = try Epochs.newest(store, config) }
+    let keyring = try Epochs.unlock(signed, store, config, secret)
+    let notices = Notices(warn)
+    let memory = RepositoryMemoryFile(folders.memories, config.id) { notices.tell($0) }
+    var doubt: String?
+    if epoch == nil {
+      doubt = try compareWithMemory(signed, memory, store, config)
+      if let doubt { notices.tell(doubt + ".") }
+    }
     return Repository(
-      store: store, config: config, keyring: keyring, slot: slot, cacheSize: cacheSize,
-      folders: folders, stores: stores, warn: warn)
+      store: epoch == nil ? store : ReadOnlyStore(store), config: config, keyring: keyring, cacheSize: cacheSize,
+      folders: folders, stores: stores, notices: notices, memory: memory, epochDoubt: doubt)
+  }
+
+  /// The same repository as another epoch of it says.
+  package func following(_ keyring: Keyring) -> Repository {
+    Repository(
+      store: store, config: config, keyring: keyring, cacheSize: reader.cacheSize, folders: folders, stores: stores,
+      notices: notices, memory: memory, epochDoubt: epochDoubt)
   }
 
   /// Absolute paths of what a backup leaves out and a restore never touches: the repository, where it is a directory of
@@ -120,68 +151,51 @@ package final class Repository: Sendable {
     [store.localPath, folders.caches, folders.memories].compactMap { $0 }
   }
 
-  private static func unlock(
-    _ store: any ObjectStore, _ config: RepositoryConfig, _ secret: Secret
-  ) throws(YesterError) -> (Keyring, ObjectID) {
-    let ids = try store.ids(.keys)
-    guard !ids.isEmpty else {
+  /// Fails unless what this keyring writes counts: its key may have been removed since, or all keys may have been renewed,
+  /// and what is written with the old ones would be open to whomever that was to shut out.
+  package func requireCurrentKeys() throws(YesterError) {
+    try requireTrustedEpoch()
+    let number = try Epochs.newestNumber(store)
+    let known = keyring.epoch.number
+    if number == known { return }
+    guard number > known else {
       throw YesterError(
-        .damaged, "The repository \(store.location) has no key slots",
-        advice: "Copy the folder \"keys\" back from a second copy of the repository, or import an exported key.")
+        .damaged, "The repository \(store.location) has lost its epoch \(known), which says who may open it",
+        advice: "It may be an old copy, or somebody took it away. Nothing was written.")
     }
-    var damage: (ObjectID, FormatError)?
-    var opened: (keyring: Keyring, id: ObjectID)?
-    var roster = Roster()
-    for id in ids {
-      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else { continue }
-      guard ObjectID(nameOf: SHA256.hash(bytes)) == id else {
-        damage = (id, FormatError("its bytes do not fit its name"))
-        continue
-      }
-      do throws(FormatError) {
-        let (header, _) = try SlotHeader.decode(bytes, repository: config.id)
-        roster = roster.adding(header.writerPublicKey, header.role)
-        if opened == nil, case .opened(let keyring, _) = try KeySlot.open(bytes, repository: config.id, with: secret) {
-          opened = (keyring, id)
-        }
-      } catch {
-        damage = (id, error)
-      }
+    guard let later = try Epochs.opened(Epochs.read(number, store, config), by: keyring.slot, store) else {
+      throw Epochs.removed(store)
     }
-    if let (found, id) = opened {
-      // A slot proves nobody's role but that of the one who opened it.
-      var keyring = found
-      keyring.roster = roster.adding(keyring.writer.publicKey, keyring.role)
-      return (keyring, id)
-    }
-    if let (id, error) = damage {
+    guard later.writer.publicKey == keyring.writer.publicKey else {
       throw YesterError(
-        .damaged, "No key slot opens with this secret, and the slot \(id.short) is unusable: \(error.message)",
-        advice: "Try another key, or copy the folder \"keys\" back from a second copy of the repository.")
+        .failed, "The repository's keys were rotated meanwhile, and this run began with the old ones",
+        advice: "Run the command again.")
     }
-    let what = if case .password = secret { "password" } else { "key file" }
-    throw YesterError(
-      .wrongKey, "The \(what) opens no key slot of \(store.location)",
-      advice: "Check that it is the right one for this repository.")
   }
 
-  /// Fails when another slot has keys that this one lacks: what is written with the old ones would be open to
-  /// whomever the rotation was to shut out.
-  package func requireCurrentKeys() throws(YesterError) {
-    var vanished: [ObjectID] = []
-    for id in try store.ids(.keys) {
-      guard let bytes = try store.get(.slot(id), limit: Limits.slotSizeMax) else {
-        vanished.append(id)
-        continue
-      }
-      guard let (header, _) = try? SlotHeader.decode(bytes, repository: config.id) else { continue }
-      guard keyring.keySet(header.keySet) != nil else {
-        throw YesterError(
-          .wrongKey, "The repository's keys were rotated, and this key has not got the new ones",
-          advice: "Add this key again with a current full key: \"yester key add\".")
-      }
-    }
-    try store.requireGone(vanished, from: .keys)
+  /// What a later epoch says, for what runs long: members may have come since.
+  enum Later {
+    /// There is none: what names one is a stranger's.
+    case none
+    /// This key is not in force any more, or keys were rotated, for which the repository has to be opened again.
+    case closed
+    case open(Keyring)
+  }
+
+  func later(than keyring: Keyring) throws(YesterError) -> Later {
+    guard try Epochs.newestNumber(store) > keyring.epoch.number else { return .none }
+    guard let later = try Epochs.opened(Epochs.newest(store, config), by: keyring.slot, store),
+      later.current.id == keyring.current.id
+    else { return .closed }
+    return .open(later)
+  }
+
+  /// Fails where a snapshot of the host would count for nothing.
+  package func requireHost(_ host: String) throws(YesterError) {
+    guard let member = keyring.roster.member(keyring.member), !member.maySpeak(for: host) else { return }
+    throw YesterError(
+      .wrongKey, "This key may make snapshots of \(member.hosts.joined(separator: ", ")) only, not of \(host)",
+      advice: "Use --host, or a key that may (\"yester key add --write-only --host \(host)\").")
   }
 
   /// Fails unless the keyring can read what is stored.

@@ -1,4 +1,4 @@
-internal import ChunkCodec
+package import ChunkCodec
 internal import Platform
 package import RepositoryFormat
 
@@ -11,6 +11,9 @@ package struct RepositoryMemory: Sendable, Equatable {
   package private(set) var heads: [[UInt8]: ChainHead] = [:]
   /// Of each writer the highest number of which two records were told.
   package private(set) var toldForks: [[UInt8]: UInt64] = [:]
+
+  /// The newest epoch that was seen.
+  package private(set) var epoch: EpochName?
 
   /// A repository has as many writers as it ever had key slots.
   private static let writersMax = 4096
@@ -30,6 +33,13 @@ package struct RepositoryMemory: Sendable, Equatable {
     heads[head.writer] = head
   }
 
+  package mutating func see(_ epoch: EpochName) {
+    if epoch.number > self.epoch?.number ?? 0 { self.epoch = epoch }
+  }
+
+  /// Takes an epoch for the newest although a later one was seen, because somebody has said so.
+  package mutating func accept(_ epoch: EpochName) { self.epoch = epoch }
+
   package mutating func tellFork(of writer: [UInt8], at sequence: UInt64) {
     guard toldForks[writer] != nil || toldForks.count < Self.writersMax else { return }
     toldForks[writer] = max(toldForks[writer] ?? 0, sequence)
@@ -40,6 +50,7 @@ package struct RepositoryMemory: Sendable, Equatable {
   private enum Field {
     static let heads: UInt64 = 1
     static let toldForks: UInt64 = 2
+    static let epoch: UInt64 = 3
   }
 
   func encode() -> [UInt8] {
@@ -54,6 +65,12 @@ package struct RepositoryMemory: Sendable, Equatable {
         }
       }
     }
+    if let epoch {
+      fields.set(Field.epoch) {
+        $0.varint(epoch.number)
+        $0.digest(epoch.digest)
+      }
+    }
     let content = Self.magic + fields.encode()
     return content + SHA256.hash(content).bytes
   }
@@ -65,8 +82,11 @@ package struct RepositoryMemory: Sendable, Equatable {
     }
     guard bytes.starts(with: Self.magic) else { throw FormatError("a newer yester made it", .needsNewerVersion) }
     let fields = try RecordFields(
-      decoding: Array(bytes[Self.magic.count..<end]), known: Field.heads...Field.toldForks)
+      decoding: Array(bytes[Self.magic.count..<end]), known: Field.heads...Field.epoch)
     for head in try fields.heads(Field.heads, limit: Self.writersMax) { heads[head.writer] = head }
+    epoch = try fields.parse(Field.epoch) { (reader) throws(FormatError) in
+      EpochName(number: try reader.varint(), digest: try reader.digest())
+    }
     toldForks =
       try fields.parse(Field.toldForks) { (reader) throws(FormatError) in
         var out: [[UInt8]: UInt64] = [:]

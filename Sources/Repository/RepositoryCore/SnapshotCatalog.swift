@@ -12,7 +12,7 @@ package struct CatalogedSnapshot: Sendable {
   package internal(set) var annotations = AnnotationHistory()
   /// The record as it was before the first annotation. Records are large, and most are never annotated.
   private var original: Original?
-  package let envelope: SignedEnvelope
+  package let envelope: Authorship
   /// The level that the last verification reached, and when; from signed notes.
   package var verified: (level: String, time: Timestamp, by: String)?
   package var isPinned = false
@@ -21,7 +21,7 @@ package struct CatalogedSnapshot: Sendable {
   /// Why its time counts for nothing; nil when there is no reason to doubt it.
   package internal(set) var timeDoubt: TimeDoubt?
 
-  package init(id: ObjectID, record: SnapshotRecord, envelope: SignedEnvelope) {
+  package init(id: ObjectID, record: SnapshotRecord, envelope: Authorship) {
     self.id = id
     self.record = record
     self.envelope = envelope
@@ -44,13 +44,27 @@ package struct CatalogedSnapshot: Sendable {
   package var keySet: KeySetID { envelope.keySet }
 }
 
+/// A record or note that is sound, and that counts for nothing: its writer was no member any more, or may not speak for
+/// the snapshot's host. It still has its place in its writer's chain.
+package struct UncountedRecord: Sendable {
+  package let id: ObjectID
+  package let envelope: SignedEnvelope
+  package let sequence: UInt64
+  /// Of a snapshot.
+  package let name: String?
+  /// Why it does not count: a clause without its subject's name.
+  package let reason: String
+}
+
 /// All snapshot records and notes that the keyring may read.
 package struct SnapshotCatalog: Sendable {
   /// Oldest first.
   package private(set) var snapshots: [CatalogedSnapshot] = []
-  package private(set) var notes: [(id: ObjectID, note: NoteRecord, envelope: SignedEnvelope)] = []
+  package private(set) var notes: [(id: ObjectID, note: NoteRecord, envelope: Authorship)] = []
   /// Objects that could not be used, and why.
   package private(set) var damaged: [(id: ObjectID, error: FormatError)] = []
+  /// What nobody need look at, and somebody may want to know of.
+  package private(set) var uncounted: [UncountedRecord] = []
   /// Records that belong to other writers and that a write-only key cannot open.
   package var foreignCount: Int { foreign.count }
   private var foreign: [ObjectID: [UInt8]] = [:]
@@ -101,6 +115,8 @@ package struct SnapshotCatalog: Sendable {
     var vanished: [ObjectID] = []
     let known = Dictionary((earlier?.snapshots ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
     let knownNotes = Dictionary((earlier?.notes ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    let knownUncounted = Dictionary((earlier?.uncounted ?? []).map { ($0.id, $0) }, uniquingKeysWith: { a, _ in a })
+    var keyring = repository.keyring
     let ids = try repository.store.ids(.snapshots)
     objects = Set(ids)
     try requireNumber(ids.count)
@@ -109,6 +125,10 @@ package struct SnapshotCatalog: Sendable {
       defer { room -= sizes[id] ?? 0 }
       guard room >= 0 else { throw tooLarge(sizes) }
       if let size = earlier?.sizes[id] { sizes[id] = size }
+      if let record = knownUncounted[id] {
+        uncounted.append(record)
+        continue
+      }
       if let snapshot = known[id] {
         snapshots.append(
           CatalogedSnapshot(id: id, record: snapshot.signed, envelope: snapshot.envelope))
@@ -118,7 +138,7 @@ package struct SnapshotCatalog: Sendable {
         notes.append(note)
         continue
       }
-      if let item = cached[id], take(item) {
+      if let item = cached[id], take(item, keyring.roster) {
         sizes[id] = item.body.count
         continue
       }
@@ -130,11 +150,12 @@ package struct SnapshotCatalog: Sendable {
       opened += 1
       sizes[id] = bytes.count
       do throws(FormatError) {
-        try read(id, bytes, repository)
+        try read(id, bytes, keyring)
       } catch {
+        guard let error = try readLater(id, bytes, &keyring, repository, error) else { continue }
         // Its signature was found valid before.
-        let envelope = try? SignedEnvelope(decoding: bytes, repository: repository.keyring.repository)
-        if error.kind == .needsOtherKey, let envelope {
+        let envelope = try? SignedEnvelope(decoding: bytes, repository: keyring.repository)
+        if [.needsOtherKey, .needsLaterKeys].contains(error.kind), let envelope {
           foreign[id] = envelope.writer
         } else {
           damaged.append((id, error))
@@ -158,18 +179,21 @@ package struct SnapshotCatalog: Sendable {
 
   /// What the cache should hold.
   private var items: [CatalogCache.Item] {
-    snapshots.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.signed.encode()) }
-      + notes.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope, body: $0.note.encode()) }
+    snapshots.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope.envelope, body: $0.signed.encode()) }
+      + notes.map { CatalogCache.Item(id: $0.id, envelope: $0.envelope.envelope, body: $0.note.encode()) }
   }
 
-  /// Whether it could be used: what cannot is read from the repository.
-  private mutating func take(_ item: CatalogCache.Item) -> Bool {
+  /// Whether it could be used: what cannot is read from the repository. What was opened once is still to be asked whether
+  /// it counts: members may have been removed since.
+  private mutating func take(_ item: CatalogCache.Item, _ roster: Roster) -> Bool {
     do throws(FormatError) {
       if item.envelope.magic == .note {
-        notes.append((item.id, try NoteRecord(decoding: item.body), item.envelope))
+        let note = try NoteRecord(decoding: item.body)
+        notes.append((item.id, note, try roster.authorship(item.envelope, sequence: note.sequence)))
       } else {
-        snapshots.append(
-          CatalogedSnapshot(id: item.id, record: try SnapshotRecord(decoding: item.body), envelope: item.envelope))
+        let record = try SnapshotRecord(decoding: item.body)
+        let author = try roster.authorship(item.envelope, sequence: record.sequence, host: record.host)
+        snapshots.append(CatalogedSnapshot(id: item.id, record: record, envelope: author))
       }
       return true
     } catch {
@@ -177,18 +201,57 @@ package struct SnapshotCatalog: Sendable {
     }
   }
 
-  private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ repository: Repository) throws(FormatError) {
+  private mutating func read(_ id: ObjectID, _ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) {
     guard ObjectID(nameOf: SHA256.hash(bytes)) == id else { throw FormatError("its bytes do not fit its name") }
-    let keyring = repository.keyring
     let envelope = try SignedEnvelope(decoding: bytes, repository: keyring.repository)
     if envelope.magic == .note {
       let opened = try RecordSealing.openNote(bytes, keyring)
-      notes.append((id, opened.body, opened.envelope))
+      let note = opened.body
+      do throws(FormatError) {
+        notes.append((id, note, try keyring.roster.authorship(opened.envelope, sequence: note.sequence)))
+      } catch {
+        try setAside(id, opened.envelope, note.sequence, nil, error)
+      }
     } else if let opened = try RecordSealing.openSnapshot(bytes, keyring) {
-      snapshots.append(CatalogedSnapshot(id: id, record: opened.body, envelope: opened.envelope))
+      let record = opened.body
+      do throws(FormatError) {
+        let author = try keyring.roster.authorship(
+          opened.envelope, sequence: record.sequence, host: record.host)
+        snapshots.append(CatalogedSnapshot(id: id, record: record, envelope: author))
+      } catch {
+        try setAside(id, opened.envelope, record.sequence, record.name, error)
+      }
     } else {
       foreign[id] = envelope.writer
     }
+  }
+
+  /// Reads again what may be of a member who has come since the repository was opened. What is wrong with it; nil when it
+  /// could be read.
+  private mutating func readLater(
+    _ id: ObjectID, _ bytes: [UInt8], _ keyring: inout Keyring, _ repository: Repository, _ error: FormatError
+  ) throws(YesterError) -> FormatError? {
+    guard error.kind == .needsLaterKeys else { return error }
+    switch try repository.later(than: keyring) {
+    case .closed: return error
+    case .none: return FormatError("its writer is not one of this repository's")
+    case .open(let later): keyring = later
+    }
+    do throws(FormatError) {
+      try read(id, bytes, keyring)
+      return nil
+    } catch {
+      return error.kind == .needsLaterKeys ? FormatError("its writer is not one of this repository's") : error
+    }
+  }
+
+  /// Keeps in mind what does not count; any other error is one.
+  private mutating func setAside(
+    _ id: ObjectID, _ envelope: SignedEnvelope, _ sequence: UInt64, _ name: String?, _ error: FormatError
+  ) throws(FormatError) {
+    guard error.kind == .doesNotCount else { throw error }
+    uncounted.append(
+      UncountedRecord(id: id, envelope: envelope, sequence: sequence, name: name, reason: error.message))
   }
 
   /// What a full writer's note names as removed is gone, even where its record is (still, or again) there.
@@ -277,6 +340,7 @@ extension Repository {
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     note.heads = catalog.movedHeads(for: keyring.writer.publicKey)
     note.by = Self.whoWrites
+    try requireTrustedEpoch()
     try requireRoom(note.sequence)
     let bytes = RecordSealing.seal(note, keyring)
     let id = ObjectID(nameOf: SHA256.hash(bytes))
@@ -288,6 +352,7 @@ extension Repository {
   package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws(YesterError) -> ObjectID {
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     record.heads = catalog.movedHeads(for: keyring.writer.publicKey)
+    try requireTrustedEpoch()
     try requireRoom(record.sequence)
     let bytes: [UInt8]
     do throws(FormatError) {

@@ -5,19 +5,20 @@ internal import RepositoryFormat
 package enum WriterClass: Hashable, Sendable, CustomStringConvertible {
   /// Whoever holds a full key may remove any snapshot anyway.
   case full
-  /// The public key of a write-only writer: what it says of itself must not touch what others made.
+  /// The id of a write-only member, which stays when its keys are renewed: what it says of itself must not touch what
+  /// others made.
   case writeOnly([UInt8])
 
   package var description: String {
     switch self {
     case .full: "full"
-    case .writeOnly(let key): Hex.encode(key.prefix(4))
+    case .writeOnly(let member): Hex.encode(member.prefix(4))
     }
   }
 }
 
 extension CatalogedSnapshot {
-  package var writerClass: WriterClass { envelope.isFullWriter ? .full : .writeOnly(envelope.writer) }
+  package var writerClass: WriterClass { envelope.isFullWriter ? .full : .writeOnly(envelope.member.bytes) }
 
   /// Snapshots of one series follow each other: the same sources of a plan of a host, by the same kind of writer. What
   /// happens to one depends on the others of its series alone.

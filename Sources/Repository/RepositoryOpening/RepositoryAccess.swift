@@ -60,7 +60,18 @@ package struct RepositoryAccess: Sendable {
     let store = try store(settings)
     // A wrong path should be told before anybody types a password.
     _ = try Repository.config(of: store)
-    return try Repository.open(store, secret: secret(), cacheSize: cacheSize, stores: stores, warn: warn)
+    return try Repository.open(
+      store, secret: secret(), cacheSize: cacheSize, stores: stores, epoch: epoch(), warn: warn)
+  }
+
+  /// An older epoch than the newest, for reading where that is unusable; nil for the newest.
+  private func epoch() throws(YesterError) -> UInt64? {
+    guard let text = System.environment("YESTER_EPOCH"), !text.isEmpty else { return nil }
+    guard let number = UInt64(text), number > 0 else {
+      throw YesterError(.usage, "YESTER_EPOCH is \"\(text)\", which is no number of an epoch")
+    }
+    warn("The repository is opened for reading, as its epoch \(number) says: keys that were removed since count.")
+    return number
   }
 
   /// Options come before the environment, key files before passwords.

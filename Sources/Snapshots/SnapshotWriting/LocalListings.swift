@@ -24,7 +24,7 @@ package enum LocalListings {
   }
 
   private static func key(_ keyring: Keyring, salt: [UInt8]) -> [UInt8] {
-    KeyDerivation.hkdf(keyring.payload.listKey, salt: salt, "yester local listings 1")
+    KeyDerivation.hkdf(keyring.listKey, salt: salt, "yester local listings 1")
   }
 
   /// Writes a new copy; it takes the place of the old one when it is whole. For any thread.

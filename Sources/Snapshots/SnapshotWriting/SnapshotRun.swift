@@ -25,6 +25,7 @@ package enum SnapshotRun {
   ) throws -> Result {
     try options.checkWords()
     try repository.requireCurrentKeys()
+    try repository.requireHost(options.host)
     let lease = options.isDryRun ? nil : try Lease.take(repository, .backup)
     defer { lease?.release() }
     let catalog = try repository.readCatalog()
@@ -58,7 +59,10 @@ package enum SnapshotRun {
     try lease?.requireHeld()
     // Until now, too: it may be what has ended a stream.
     try progress.throwIfStopped()
+    try repository.requireCurrentKeys()
     let id = try SnapshotCommit.store(&record, repository, catalog)
+    // Whoever takes keys out of force looks for records that came meanwhile, but not for ever.
+    try repository.requireCurrentKeys()
     // Had the lease been lost in the last moment, the snapshot might lack something: better said than assumed.
     try lease?.requireHeld()
     // The snapshot is complete. When this fails (a store that lets nothing be deleted, say), the next run tries again.

@@ -294,7 +294,7 @@ package final class DirectoryStore: ObjectStore {
   private static func isName(_ name: [UInt8], in folder: ObjectFolder) -> Bool {
     switch folder {
     case .leases: isLeaseName(name)
-    case .condemned: isHex(name, 16)
+    case .condemned, .epochs: isHex(name, 16)
     default: isID(name)
     }
   }

@@ -1,9 +1,10 @@
+internal import Platform
 package import RepositoryFormat
 package import Reporting
 
 /// Which objects a repository has; the folder of their keys.
 package enum ObjectFolder: String, Sendable, CaseIterable {
-  case keys, packs, index, snapshots, leases, condemned
+  case keys, epochs, packs, index, snapshots, leases, condemned
 }
 
 /// Names an object (docs/format.md, section 2).
@@ -14,6 +15,9 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
 
   package static let config = ObjectKey(path: "config")
   package static func slot(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "keys/\(id)") }
+  package static func epoch(_ number: UInt64) -> ObjectKey {
+    ObjectKey(path: "epochs/" + Hex.encode(withUnsafeBytes(of: number.bigEndian) { Array($0) }))
+  }
   package static func pack(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "packs/\(id.hex.prefix(2))/\(id)") }
   package static func index(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "index/\(id)") }
   package static func snapshot(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "snapshots/\(id)") }
@@ -46,7 +50,8 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   package var isCopy: Bool { path.hasPrefix("copies/") }
   /// Packs and index segments, which have parity when they are large.
   package var isBulk: Bool { isPack || path.hasPrefix("index/") }
-  /// The SHA-256 of the object, for those that are named by it; nil for `config`, leases and lists of condemned packs.
+  /// The SHA-256 of the object, for those that are named by it; nil for `config`, epochs, leases and lists of condemned
+  /// packs.
   package var contentID: ObjectID? {
     guard !isLease, let slash = path.lastIndex(of: "/") else { return nil }
     return ObjectID(hex: path[path.index(after: slash)...])
@@ -125,8 +130,8 @@ package protocol ObjectStore: Sendable {
   /// Starts an object whose key becomes known with its last byte. Only where `capabilities` has `unnamedUpload`.
   func beginUpload() throws(YesterError) -> any ObjectUpload
 
-  /// The names in a folder, each once, in no order: ids in hexadecimal, leases' names, or numbers of lists. Whatever is
-  /// not such a name is left out. What `body` throws ends the list and comes out.
+  /// The names in a folder, each once, in no order: ids in hexadecimal, leases' names, or numbers of epochs and lists.
+  /// Whatever is not such a name is left out. What `body` throws ends the list and comes out.
   func list(
     _ folder: ObjectFolder, _ body: (_ name: String, _ size: UInt64) throws(YesterError) -> Void
   ) throws(YesterError)

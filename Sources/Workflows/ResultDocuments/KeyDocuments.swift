@@ -1,36 +1,36 @@
 package import Documents
 package import Maintenance
 internal import Platform
+internal import RepositoryCore
 package import RepositoryFormat
 package import Workflows
 
-/// A key slot.
+/// A key: a member of the repository, with its slot.
 package struct KeySlotDocument: Document {
   package let slot: KeySlots.Found
   /// Whether it has opened the repository for this run.
   package let isInUse: Bool
-  package let state: KeySlots.State
 
-  package init(_ slot: KeySlots.Found, isInUse: Bool, state: KeySlots.State) {
+  package init(_ slot: KeySlots.Found, isInUse: Bool) {
     self.slot = slot
     self.isInUse = isInUse
-    self.state = state
   }
 
   package func writeMembers(to json: inout JSONWriter) {
-    json.field("id", slot.id.hex)
+    let member = slot.member
+    json.field("id", slot.name)
+    json.field("member", member.id.description)
     json.field("in_use", isInUse)
-    json.field("state", state.rawValue)
-    switch slot.header {
-    case .success(let header):
-      json.field("label", header.label)
-      json.field("role", header.role.description)
-      json.field("kind", Self.kind(header))
-      json.field("created", Timestamp(seconds: header.createdSeconds).iso8601(offset: 0))
-      json.field("key_set", header.keySet.description)
-      json.field("writer", Hex.encode(header.writerPublicKey.prefix(8)))
-    case .failure(let error): json.field("error", error.message)
-    }
+    json.field("state", slot.state.rawValue)
+    json.field("label", member.label)
+    json.field("role", member.role.description)
+    json.field("hosts", strings: member.hosts)
+    json.field("kind", optional: slot.readable.map(Self.kind))
+    json.field("created", Timestamp(seconds: member.createdSeconds).iso8601(offset: 0))
+    json.field("since_epoch", member.writers[0].since)
+    json.field("until_epoch", optionalNumber: member.writers[0].end?.epoch)
+    json.field("writer", Hex.encode(member.writers[0].publicKey.prefix(8)))
+    if case .failure(let error)? = slot.header { json.field("error", error.message) }
   }
 
   /// What opens it, in one word.
@@ -42,13 +42,30 @@ package struct KeySlotDocument: Document {
   }
 }
 
-/// A slot that was added, changed or removed.
+/// A key that was added, changed or removed.
 package struct SlotChangeDocument: Document {
-  package let id: ObjectID
+  package let id: String
 
-  package init(_ id: ObjectID) { self.id = id }
+  package init(_ id: String) { self.id = id }
 
-  package func writeMembers(to json: inout JSONWriter) { json.field("id", id.hex) }
+  package func writeMembers(to json: inout JSONWriter) { json.field("id", id) }
+}
+
+/// New keys for all.
+package struct KeyRotationDocument: Document {
+  package let result: KeyRotationWorkflow.Result
+  /// That in use.
+  package let slot: ObjectID
+
+  package init(_ result: KeyRotationWorkflow.Result, slot: ObjectID) {
+    self.result = result
+    self.slot = slot
+  }
+
+  package func writeMembers(to json: inout JSONWriter) {
+    json.field("id", slot.hex)
+    json.field("epoch", result.epoch)
+  }
 }
 
 extension RecoverySheet: Document {

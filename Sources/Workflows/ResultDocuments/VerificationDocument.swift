@@ -21,6 +21,7 @@ package struct VerificationDocument: Document {
     json.field("finding_count", result.counts.findings)
     json.field("mended", result.counts.mended)
     json.field("findings", array: result.findings.lazy.map(FindingDocument.init))
+    json.field("remarks", strings: result.remarks)
   }
 }
 

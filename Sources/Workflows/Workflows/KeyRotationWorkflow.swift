@@ -1,23 +1,20 @@
-package import ChunkCodec
 internal import Maintenance
 package import RepositoryCore
-package import RepositoryFormat
 
 /// Makes new keys for what is written from now on.
 package struct KeyRotationWorkflow {
   package struct Result: Sendable {
-    /// The slot in use, which opens the old and the new keys.
-    package let slot: ObjectID
-    /// How many other slots cannot open what is written from now on.
-    package let outdatedSlots: Int
+    /// The number of the epoch that the new keys begin with.
+    package let epoch: UInt64
   }
+
+  /// Goes on where records cannot be read, which might belong to the keys that end.
+  package var isForced = false
 
   package init() {}
 
-  /// `secret` is what opened the repository.
-  package func run(_ repository: Repository, _ secret: Secret) throws -> Result {
-    let slot = try KeySlots.rotate(repository, secret)
-    let others = try KeySlots.list(repository).count { $0.id != slot }
-    return Result(slot: slot, outdatedSlots: others)
+  /// Every key goes on to open the repository by its own password or key file.
+  package func run(_ repository: Repository) throws -> Result {
+    Result(epoch: try KeySlots.rotate(repository, isForced: isForced))
   }
 }

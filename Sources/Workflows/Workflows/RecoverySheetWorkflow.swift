@@ -47,6 +47,6 @@ package struct RecoverySheetWorkflow {
 
   private func remove(_ slot: ObjectID, _ repository: Repository) throws {
     let slots = try KeySlots.list(repository)
-    try KeySlots.remove(KeySlots.find(slot.hex, in: slots), repository, isForced: false)
+    try KeySlots.remove(KeySlots.find(slot.hex, in: slots), repository, isForced: true)
   }
 }

@@ -52,6 +52,12 @@ package struct StatusWorkflow {
     }
     if let loss = status.catalog.loss { out.append("\(loss); run \"yester verify\".") }
     out += status.catalog.forks.map { $0.text + "." }
+    let uncounted = status.catalog.uncounted.count
+    if uncounted > 0 {
+      let (count, them) = uncounted == 1 ? ("1 record counts", "it") : ("\(uncounted) records count", "them")
+      out.append(
+        "\(count) for nothing, because of who has written \(them); \"yester verify --level structure\" names \(them).")
+    }
     if let problem = status.leaseProblem { out.append(problem) }
     return out
   }

@@ -15,6 +15,8 @@ package struct VerificationWorkflow {
     package let counts: Verify.Result
     /// Of what is damaged in many places not each is named.
     package let findings: [Verify.Finding]
+    /// Sentences on what is no damage, and should be known.
+    package let remarks: [String]
     package let seconds: Double
     /// What the run ends with when something is damaged.
     package let failure: YesterError?
@@ -49,11 +51,12 @@ package struct VerificationWorkflow {
         findings.append(finding)
         found(finding)
       }
+      var remarks: [String] = []
       let done: Verify.Level
       let counts: Verify.Result
       if let repository, repository.keyring.role != .writeOnly {
         done = level ?? .data
-        counts = try verify(repository, done, progress, report)
+        (counts, remarks) = try verify(repository, done, progress, report)
       } else {
         guard level == nil || level == .packs else {
           throw YesterError(
@@ -64,7 +67,8 @@ package struct VerificationWorkflow {
         counts = try Verify.packs(protected, repairs: repairs, progress: progress, report: report)
       }
       return Result(
-        level: done, counts: counts, findings: findings, seconds: Double(System.bootClock - start) / 1e9,
+        level: done, counts: counts, findings: findings, remarks: remarks,
+        seconds: Double(System.bootClock - start) / 1e9,
         failure: Self.failure(counts))
     }
   }
@@ -72,7 +76,7 @@ package struct VerificationWorkflow {
   private func verify(
     _ repository: Repository, _ level: Verify.Level, _ progress: RunProgress,
     _ report: @escaping (Verify.Finding) -> Void
-  ) throws -> Verify.Result {
+  ) throws -> (Verify.Result, remarks: [String]) {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
     let catalog = try repository.readCatalog(trustingCache: false, telling: false)
@@ -83,7 +87,12 @@ package struct VerificationWorkflow {
       try Verify.state(repository, verified: result.verifiedPacks)
       try Verify.note(repository, sound, level: level.rawValue)
     }
-    return result
+    return (result, catalog.uncounted.map(Self.words))
+  }
+
+  private static func words(_ record: UncountedRecord) -> String {
+    let what = record.name.map { "The snapshot \($0) (\(record.id.short))" } ?? "The note \(record.id.short)"
+    return "\(what) counts for nothing: \(record.reason)."
   }
 
   private static func failure(_ counts: Verify.Result) -> YesterError? {

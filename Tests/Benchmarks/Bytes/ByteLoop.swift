@@ -32,7 +32,7 @@ private struct Sample {
     blocks = stride(from: 0, to: file.bytes.count, by: size).map { start in
       UnsafeRawBufferPointer(rebasing: file.bytes[start..<(start + size)])
     }
-    keyring = try Keyring.generate(repository: RepositoryID(System.random(16)))
+    keyring = try TestKeys.full()
     key = try PackKey.make(.data, keyring).0
   }
 }

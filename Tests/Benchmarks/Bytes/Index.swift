@@ -45,7 +45,7 @@ func registerIndex() {
 private func makeIndex(_ ids: [ObjectID]) throws -> ChunkIndex {
   let scratch = try setting("YESTER_BENCH_SCRATCH") + "/" + Hex.encode(System.random(8))
   try Directory.makeAll(scratch)
-  let keyring = try Keyring.generate(repository: RepositoryID(System.random(16)))
+  let keyring = try TestKeys.full()
   let store = try DirectoryStore.create(scratch + "/repository")
   var builder = IndexSegmentBuilder()
   var random = SeededGenerator(seed: 1)

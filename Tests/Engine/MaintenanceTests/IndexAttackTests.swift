@@ -44,11 +44,10 @@ import Testing
         }
       }
       self.chunks = chunks
-      let known = Set(try fixture.memory.ids(.keys))
       let stolen = try fixture.test.addWriter(thief == .removedFull ? .full : .writeOnly)
       attacker = Attacker(stolen, fixture.memory)
       if thief != .writeOnly {
-        for slot in try fixture.memory.ids(.keys) where !known.contains(slot) { try fixture.memory.delete(.slot(slot)) }
+        try fixture.test.open().beginEpoch { $0.remove(stolen.keyring.member, [:]) }
       }
     }
 

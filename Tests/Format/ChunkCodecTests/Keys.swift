@@ -2,24 +2,47 @@
 import ChunkCodec
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 func hex(_ text: String) -> [UInt8] { Hex.decode(text) ?? [] }
 
-/// Two repositories' keys, and a write-only writer of the first.
+/// Two repositories' keys, and more members of the first.
 enum Keys {
-  static let repository = RepositoryID(System.random(16))
-  static let full = made { try Keyring.generate(repository: repository) }
-  static let writeOnly = made { try full.deriving(.writeOnly) }
-  static let otherWriteOnly = made { try full.deriving(.writeOnly) }
-  static let otherFull = made { try full.deriving(.full) }
+  static let members = {
+    var keys = TestKeys()
+    for role in [KeyRole.full, .writeOnly, .writeOnly, .full] { keys.add(role) }
+    return keys
+  }()
+  private static let all = keyrings(members)
+  static var repository: RepositoryID { members.draft.repository }
+  static let full = all[0]
+  static let writeOnly = all[1]
+  static let otherWriteOnly = all[2]
+  static let otherFull = all[3]
   /// The same repository id, but other keys: what a stranger can make who has seen the id.
-  static let stranger = made { try Keyring.generate(repository: repository) }
-  static let otherRepository = made { try Keyring.generate(repository: RepositoryID(System.random(16))) }
+  static let stranger = keyrings(one(TestKeys(repository: repository)))[0]
+  static let otherRepository = keyrings(one(TestKeys()))[0]
+  /// The members after one rotation, in their order.
+  static let rotated = {
+    var keys = members
+    do {
+      try keys.next { try $0.rotate([:]) }
+    } catch {
+      preconditionFailure("keys can be rotated")
+    }
+    return keyrings(keys)
+  }()
 
-  private static func made(_ body: () throws -> Keyring?) -> Keyring {
-    guard let keyring = try? body() else { preconditionFailure("keys can be made") }
-    return keyring
+  private static func one(_ keys: TestKeys) -> TestKeys {
+    var keys = keys
+    keys.add(.full)
+    return keys
+  }
+
+  private static func keyrings(_ keys: TestKeys) -> [Keyring] {
+    guard let keyrings = try? keys.epoch().keyrings else { preconditionFailure("keys can be made") }
+    return keyrings
   }
 }
 

@@ -1,6 +1,7 @@
 import ChunkCodec
 import Platform
 import RepositoryFormat
+import TestSupport
 import Testing
 
 private func note(_ kind: NoteRecord.Kind = .removed) -> NoteRecord {
@@ -36,7 +37,8 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
       let opened = try #require(try RecordSealing.openSnapshot(bytes, keyring))
       #expect(opened.body.encode() == testSnapshot.encode())
       #expect(opened.envelope.writer == Keys.writeOnly.writer.publicKey)
-      #expect(opened.envelope.role == .writeOnly)
+      #expect(opened.envelope.epoch == 1)
+      #expect(try keyring.roster.authorship(opened.envelope, sequence: 1).role == .writeOnly)
     }
   }
 
@@ -70,7 +72,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
   @Test func everyByteCountsAlsoWithAGoodSignature() throws {
     let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
     let unsigned = bytes.count - SignedEnvelope.signatureSize
-    // Bytes 224 to 271 are the writer's own way to the content key; others go by 176 to 223.
+    // Bytes 184 to 231 are the writer's own way to the content key; others go by 120 to 167.
     let offsets = offsetsThatMayChange(in: bytes, 0..<unsigned) {
       _ = try RecordSealing.openSnapshot(signed($0, "yester snapshot 1", by: Keys.full), Keys.otherFull)
     }
@@ -89,16 +91,17 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     let bytes = try RecordSealing.seal(testSnapshot, Keys.full)
     let own = try RecordSealing.seal(testSnapshot, Keys.writeOnly)
     // The envelope of the thief, the content of the victim.
-    let stolen = signed(Array(own[..<144]) + bytes[144...], "yester snapshot 1", by: Keys.writeOnly)
+    let mixed = Array(own[..<SignedEnvelope.size]) + bytes[SignedEnvelope.size...]
+    let stolen = signed(mixed, "yester snapshot 1", by: Keys.writeOnly)
     #expect(throws: FormatError.self) { try RecordSealing.openSnapshot(stolen, Keys.full) }
     #expect(throws: Never.self) {
       try RecordSealing.openSnapshot(signed(own, "yester snapshot 1", by: Keys.writeOnly), Keys.full)
     }
-    // A write-only writer that calls itself full.
-    var promoted = own
-    promoted[40] = KeyRole.full.rawValue
+    // A writer that says to have known another epoch when it sealed this.
+    var elsewhen = own
+    elsewhen[48] ^= 2
     #expect(throws: FormatError.self) {
-      try RecordSealing.openSnapshot(signed(promoted, "yester snapshot 1", by: Keys.writeOnly), Keys.full)
+      try RecordSealing.openSnapshot(signed(elsewhen, "yester snapshot 1", by: Keys.writeOnly), Keys.full)
     }
   }
 
@@ -117,7 +120,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
       for reader in [Keys.full, Keys.otherFull, Keys.writeOnly, Keys.otherWriteOnly] {
         let opened = try RecordSealing.openNote(bytes, reader)
         #expect(opened.body == note)
-        #expect(opened.envelope.role == writer.role)
+        #expect(try reader.roster.authorship(opened.envelope, sequence: 1).role == writer.role)
       }
       for reader in [Keys.stranger, Keys.otherRepository] {
         #expect(throws: FormatError.self) { try RecordSealing.openNote(bytes, reader) }
@@ -145,11 +148,11 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     #expect(throws: FormatError.self) { try RecordSealing.openNote(asNote, Keys.full) }
   }
 
-  @Test func aWriteOnlyWriterCannotCallItselfFull() {
-    var bytes = RecordSealing.seal(note(), Keys.writeOnly)
-    bytes[40] = KeyRole.full.rawValue
+  @Test func aWriterCannotSignForAnother() {
+    let bytes = RecordSealing.seal(note(), Keys.writeOnly)
+    let renamed = bytes[..<56] + Keys.full.writer.publicKey + bytes[88...]
     #expect(throws: FormatError.self) {
-      try RecordSealing.openNote(signed(bytes, "yester note 1", by: Keys.writeOnly), Keys.full)
+      try RecordSealing.openNote(signed(Array(renamed), "yester note 1", by: Keys.writeOnly), Keys.full)
     }
   }
 }
@@ -180,7 +183,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     let list = Self.list
     var bytes = RecordSealing.seal(list, Keys.writeOnly)
     #expect(throws: FormatError.self) { try RecordSealing.openCondemned(bytes, Keys.full) }
-    bytes[40] = KeyRole.full.rawValue
+    bytes[56] ^= 1
     #expect(throws: FormatError.self) {
       try RecordSealing.openCondemned(signed(bytes, "yester condemned 1", by: Keys.writeOnly), Keys.full)
     }
@@ -192,9 +195,9 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
 
   /// Whoever lacks the keys must not take it for nothing.
   @Test func aListUnderOtherKeysIsNoDamage() throws {
-    let bytes = RecordSealing.seal(Self.list, try Keys.full.rotated())
+    let bytes = RecordSealing.seal(Self.list, Keys.rotated[0])
     #expect { try RecordSealing.openCondemned(bytes, Keys.full) } throws: {
-      ($0 as? FormatError)?.kind == .needsOtherKey
+      ($0 as? FormatError)?.kind == .needsLaterKeys
     }
   }
 }
@@ -215,7 +218,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
 
 @Suite struct RotationTests {
   @Test func newKeysReadWhatOldKeysSealed() throws {
-    let rotated = try Keys.full.rotated()
+    let rotated = Keys.rotated[0]
     #expect(rotated.current.id != Keys.full.current.id)
     let (_, header) = try PackKey.make(.data, Keys.full)
     #expect(try PackKey.open(header: header, rotated).keySet.id == Keys.full.current.id)
@@ -230,15 +233,28 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     }
   }
 
-  /// A slot with more key sets than a reader takes would lock everybody out.
-  @Test func rotationEndsBeforeTheSlotBecomesUnreadable() throws {
-    var keyring = Keys.full
-    var rotations = 0
-    while rotations < 100, let next = try? keyring.rotated() {
-      keyring = next
-      rotations += 1
+  /// Its list key is new, and the old ones go with it.
+  @Test func aWriteOnlyKeyReadsItsOwnOldAndNewRecords() throws {
+    let (old, new) = (Keys.writeOnly, Keys.rotated[1])
+    #expect(new.listKey != old.listKey && new.writer.publicKey != old.writer.publicKey)
+    for writer in [old, new] {
+      let own = try RecordSealing.seal(testSnapshot, writer)
+      #expect(try RecordSealing.openSnapshot(own, new) != nil)
+      #expect(try RecordSealing.openSnapshot(own, Keys.rotated[2]) == nil)
     }
+    // What was stolen before the rotation opens nothing that comes.
+    #expect(throws: FormatError.self) {
+      try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, new), old)
+    }
+  }
+
+  /// An epoch with more key sets than a reader takes would lock everybody out.
+  @Test func rotationEndsBeforeTheEpochBecomesUnreadable() throws {
+    var keys = TestKeys()
+    keys.add(.full)
+    var rotations = 0
+    while rotations < 1000, (try? keys.next({ try $0.rotate([:]) })) != nil { rotations += 1 }
     #expect(rotations == Limits.keySetsMax - 1)
-    #expect(throws: Never.self) { try SlotPayload(decoding: keyring.payload.encode()) }
+    #expect(try keys.epoch().keyrings.count == 1)
   }
 }

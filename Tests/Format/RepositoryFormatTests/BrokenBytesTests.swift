@@ -64,16 +64,19 @@ private struct Sample: CustomTestStringConvertible {
         keySet: random.keySetID(),
         ephemeralKey: random.bytes(32)
       )
-      + random.bytes(48 + 32 + 64)
-    let slot = random.slotHeader().encode(repository: testRepository, sealedLength: 20) + random.bytes(20)
+      + random.bytes(PackLayout.headerSize - PackLayout.authenticatedHeaderSize)
+    let slot = random.slotHeader().encode(repository: testRepository) + random.bytes(SlotPayload.size + 16)
     let envelope = SignedEnvelope(
       magic: .note,
       keySet: random.keySetID(),
-      role: .full,
-      writer: random.bytes(32),
-      certificate: random.bytes(64)
+      epoch: 1,
+      writer: random.bytes(32)
     )
-    let config = RepositoryConfig(id: testRepository).encode(digest: testDigest)
+    let (emptyEpoch, shared, full) = random.epochParts()
+    var epoch = emptyEpoch
+    (epoch.envelopesLength, epoch.sharedLength, epoch.fullLength) = (10, 20, 30)
+    let epochBytes = epoch.encode(repository: testRepository) + random.bytes(60 + EpochHead.signatureSize)
+    let config = RepositoryConfig(rootPublicKey: random.bytes(32), digest: testDigest).encode(digest: testDigest)
     var head = ByteWriter()
     IndexLayout.Head(replaced: 1, statements: 2, writers: 1, packs: 3, blocks: 4, chunks: 5).encode(to: &head)
     return [
@@ -84,8 +87,13 @@ private struct Sample: CustomTestStringConvertible {
       Sample(name: "pack trailer", bytes: PackLayout.trailer(directoryOffset: 5000, directoryLength: 300)) {
         _ = try PackLayout.readTrailer($0, packSize: 5324)
       },
-      Sample(name: "slot header", bytes: slot) { _ = try SlotHeader.decode($0, repository: testRepository) },
-      Sample(name: "slot payload", bytes: random.slotPayload().encode()) { _ = try SlotPayload(decoding: $0) },
+      Sample(name: "slot header", bytes: slot) { _ = try SlotHeader(decoding: $0, repository: testRepository) },
+      Sample(name: "epoch head", bytes: epochBytes) { _ = try EpochHead(decoding: $0, repository: testRepository) },
+      Sample(name: "shared part", bytes: shared.encode()) { [epoch] in _ = try SharedPart(decoding: $0, of: epoch) },
+      Sample(name: "full part", bytes: full.encode()) { _ = try FullPart(decoding: $0, of: shared) },
+      Sample(name: "envelope of a slot", bytes: random.envelopePayload().encode()) {
+        _ = try EnvelopePayload(decoding: $0)
+      },
       Sample(name: "envelope", bytes: envelope.encode(repository: testRepository)) {
         _ = try SignedEnvelope(decoding: $0, repository: testRepository)
       },
@@ -182,7 +190,7 @@ func testDigest(_ bytes: [UInt8]) -> [UInt8] {
   }
 
   @Test func everyChangedByteOfTheConfigIsFound() {
-    let good = RepositoryConfig(id: testRepository).encode(digest: testDigest)
+    let good = RepositoryConfig(rootPublicKey: testRoot, digest: testDigest).encode(digest: testDigest)
     for offset in good.indices {
       for bit in 0..<8 {
         var changed = good

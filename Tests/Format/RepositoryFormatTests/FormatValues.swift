@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 let testRepository = RepositoryID((0..<16).map { UInt8($0) })
+let testRoot = (0..<32).map { UInt8($0) }
 
 /// What `Mirror` sees of a value, all stored properties at every depth: equal for equal values of any type.
 func dumped<Value>(_ value: Value) -> String {

@@ -88,7 +88,7 @@ private func message(_ body: () throws -> Void) -> String {
     let large = Limits.packSizeMax + 1
     let trailer = PackLayout.trailer(directoryOffset: UInt64(large - 524), directoryLength: 500)
     #expect(throws: FormatError.self) { try PackLayout.readTrailer(trailer, packSize: large) }
-    for size in [0, 23, 24, 151] {
+    for size in [0, 23, 24, PackLayout.headerSize + 23] {
       let trailer = PackLayout.trailer(directoryOffset: UInt64(PackLayout.headerSize), directoryLength: 0)
       #expect(throws: FormatError.self) { try PackLayout.readTrailer(trailer, packSize: size) }
     }
@@ -116,50 +116,106 @@ private func message(_ body: () throws -> Void) -> String {
 
   private func read(_ lock: SlotHeader.Lock) throws -> SlotHeader {
     let header = SlotHeader(
-      keySet: KeySetID([UInt8](repeating: 1, count: 8)),
       lock: lock,
-      role: .full,
       createdSeconds: 0,
       salt: [UInt8](repeating: 2, count: 32),
-      writerPublicKey: [UInt8](repeating: 3, count: 32),
-      label: []
+      publicKey: [UInt8](repeating: 3, count: 32),
+      commitment: [UInt8](repeating: 4, count: 16)
     )
-    return try SlotHeader.decode(header.encode(repository: testRepository, sealedLength: 0), repository: testRepository)
-      .0
+    let slot = header.encode(repository: testRepository) + [UInt8](repeating: 5, count: SlotPayload.size + 16)
+    return try SlotHeader(decoding: slot, repository: testRepository)
   }
 
   @Test func slotsOfImpossibleSize() {
     var random = SeededGenerator()
-    let header = random.slotHeader()
-    let large = header.encode(repository: testRepository, sealedLength: 65_536) + random.bytes(65_536)
-    #expect(throws: FormatError.self) { try SlotHeader.decode(large, repository: testRepository) }
-    let lying = header.encode(repository: testRepository, sealedLength: Int(UInt32.max)) + [1, 2, 3]
-    #expect(throws: FormatError.self) { try SlotHeader.decode(lying, repository: testRepository) }
+    let start = random.slotHeader().encode(repository: testRepository)
+    for length in [0, 1, 79, 81, 4096, 65_536] {
+      let slot = start + random.bytes(length)
+      #expect(throws: FormatError.self) { try SlotHeader(decoding: slot, repository: testRepository) }
+    }
+  }
+}
+
+/// Epochs that are well formed and contradict themselves. The root key has signed none of them, but a faulty yester
+/// with the root key might.
+@Suite struct HostileEpochTests {
+  @Test func headsOfImpossibleSize() {
+    var random = SeededGenerator()
+    let head = random.epochParts().head
+    func read(_ edit: (inout EpochHead) -> Void, _ rest: Int = EpochHead.signatureSize) throws {
+      var head = head
+      edit(&head)
+      let bytes = head.encode(repository: testRepository) + random.bytes(rest)
+      _ = try EpochHead(decoding: bytes, repository: testRepository)
+    }
+    #expect(throws: Never.self) { try read { _ in } }
+    for number in [0, Limits.epochNumberMax + 1, .max] {
+      #expect(throws: FormatError.self) { try read { $0.number = number } }
+    }
+    #expect(throws: FormatError.self) { try read { $0.slots = [] } }
+    #expect(throws: FormatError.self) { try read { $0.slots.append($0.slots[0]) } }
+    #expect(throws: FormatError.self) { try read { $0.envelopesLength = .max } }
+    #expect(throws: FormatError.self) {
+      try read {
+        $0.envelopesLength = .max
+        $0.sharedLength = .max
+        $0.fullLength = .max
+      }
+    }
+    #expect(throws: FormatError.self) { try read({ _ in }, EpochHead.signatureSize - 1) }
+    #expect(throws: FormatError.self) { try read({ _ in }, Limits.epochSizeMax) }
   }
 
-  @Test func keysMustFitTheRole() {
+  @Test func rostersThatContradictThemselves() {
     var random = SeededGenerator()
-    var payload = random.slotPayload()
-    payload.role = .full
-    payload.rootPrivateKey = random.bytes(32)
-    for index in payload.keySets.indices { payload.keySets[index].privateKey = random.bytes(32) }
-    #expect(throws: Never.self) { try SlotPayload(decoding: payload.encode()) }
-    var other = payload
-    other.role = .writeOnly
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    other.rootPrivateKey = nil
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    other = payload
-    other.rootPrivateKey = nil
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    other = payload
-    other.keySets[0].privateKey = nil
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    other.keySets = []
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    other.keySets = Array(repeating: payload.keySets[0], count: 65)
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: other.encode()) }
-    #expect(throws: FormatError.self) { try SlotPayload(decoding: payload.encode() + [0]) }
+    var (head, shared, _) = random.epochParts()
+    func read(_ edit: (inout SharedPart, inout EpochHead) -> Void) throws {
+      var (shared, head) = (shared, head)
+      edit(&shared, &head)
+      _ = try SharedPart(decoding: shared.encode(), of: head)
+    }
+    #expect(throws: Never.self) { try read { _, _ in } }
+    let second = RosterMember(
+      id: MemberID(random.bytes(16)), role: .writeOnly, state: .removed(epoch: 2), createdSeconds: 0, label: [],
+      hosts: [],
+      writers: [
+        WriterKey(publicKey: random.bytes(32), since: 1, end: WriterKey.End(epoch: 2, last: .nothing))
+      ])
+    shared.members.append(second)
+    #expect(throws: Never.self) { try read { _, _ in } }
+    let last = shared.members.count - 1
+    // One writer key for two members: the one that is found first would say what it is worth.
+    #expect(throws: FormatError.self) {
+      try read { shared, _ in
+        shared.members[last].writers = [
+          WriterKey(
+            publicKey: shared.members[0].writers[0].publicKey, since: 1, end: WriterKey.End(epoch: 2, last: .nothing))
+        ]
+      }
+    }
+    #expect(throws: FormatError.self) { try read { shared, _ in shared.members.append(second) } }
+    #expect(throws: FormatError.self) {
+      try read { shared, _ in shared.members[last].state = .inForce(slot: random.id()) }
+    }
+    #expect(throws: FormatError.self) { try read { shared, _ in shared.members[last].writers = [] } }
+    #expect(throws: FormatError.self) { try read { shared, _ in shared.members[last].writers[0].end = nil } }
+    #expect(throws: FormatError.self) {
+      try read { shared, head in shared.members[last].state = .revoked(epoch: head.number + 1) }
+    }
+    // Nobody could read anything any more.
+    #expect(throws: FormatError.self) {
+      try read { shared, _ in
+        shared.members = shared.members.map { member in
+          RosterMember(
+            id: member.id, role: .writeOnly, state: member.state, createdSeconds: 0, label: [], hosts: [],
+            writers: member.writers)
+        }
+      }
+    }
+    #expect(throws: FormatError.self) { try read { shared, _ in shared.keySets = [] } }
+    #expect(throws: FormatError.self) { try read { shared, _ in shared.keySets.append(shared.keySets[0]) } }
+    #expect(throws: FormatError.self) { try read { _, head in head.keySetPublicKey = random.bytes(32) } }
+    #expect(throws: FormatError.self) { try read { _, head in head.slots.removeLast() } }
   }
 }
 
@@ -184,9 +240,15 @@ private func message(_ body: () throws -> Void) -> String {
   }
 
   @Test func aConfigIsExactlyItsBytes() throws {
-    let good = RepositoryConfig(id: testRepository).encode(digest: testDigest)
-    #expect(try RepositoryConfig(decoding: good, digest: testDigest).id == testRepository)
+    let good = RepositoryConfig(rootPublicKey: testRoot, digest: testDigest).encode(digest: testDigest)
+    #expect(try RepositoryConfig(decoding: good, digest: testDigest).rootPublicKey == testRoot)
     let text = String(decoding: good, as: UTF8.self)
+    // An id that is not made of the root key, with a right check.
+    let other = RepositoryConfig(rootPublicKey: testRoot.map { $0 ^ 1 }, digest: testDigest)
+    let lines = text.split(separator: "\n").prefix(4).map(String.init)
+    let head = Array(([lines[0], lines[1], "id \(other.id)", lines[3]].joined(separator: "\n") + "\n").utf8)
+    let exchanged = head + Array("check \(Hex.encode(testDigest(head).prefix(8)))\n".utf8)
+    #expect(throws: FormatError.self) { try RepositoryConfig(decoding: exchanged, digest: testDigest) }
     for bad in [
       text + "\n", String(text.dropLast()), text + " ", text.replacing("format 1", with: "format 01"),
       text.replacing("format 1", with: "format +1"), text.replacing("\n", with: "\r\n"), text.uppercased(),

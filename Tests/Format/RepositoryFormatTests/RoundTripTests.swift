@@ -120,12 +120,26 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
     var random = SeededGenerator()
     for _ in 0..<50 {
       let header = random.slotHeader()
-      let sealed = random.bytes(random.below(100))
-      let start = header.encode(repository: testRepository, sealedLength: sealed.count)
-      let (read, length) = try SlotHeader.decode(start + sealed, repository: testRepository)
-      try #require(read == header && length == start.count, hint)
+      let start = header.encode(repository: testRepository)
+      let read = try SlotHeader(decoding: start + random.bytes(SlotPayload.size + 16), repository: testRepository)
+      try #require(read == header && start.count == SlotHeader.size, hint)
       let payload = random.slotPayload()
       try #require(try SlotPayload(decoding: payload.encode()) == payload, hint)
+    }
+  }
+
+  @Test func epochs() throws {
+    var random = SeededGenerator()
+    for _ in 0..<50 {
+      var (head, shared, full) = random.epochParts()
+      (head.envelopesLength, head.sharedLength, head.fullLength) = (7, 11, 0)
+      let bytes = head.encode(repository: testRepository)
+      let whole = bytes + random.bytes(18 + EpochHead.signatureSize)
+      try #require(try EpochHead(decoding: whole, repository: testRepository) == head && bytes.count == head.size, hint)
+      try #require(try SharedPart(decoding: shared.encode(), of: head) == shared, hint)
+      try #require(try FullPart(decoding: full.encode(), of: shared) == full, hint)
+      let envelope = random.envelopePayload()
+      try #require(try EnvelopePayload(decoding: envelope.encode()) == envelope, hint)
     }
   }
 
@@ -138,13 +152,13 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
     }
     let keySet = random.keySetID()
     let ephemeral = random.bytes(32)
-    let wrapped = random.bytes(48)
+    let (wrapped, commitment) = (random.bytes(48), random.bytes(16))
     let start = PackLayout.headerStart(.tree, repository: testRepository, keySet: keySet, ephemeralKey: ephemeral)
     #expect(start.count == PackLayout.authenticatedHeaderSize)
     let (writer, signature) = (random.bytes(32), random.bytes(64))
-    let header = try PackLayout.readHeader(start + wrapped + writer + signature, of: testRepository)
+    let header = try PackLayout.readHeader(start + wrapped + commitment + writer + signature, of: testRepository)
     #expect(header.kind == .tree && header.keySet == keySet)
-    #expect(header.ephemeralKey == ephemeral && header.wrappedKey == wrapped)
+    #expect(header.ephemeralKey == ephemeral && header.wrappedKey == wrapped && header.commitment == commitment)
     #expect(header.writer == writer && header.signature == signature)
     let trailer = PackLayout.trailer(directoryOffset: 5000, directoryLength: 300)
     #expect(trailer.count == PackLayout.trailerSize)
@@ -157,9 +171,8 @@ private let hint = Comment(rawValue: "YESTER_TEST_SEED=\(SeededGenerator.seed)")
       let envelope = SignedEnvelope(
         magic: magic,
         keySet: random.keySetID(),
-        role: .writeOnly,
-        writer: random.bytes(32),
-        certificate: random.bytes(64)
+        epoch: 1 + random.next() >> 3,
+        writer: random.bytes(32)
       )
       let bytes = envelope.encode(repository: testRepository)
       #expect(bytes.count == SignedEnvelope.size)

@@ -31,7 +31,7 @@ private final class LargeBlocks: ChunkSource {
 @Suite struct AnswerMemoryTests {
   private let source = LargeBlocks()
   private var reader: FileContentReader {
-    FileContentReader(tree: TreeStore(reader: source), keySet: KeySetID([UInt8](repeating: 0, count: 8)))
+    FileContentReader(tree: TreeStore(reader: source), keySet: KeySetID([UInt8](repeating: 0, count: KeySetID.size)))
   }
 
   /// The memory that an answer keeps, each block counted once.

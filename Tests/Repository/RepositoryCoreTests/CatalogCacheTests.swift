@@ -8,7 +8,9 @@ import Testing
 
 /// All that a catalog says, comparable.
 private func described(_ catalog: SnapshotCatalog, _ repository: Repository) -> [String] {
-  func text(_ envelope: SignedEnvelope) -> String { Hex.encode(envelope.encode(repository: repository.config.id)) }
+  func text(_ author: Authorship) -> String {
+    Hex.encode(author.envelope.encode(repository: repository.config.id))
+  }
   var out = catalog.snapshots.map { snapshot in
     "\(snapshot.id) \(text(snapshot.envelope)) \(Hex.encode(snapshot.record.encode())) \(snapshot.isPinned) "
       + "\(String(describing: snapshot.pinnedUntil)) \(snapshot.isConfirmed) \(String(describing: snapshot.verified))"

@@ -89,7 +89,7 @@ extension Repository {
 
     // Records of another repository: as it is, and with this repository's id, made by somebody who has seen it.
     let other = try TestRepository().open()
-    let stranger = try Keyring.generate(repository: repository.config.id)
+    let stranger = try strangersKeyring(repository.config.id)
     for bytes in [
       try RecordSealing.seal(snapshotRecord(3), other.keyring), try RecordSealing.seal(snapshotRecord(3), stranger),
     ] {
@@ -210,4 +210,11 @@ extension Repository {
     #expect(try SnapshotCatalog(full).snapshots.map(\.record.sequence) == [1, 2])
     #expect(try full.findings == [])
   }
+}
+
+/// Of somebody who has seen the repository's id.
+private func strangersKeyring(_ repository: RepositoryID) throws -> Keyring {
+  var keys = TestKeys(repository: repository)
+  keys.add(.full)
+  return try keys.epoch().keyrings[0]
 }

@@ -87,7 +87,8 @@ import Testing
     let repository = try test.open()
     var list = CondemnedList()
     list.number = 1
-    try test.store.put(.condemned(1), RecordSealing.seal(list, repository.keyring.rotated()))
+    try test.rotate()
+    try test.store.put(.condemned(1), RecordSealing.seal(list, test.open().keyring))
     #expect(errorCode { try repository.readCondemned() } == .wrongKey)
     #expect(errorCode { try repository.storeCondemned(list, after: CondemnedList()) } == .wrongKey)
   }

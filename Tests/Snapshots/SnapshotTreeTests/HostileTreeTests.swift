@@ -9,7 +9,7 @@ import Testing
   private let chunks = Chunks()
   private var tree: TreeStore { TreeStore(reader: chunks) }
   private var content: FileContentReader {
-    FileContentReader(tree: tree, keySet: KeySetID([UInt8](repeating: 0, count: 8)))
+    FileContentReader(tree: tree, keySet: KeySetID([UInt8](repeating: 0, count: KeySetID.size)))
   }
 
   /// The list is checked against every length that it is named with, not only the first.

@@ -200,7 +200,7 @@ private let sizes = [
   // MARK: Second copies
 
   private static func small(_ store: ProtectedStore, _ random: inout SeededGenerator) throws -> [(ObjectKey, [UInt8])] {
-    let config = RepositoryConfig(id: RepositoryID(random.bytes(16)), protection: .parity)
+    let config = RepositoryConfig(rootPublicKey: random.bytes(32), protection: .parity) { SHA256.hash($0).bytes }
     var out: [(ObjectKey, [UInt8])] = [(.config, config.encode { SHA256.hash($0).bytes })]
     for size in [0, 1, 300, 70_000, (256 << 10) - 1] {
       let bytes = random.bytes(size)

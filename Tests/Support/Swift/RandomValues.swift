@@ -10,7 +10,7 @@ extension SeededGenerator {
   package mutating func number() -> UInt64 { next() >> (next() % 64) }
   package mutating func id() -> ObjectID { bytes(32).withUnsafeBytes { ObjectID($0) } }
   package mutating func digest() -> Digest { bytes(32).withUnsafeBytes { Digest($0) } }
-  package mutating func keySetID() -> KeySetID { KeySetID(bytes(8)) }
+  package mutating func keySetID() -> KeySetID { KeySetID(bytes(KeySetID.size)) }
 
   package mutating func text() -> String {
     let letters = Array("abc xyz-_äö€😀\n\"\\")
@@ -211,35 +211,81 @@ extension SeededGenerator {
       p: UInt32(1 + below(4))
     )
     return SlotHeader(
-      keySet: keySetID(),
       lock: chance() ? cost : .keyFile,
-      role: chance() ? .full : .writeOnly,
       createdSeconds: Int64(bitPattern: number()),
       salt: bytes(32),
-      writerPublicKey: bytes(32),
-      label: bytes(below(256))
+      publicKey: bytes(32),
+      commitment: bytes(16)
     )
   }
 
-  package mutating func slotPayload() -> SlotPayload {
-    let isFull = chance()
+  package mutating func slotPayload() -> SlotPayload { SlotPayload(privateKey: bytes(32), rootPublicKey: bytes(32)) }
+
+  /// An epoch's parts, of any content that is consistent.
+  package mutating func epochParts() -> (head: EpochHead, shared: SharedPart, full: FullPart) {
+    let number = 2 + next() >> 8
     let sets = (0..<(1 + below(4))).map { _ in
       KeySetRecord(
         publicKey: bytes(32),
         idKey: bytes(32),
         indexKey: bytes(32),
         chunkerSeed: bytes(32),
-        privateKey: isFull ? bytes(32) : nil
+        privateKey: nil
       )
     }
-    return SlotPayload(
-      role: isFull ? .full : .writeOnly,
-      writerPrivateKey: bytes(32),
-      writerCertificate: bytes(64),
-      listKey: bytes(32),
+    let members = (0..<(1 + below(5))).map { rosterMember(isFirst: $0 == 0, epoch: number) }
+    let head = EpochHead(
+      number: number,
+      createdSeconds: Int64(bitPattern: self.number()),
       rootPublicKey: bytes(32),
-      rootPrivateKey: isFull ? bytes(32) : nil,
-      keySets: sets
+      previous: digest(),
+      keySet: keySetID(),
+      keySetPublicKey: sets[0].publicKey,
+      ephemeralKey: bytes(32),
+      slots: members.compactMap(\.slot).map { EpochHead.Slot(id: $0, publicKey: bytes(32)) },
+      envelopesLength: 0,
+      sharedLength: 0,
+      fullLength: 0
+    )
+    let full = FullPart(
+      rootPrivateKey: bytes(32),
+      privateKeys: sets.map { _ in bytes(32) },
+      members: members.filter(\.isInForce).map { member in
+        FullPart.Member(writerSeed: bytes(32), listKeys: member.writers.map { _ in bytes(32) })
+      }
+    )
+    return (head, SharedPart(keySets: sets, members: members), full)
+  }
+
+  private mutating func rosterMember(isFirst: Bool, epoch: UInt64) -> RosterMember {
+    let states: [RosterMember.State] = [.inForce(slot: id()), .removed(epoch: epoch), .revoked(epoch: epoch)]
+    let state = isFirst ? states[0] : states[below(3)]
+    var writers = (0..<(1 + below(3))).map { _ in
+      WriterKey(
+        publicKey: bytes(32),
+        since: 1,
+        end: WriterKey.End(epoch: epoch, last: ChainEnd(sequence: sequence(), id: id()))
+      )
+    }
+    if case .inForce = state { writers[0].end = nil }
+    return RosterMember(
+      id: MemberID(bytes(16)),
+      role: isFirst || chance() ? .full : .writeOnly,
+      state: state,
+      createdSeconds: Int64(bitPattern: number()),
+      label: bytes(below(256)),
+      hosts: (0..<below(3)).map { _ in text() },
+      writers: writers
+    )
+  }
+
+  package mutating func envelopePayload() -> EnvelopePayload {
+    EnvelopePayload(
+      member: MemberID(bytes(16)),
+      writerSeed: bytes(32),
+      listKeys: (0..<(1 + below(3))).map { _ in bytes(32) },
+      sharedKey: bytes(32),
+      fullKey: chance() ? bytes(32) : nil
     )
   }
 

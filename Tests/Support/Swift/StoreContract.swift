@@ -42,7 +42,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
 private let leaseName = String(repeating: "0a", count: 16) + "-" + String(repeating: "0", count: 16)
 private let keys: [ObjectKey] = [
   .config, .slot(id(1)), .pack(id(2)), .pack(id(0xFF)), .index(id(1)), .snapshot(id(1)), .lease(leaseName),
-  .condemned(0x12),
+  .condemned(0x12), .epoch(0x12),
 ]
 
 extension ObjectStore {

@@ -28,14 +28,26 @@ package final class TestRepository: Sendable {
   /// Adds a slot with a writer of its own; what opens it.
   package func addSlot(_ role: KeyRole) throws -> Secret {
     let secret = Secret.keyFile(System.random(32))
-    guard let keyring = try open().keyring.deriving(role) else {
-      throw YesterError(.failed, "this key cannot make another one")
-    }
-    let slot = try KeySlot.seal(keyring, with: secret, label: "more", created: .now())
-    try store.put(.slot(ObjectID(nameOf: SHA256.hash(slot))), slot)
+    let repository = try open()
+    let slot = try KeySlot.make(
+      with: secret, repository: id, root: repository.config.rootPublicKey, created: .now())
+    try store.put(.slot(slot.key.id), slot.bytes)
+    try repository.beginEpoch { $0.add(role, label: "more", slot: slot.key, created: .now()) }
     return secret
   }
 
+  /// Begins an epoch with new keys for everybody.
+  package func rotate() throws { try open().beginEpoch { try $0.rotate([:]) } }
+
   /// Adds a slot with a writer of its own, and opens the repository by it.
   package func addWriter(_ role: KeyRole) throws -> Repository { try open(by: addSlot(role)) }
+}
+
+extension Repository {
+  /// Stores the next epoch, as whoever holds the root key can make it.
+  package func beginEpoch(_ edit: (inout EpochDraft) throws -> Void) throws {
+    guard var draft = EpochDraft(after: keyring) else { throw YesterError(.failed, "this key makes no epochs") }
+    try edit(&draft)
+    try store.put(.epoch(draft.number), draft.seal(created: .now()))
+  }
 }

@@ -115,10 +115,10 @@ final class CrashWorld {
     case .pruneThatRewrites, .pruneThatDeletes: try prune(repository)
     case .keyAddition: _ = try KeySlots.add(repository, .full, second, label: "second")
     case .keyChange: _ = try KeySlots.change(repository, to: second)
-    case .keyRotation: _ = try KeyRotationWorkflow().run(repository, first)
+    case .keyRotation: _ = try KeyRotationWorkflow().run(repository)
     case .keyRemoval:
       let own = repository.slot
-      let other = try #require(try KeySlots.list(repository).first { $0.id != own })
+      let other = try #require(try KeySlots.list(repository).first { $0.member.slot != own })
       try KeySlots.remove(other, repository, isForced: false)
     }
   }

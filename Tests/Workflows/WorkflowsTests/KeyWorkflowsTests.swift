@@ -86,11 +86,16 @@ import Workflows
     #expect(try KeySlots.list(fixture.open()).count == 1)
   }
 
-  @Test func aRotationOfKeysSaysHowManySlotsCannotFollow() throws {
+  /// Nobody has to type anything anew.
+  @Test func everyKeyGoesOnAfterARotation() throws {
     let fixture = try WorkflowFixture()
-    _ = try fixture.addWriteOnlyKey()
-    let result = try KeyRotationWorkflow().run(fixture.open(), fixture.secret)
-    #expect(result.outdatedSlots == 1)
-    #expect(try fixture.open().slot == result.slot)
+    let weak = try fixture.addWriteOnlyKey()
+    let before = try fixture.open()
+    let result = try KeyRotationWorkflow().run(before)
+    for secret in [fixture.secret, weak] {
+      let after = try fixture.open(by: secret)
+      #expect(after.keyring.epoch.number == result.epoch && after.keyring.current.id != before.keyring.current.id)
+      #expect(after.keyring.keySets.count == 2)
+    }
   }
 }

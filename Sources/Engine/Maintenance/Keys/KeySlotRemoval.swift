@@ -5,59 +5,50 @@ package import RepositoryCore
 internal import RepositoryFormat
 
 extension KeySlots {
-  /// Removes a slot: its secret opens the repository no more. What its holder copied before stays readable to them.
+  /// Removes a key: it opens the repository no more. What its holder copied before stays readable to them. What it has
+  /// stored counts as before; what comes after under its name counts for nothing.
   ///
-  /// A full slot is only removed while another full one is left that holds the same keys: otherwise nobody could
-  /// read what was sealed with them. `isForced` is needed for the slot in use and for one that cannot be read, and
-  /// does not change that.
+  /// The last full key is never removed, for nobody could read the backups any more. `isForced` is needed for the key in
+  /// use, and where records cannot be read, and does not change that.
   package static func remove(_ slot: Found, _ repository: Repository, isForced: Bool) throws(YesterError) {
-    try repository.requireFullKey("remove keys")
-    if slot.id == repository.slot && !isForced {
+    let change = try EpochChange(repository, "remove keys")
+    let id = slot.member.id
+    let isOwn = id == repository.keyring.member
+    if isOwn && !isForced {
       throw YesterError(
         .failed,
-        "The key slot \(slot.id.short) is the one that opened the repository just now",
+        "The key \(slot.shortName) is the one that opened the repository just now",
         advice: "Use another key, or --force."
       )
     }
-    guard let header = slot.readable else {
-      guard isForced else {
-        throw YesterError(
-          .failed,
-          "The key slot \(slot.id.short) is damaged or was made by a newer yester, so that nobody can tell what it opens",
-          advice: "Remove it with --force."
-        )
-      }
-      return try repository.store.delete(.slot(slot.id))
+    let (before, epoch) = try change.run { (draft, current) throws(YesterError) in
+      let member = try requireInForce(id, draft)
+      try requireSuccessor(of: member, current)
+      draft.remove(id, try EpochChange.chainEnds(current, isForced: isForced))
+      return current
     }
-    if header.role == .full { try requireSuccessor(of: slot, header, repository) }
-    try repository.store.delete(.slot(slot.id))
+    if let slot = slot.member.slot { try? repository.store.delete(.slot(slot)) }
+    // A key that has removed itself cannot open the epoch that it made.
+    if !isOwn { try change.countLateRecords(before: before) }
+    LeftoverSlots.remove(repository, epoch)
   }
 
-  private static func requireSuccessor(
-    of slot: Found,
-    _ header: SlotHeader,
-    _ repository: Repository
-  ) throws(YesterError) {
-    // Looked for now: what a list of a while ago has may be gone.
-    let others = try list(repository).filter { $0.id != slot.id && $0.readable?.role == .full }
-    guard !others.isEmpty else {
+  static func requireInForce(_ id: MemberID, _ draft: EpochDraft) throws(YesterError) -> RosterMember {
+    guard let member = draft.members.first(where: { $0.id == id }), member.isInForce else {
+      throw YesterError(.failed, "The key was removed already", advice: "Run \"yester key list\".")
+    }
+    return member
+  }
+
+  /// One whose slot is damaged or missing is none.
+  static func requireSuccessor(of member: RosterMember, _ repository: Repository) throws(YesterError) {
+    guard member.role == .full, let slot = member.slot else { return }
+    let others = try list(repository).filter { $0.member.id != member.id && $0.member.role == .full }
+    guard others.contains(where: { $0.readable != nil }) else {
       throw YesterError(
         .failed,
-        "The key slot \(slot.id.short) is the last full one: without it nobody could read the backups",
+        "The key \(slot.short) is the last full one: without it nobody could read the backups",
         advice: "Add another full key first, with \"yester key add\". --force does not change this."
-      )
-    }
-    // Later keys come on top of earlier ones: whoever has the current set has all that this keyring knows.
-    let known = repository.keyring
-    let isCovered = others.contains { other in
-      guard let keys = other.readable?.keySet else { return false }
-      return keys == header.keySet || (known.keySet(header.keySet) != nil && keys == known.current.id)
-    }
-    guard isCovered else {
-      throw YesterError(
-        .failed,
-        "The key slot \(slot.id.short) is the only full one that holds its keys: without it nobody could read what was sealed with them",
-        advice: "Add another full key with this one first, with \"yester key add\". --force does not change this."
       )
     }
   }

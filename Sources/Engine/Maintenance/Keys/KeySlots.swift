@@ -1,140 +1,190 @@
-internal import ObjectStores
 package import ChunkCodec
+internal import ObjectStores
 package import Platform
 package import Reporting
 package import RepositoryCore
 package import RepositoryFormat
 
-/// The key slots of a repository: who can open it, and with what.
+/// The keys of a repository: who can open it, and with what.
 ///
-/// A slot object never changes; changing one stores a new object, then deletes the old one, so that a crash leaves
-/// both and never none. Nothing here removes the last way to read the repository.
+/// Every change is a new slot at most, and then the next epoch, which puts it into force: a slot alone opens nothing, so
+/// that a crash leaves the change done or not done. Nothing here removes the last way to read the repository.
 package enum KeySlots {
+  /// A member, with its slot.
   package struct Found: Sendable {
-    package let id: ObjectID
-    /// What can be read without a secret, or why it cannot.
-    package let header: Result<SlotHeader, FormatError>
+    package let member: RosterMember
+    /// What opens its slot, or why that is unusable; nil for a member that was removed.
+    package let header: Result<SlotHeader, FormatError>?
 
-    package var readable: SlotHeader? { try? header.get() }
-  }
+    package var readable: SlotHeader? { try? header?.get() }
+    /// What it is called: the slot's id, or the member's where it has none.
+    package var name: String { member.slot?.hex ?? member.id.description }
+    package var shortName: String { String(name.prefix(8)) }
 
-  /// Whether a slot opens what is written from now on.
-  package enum State: String, Sendable {
-    case current
-    /// The keys were rotated since: it reads older snapshots only.
-    case outdated
-    case unusable
-  }
-
-  package static func list(_ repository: Repository) throws(YesterError) -> [Found] {
-    var out: [Found] = []
-    var vanished: [ObjectID] = []
-    for id in try repository.store.ids(.keys) {
-      if let bytes = try repository.store.get(.slot(id), limit: Limits.slotSizeMax) {
-        out.append(Found(id: id, header: header(id, bytes, repository)))
-      } else {
-        vanished.append(id)
+    package var state: State {
+      switch member.state {
+      case .inForce: readable == nil ? .unusable : .inForce
+      case .removed: .removed
+      case .revoked: .revoked
       }
     }
-    try repository.store.requireGone(vanished, from: .keys)
-    func age(_ slot: Found) -> (Int64, ObjectID) { (slot.readable?.createdSeconds ?? .max, slot.id) }
-    return out.sorted { age($0) < age($1) }
+  }
+
+  package enum State: String, Sendable {
+    case inForce = "in-force"
+    /// In force, but its slot is damaged or missing.
+    case unusable
+    case removed
+    case revoked
+  }
+
+  /// As the newest epoch says: those in force, and with `isComplete` those that were once.
+  package static func list(_ repository: Repository, isComplete: Bool = false) throws(YesterError) -> [Found] {
+    var out: [Found] = []
+    for member in try newest(repository).roster.members where isComplete || member.isInForce {
+      var header: Result<SlotHeader, FormatError>?
+      if let slot = member.slot {
+        let bytes = try repository.store.get(.slot(slot), limit: Limits.slotSizeMax)
+        if bytes == nil { try repository.store.requireGone([slot], from: .keys) }
+        header = Self.header(slot, bytes, repository)
+      }
+      out.append(Found(member: member, header: header))
+    }
+    return out
+  }
+
+  private static func newest(_ repository: Repository) throws(YesterError) -> Keyring {
+    let epoch = try Epochs.newest(repository.store, repository.config)
+    if epoch.name == repository.keyring.epoch { return repository.keyring }
+    guard let keyring = try Epochs.opened(epoch, by: repository.keyring.slot, repository.store) else {
+      throw Epochs.removed(repository.store)
+    }
+    return keyring
   }
 
   private static func header(
     _ id: ObjectID,
-    _ bytes: [UInt8],
+    _ bytes: [UInt8]?,
     _ repository: Repository
   ) -> Result<SlotHeader, FormatError> {
     Result { () throws(FormatError) in
+      guard let bytes else { throw FormatError("it is missing") }
       guard ObjectID(nameOf: SHA256.hash(bytes)) == id else { throw FormatError("its bytes do not fit its name") }
-      return try SlotHeader.decode(bytes, repository: repository.config.id).0
+      return try SlotHeader(decoding: bytes, repository: repository.config.id)
     }
   }
 
-  /// Slots hold all key sets up to their own current one. One whose set this keyring does not know was made after a
-  /// rotation that this keyring took no part in.
-  package static func state(_ slot: Found, among slots: [Found], _ repository: Repository) -> State {
-    guard let header = slot.readable else { return .unusable }
-    let keyring = repository.keyring
-    let isBehind = slots.contains { $0.readable.map { keyring.keySet($0.keySet) == nil } ?? false }
-    if keyring.keySet(header.keySet) == nil { return .current }
-    return !isBehind && header.keySet == keyring.current.id ? .current : .outdated
-  }
-
-  /// The slot that `text` is the beginning of.
+  /// The one that `text` is the beginning of, or its label.
   package static func find(_ text: String, in slots: [Found]) throws(YesterError) -> Found {
-    let matching = slots.filter { text.utf8.count >= 4 && $0.id.hex.hasPrefix(text.lowercased()) }
+    let word = text.lowercased()
+    let matching = slots.filter { slot in
+      (text.utf8.count >= 4 && (slot.name.hasPrefix(word) || slot.member.id.description.hasPrefix(word)))
+        || (!text.isEmpty && slot.member.label == Array(text.utf8))
+    }
     guard let slot = matching.first, matching.count == 1 else {
       throw YesterError(
         .failed,
-        matching.isEmpty
-          ? "There is no key slot \"\(text)\"" : "\"\(text)\" is the beginning of \(matching.count) key slots",
-        advice: "Give the id, or at least its first 4 characters, as \"yester key list\" shows it."
+        matching.isEmpty ? "There is no key \"\(text)\"" : "\"\(text)\" means \(matching.count) keys",
+        advice: "Give the id, at least its first 4 characters, or the label, as \"yester key list\" shows them."
       )
     }
     return slot
   }
 
-  /// Adds a slot with a writer identity of its own.
+  /// Adds a key with a writer identity of its own. `hosts` are those whose snapshots it may make; none for any.
   package static func add(
     _ repository: Repository,
     _ role: KeyRole,
     _ secret: Secret,
-    label: String
+    label: String,
+    hosts: [String] = []
   ) throws(YesterError) -> ObjectID {
-    try repository.requireFullKey("add keys")
+    let change = try EpochChange(repository, "add keys")
     try requireUnused(secret, repository)
-    guard let keyring = try making({ () throws(FormatError) in try repository.keyring.deriving(role) }) else {
-      throw YesterError(.wrongKey, "This key cannot make others")
+    return try withNewSlot(change, secret) { (slot) throws(YesterError) in
+      _ = try change.run { (draft, _) throws(YesterError) in
+        draft.add(role, label: label, hosts: hosts, slot: slot, created: .now())
+      }
     }
-    return try store(keyring, secret, label: label, repository)
   }
 
-  /// Puts a new secret in the place of the one in use. The identity, the label and the role stay. Error 3: both may open
-  /// the repository now.
-  package static func change(_ repository: Repository, to secret: Secret) throws(YesterError) -> ObjectID {
-    try requireUnused(secret, repository)
-    return try replace(repository, with: repository.keyring, secret)
-  }
-
-  /// Puts new keys in front of the old ones, for what is written from now on, in the slot in use, which `secret`
-  /// opens. Other slots keep the old keys only.
-  package static func rotate(_ repository: Repository, _ secret: Secret) throws(YesterError) -> ObjectID {
-    try repository.requireFullKey("rotate the keys")
-    guard repository.keyring.keySets.count < Limits.keySetsMax else {
-      throw YesterError(.failed, "The keys were rotated \(Limits.keySetsMax - 1) times, which is the most there can be")
-    }
-    let slots = try list(repository)
-    guard !slots.contains(where: { $0.id == repository.slot && state($0, among: slots, repository) == .outdated })
-    else {
-      throw YesterError(
-        .failed,
-        "This key is outdated: the keys were rotated with another one since",
-        advice: "Rotate with a key that \"yester key list\" shows as current."
-      )
-    }
-    let keyring = try making { () throws(FormatError) in try repository.keyring.rotated() }
-    return try replace(repository, with: keyring, secret)
-  }
-
-  private static func replace(
-    _ repository: Repository, with keyring: Keyring, _ secret: Secret
+  /// Puts a new secret in the place of a key's own, or of that in use. Identity, label and role stay.
+  package static func change(
+    _ repository: Repository,
+    to secret: Secret,
+    of member: MemberID? = nil
   ) throws(YesterError) -> ObjectID {
-    guard let old = try list(repository).first(where: { $0.id == repository.slot })?.readable else {
-      throw YesterError(.failed, "The key slot in use is not there any more", advice: "Run \"yester key list\".")
+    let change = try EpochChange(repository, "change what opens a key")
+    try requireUnused(secret, repository)
+    let member = member ?? repository.keyring.member
+    var old: ObjectID?
+    let id = try withNewSlot(change, secret) { (slot) throws(YesterError) in
+      old =
+        try change.run { (draft, _) throws(YesterError) in
+          guard let before = draft.members.first(where: { $0.id == member })?.slot else {
+            throw YesterError(.failed, "The key was removed", advice: "Run \"yester key list\".")
+          }
+          draft.setSlot(slot, of: member)
+          return before
+        }.value
     }
-    let id = try store(keyring, secret, label: String(decoding: old.label, as: UTF8.self), repository)
-    do throws(YesterError) {
-      try repository.store.delete(.slot(repository.slot))
-    } catch {
-      // The new one is not taken back: perhaps the old one is gone, and only the answer was lost.
-      throw YesterError(
-        .incomplete, "The new key slot \(id.short) is stored, but the old one may still be there: \(error.message)",
-        advice: "Look with \"yester key list\", and remove \(repository.slot.short) with \"yester key remove\".",
-        cause: error.cause)
-    }
+    // Without effect from now on; where it cannot be deleted, the next change of keys tries again.
+    if let old { try? repository.store.delete(.slot(old)) }
     return id
+  }
+
+  /// Makes new keys for everybody, for what is written from now on: what seals, what signs and what opens own records. No
+  /// secret changes. `isForced` goes on where records cannot be read. The number of the new epoch.
+  @discardableResult
+  package static func rotate(_ repository: Repository, isForced: Bool = false) throws(YesterError) -> UInt64 {
+    let change = try EpochChange(repository, "rotate the keys")
+    let (before, epoch) = try change.run { (draft, current) throws(YesterError) in
+      let ends = try EpochChange.chainEnds(current, isForced: isForced)
+      try making { () throws(FormatError) in try draft.rotate(ends) }
+      return current
+    }
+    try change.countLateRecords(before: before)
+    LeftoverSlots.remove(repository, epoch)
+    return epoch.name.number
+  }
+
+  // MARK: Slots
+
+  /// Stores a slot, and calls `use` to put it into force. It is taken away again when that has certainly failed.
+  private static func withNewSlot(
+    _ change: EpochChange,
+    _ secret: Secret,
+    _ use: (SlotKey) throws(YesterError) -> Void
+  ) throws(YesterError) -> ObjectID {
+    let repository = change.repository
+    let config = repository.config
+    let (slot, opening) = try making { () throws(FormatError) in
+      let slot = try KeySlot.make(
+        with: secret, repository: config.id, root: config.rootPublicKey, created: .now())
+      let opening = try KeySlot.open(
+        slot.bytes, repository: config.id, root: config.rootPublicKey, with: secret)
+      return (slot, opening)
+    }
+    guard case .opened(let opened) = opening, opened.id == slot.key.id else {
+      throw YesterError(.failed, "The new key slot does not open, and was not stored")
+    }
+    try repository.store.put(.slot(slot.key.id), slot.bytes)
+    do throws(YesterError) {
+      try use(slot.key)
+    } catch {
+      if error.code != .incomplete { try? repository.store.delete(.slot(slot.key.id)) }
+      throw error
+    }
+    // Somebody who swept meanwhile may have taken it for a left-over.
+    do throws(YesterError) {
+      try repository.store.put(.slot(slot.key.id), slot.bytes)
+    } catch {
+      throw YesterError(
+        .incomplete, "The key \(slot.key.id.short) is in force, but its slot may be missing: \(error.message)",
+        advice: "Try whether it opens the repository; if not, remove it and add it again.", cause: error.cause)
+    }
+    LeftoverSlots.remove(repository, try Epochs.newest(repository.store, config))
+    return slot.key.id
   }
 
   /// What is made here breaks the format only where it has no room for more.
@@ -146,34 +196,16 @@ package enum KeySlots {
     }
   }
 
-  /// Stores a slot after making sure that it opens.
-  private static func store(
-    _ keyring: Keyring,
-    _ secret: Secret,
-    label: String,
-    _ repository: Repository
-  ) throws(YesterError) -> ObjectID {
-    let (bytes, opening) = try making { () throws(FormatError) in
-      let bytes = try KeySlot.seal(keyring, with: secret, label: label, created: .now())
-      return (bytes, try KeySlot.open(bytes, repository: repository.config.id, with: secret))
-    }
-    guard case .opened(let opened, _) = opening, opened.payload == keyring.payload else {
-      throw YesterError(.failed, "The new key slot does not open, and was not stored")
-    }
-    let id = ObjectID(nameOf: SHA256.hash(bytes))
-    try repository.store.put(.slot(id), bytes)
-    return id
-  }
-
   /// One secret for two slots would open either, and nobody could say which.
   private static func requireUnused(_ secret: Secret, _ repository: Repository) throws(YesterError) {
     for slot in try list(repository) where slot.readable != nil {
-      guard let bytes = try repository.store.get(.slot(slot.id), limit: Limits.slotSizeMax),
-        case .opened? = try? KeySlot.open(bytes, repository: repository.config.id, with: secret)
+      guard let id = slot.member.slot, let bytes = try repository.store.get(.slot(id), limit: Limits.slotSizeMax),
+        case .opened? = try? KeySlot.open(
+          bytes, repository: repository.config.id, root: repository.config.rootPublicKey, with: secret)
       else { continue }
       throw YesterError(
         .failed,
-        "The new key or password already opens the key slot \(slot.id.short)",
+        "The new key or password already opens the key slot \(id.short)",
         advice: "Choose another one."
       )
     }

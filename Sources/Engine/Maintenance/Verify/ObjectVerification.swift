@@ -14,7 +14,13 @@ extension Verify {
   ) throws -> Result {
     let run = ObjectVerification(store, repairs: repairs, progress, report)
     try run.verifyAll()
-    return run.result
+    var result = run.result
+    // What was mended is sound again.
+    for finding in try EpochVerification.findings(store) {
+      result.findings += 1
+      report(Finding(message: finding))
+    }
+    return result
   }
 
   /// Tells of what a run has met and made good while it read, and with `repairs` writes it anew. The counts are added to

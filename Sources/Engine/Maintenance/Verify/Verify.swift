@@ -57,6 +57,7 @@ package enum Verify {
     // A damaged local copy of the index must not pass for a damaged repository, nor hide one.
     try repository.index.rebuildCache()
     let run = VerificationRun(repository, progress, report)
+    for finding in try EpochVerification.findings(repository.store) { run.find(finding) }
     run.checkCatalog(catalog)
     var total = WalkTotal(snapshots)
     let isWhole = snapshots.count == catalog.snapshots.count
@@ -141,7 +142,7 @@ package enum Verify {
       tree = TreeStore(reader: repository.reader)
     }
 
-    private func find(_ message: String, snapshot: String? = nil, path: [UInt8]? = nil) {
+    func find(_ message: String, snapshot: String? = nil, path: [UInt8]? = nil) {
       result.findings += 1
       if path != nil {
         named += 1

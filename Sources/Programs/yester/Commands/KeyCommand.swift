@@ -14,8 +14,9 @@ struct KeyCommand: ParsableCommand {
     commandName: "key",
     abstract: "Manage the keys and passwords that open the repository.",
     discussion: """
-      A repository has one or more key slots. Each is opened by a password or a key file of its own, and is either \
-      full or write-only: a write-only key makes backups and cannot read any.
+      A repository has one or more keys. Each is opened by a password or a key file of its own, and is either full or \
+      write-only: a write-only key makes backups and cannot read any. Every change of the keys begins a new epoch, which \
+      full keys sign, and in which only the keys that it names open anything.
       """,
     subcommands: [
       KeyListCommand.self, KeyAddCommand.self, KeyRemoveCommand.self, KeyChangePasswordCommand.self,
@@ -70,49 +71,45 @@ struct NewSecretOptions: ParsableArguments {
 struct KeyListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "List the key slots.",
+    abstract: "List the keys.",
     discussion: """
-      An asterisk marks the slot that opened the repository for this command. An outdated slot cannot open what was \
-      written since the keys were rotated.
+      An asterisk marks the key that opened the repository for this command. A key whose slot is damaged or missing is \
+      "unusable"; copy it back from a second copy of the repository, or remove it.
       """
   )
 
+  @Flag(help: "Keys that were removed or revoked, too.") var all = false
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let repository = try access.open()
-    let slots = try KeySlots.list(repository)
+    let slots = try KeySlots.list(repository, isComplete: all)
     guard output.json else { return printText(slots, repository) }
-    Output.json(
-      slots.map {
-        KeySlotDocument(
-          $0, isInUse: $0.id == repository.slot, state: KeySlots.state($0, among: slots, repository))
-      })
+    Output.json(slots.map { KeySlotDocument($0, isInUse: $0.member.id == repository.keyring.member) })
   }
 
   private func printText(_ slots: [KeySlots.Found], _ repository: Repository) {
-    var rows = [["", "ID", "ROLE", "OPENED BY", "CREATED", "KEYS", "LABEL"]]
+    let areHostsNamed = slots.contains { !$0.member.hosts.isEmpty }
+    var rows = [["", "ID", "ROLE", "OPENED BY", "CREATED", "STATE"] + (areHostsNamed ? ["HOSTS"] : []) + ["LABEL"]]
     for slot in slots {
-      let mark = slot.id == repository.slot ? "*" : ""
-      switch slot.header {
-      case .success(let header):
-        let created = Timestamp(seconds: header.createdSeconds)
-        rows.append([
-          mark, slot.id.short, header.role.description, KeySlotDocument.kind(header),
-          created.iso8601(offset: created.localOffset),
-          KeySlots.state(slot, among: slots, repository).rawValue, EntryText.text(header.label),
-        ])
-      case .failure(let error): rows.append([mark, slot.id.short, "-", "-", "-", "unusable", error.message])
-      }
+      let created = Timestamp(seconds: slot.member.createdSeconds)
+      rows.append(
+        [
+          slot.member.id == repository.keyring.member ? "*" : "", slot.shortName, slot.member.role.description,
+          slot.readable.map(KeySlotDocument.kind) ?? "-", created.iso8601(offset: created.localOffset),
+          slot.state.rawValue,
+        ] + (areHostsNamed ? [slot.member.hosts.isEmpty ? "any" : slot.member.hosts.joined(separator: ", ")] : [])
+          + [EntryText.text(slot.member.label)])
     }
     Output.table(rows)
+    if !output.quiet { Output.line("Epoch \(repository.keyring.epoch.number).") }
   }
 }
 
 /// What commands say that change slots.
 struct SlotReport {
-  static func show(_ output: OutputOptions, _ id: ObjectID, _ text: String) {
+  static func show(_ output: OutputOptions, _ id: String, _ text: String) {
     if output.json {
       Output.json(SlotChangeDocument(id))
     } else if !output.quiet {
@@ -128,6 +125,10 @@ struct KeyAddCommand: ParsableCommand {
   )
 
   @Flag(help: "The new key may make backups, and cannot read any.") var writeOnly = false
+  @Option(
+    help: ArgumentHelp(
+      "A host whose snapshots a write-only key may make; several are possible (default: any).", valueName: "name"))
+  var host: [String] = []
   @Option(help: ArgumentHelp("A name for it, for people.", valueName: "text")) var label = ""
   @OptionGroup var secret: NewSecretOptions
   @OptionGroup var access: AccessOptions
@@ -137,6 +138,14 @@ struct KeyAddCommand: ParsableCommand {
     guard label.utf8.count <= Limits.labelSizeMax else {
       throw ValidationError("--label takes at most \(Limits.labelSizeMax) bytes.")
     }
+    guard host.isEmpty || writeOnly else {
+      throw ValidationError("--host is for a write-only key: a full key speaks for all hosts.")
+    }
+    guard host.count <= Limits.memberHostsMax, host.allSatisfy({ (1...Limits.hostSizeMax).contains($0.utf8.count) })
+    else {
+      throw ValidationError(
+        "--host takes names of 1 to \(Limits.hostSizeMax) bytes, at most \(Limits.memberHostsMax) of them.")
+    }
   }
 
   func run() throws {
@@ -144,8 +153,8 @@ struct KeyAddCommand: ParsableCommand {
     try repository.requireFullKey("add keys")
     try secret.use { secret in
       let role: KeyRole = writeOnly ? .writeOnly : .full
-      let id = try KeySlots.add(repository, role, secret, label: label)
-      SlotReport.show(output, id, "Added the \(role) key slot \(id.short).")
+      let id = try KeySlots.add(repository, role, secret, label: label, hosts: host)
+      SlotReport.show(output, id.hex, "Added the \(role) key \(id.short).")
     }
   }
 }
@@ -155,42 +164,50 @@ struct KeyRemoveCommand: ParsableCommand {
     commandName: "remove",
     abstract: "Remove a key or password. This needs a full key.",
     discussion: """
-      The last full key slot is never removed, nor one that alone holds some of the keys, with or without --force: \
-      nobody could read the backups any more. Whoever has a copy of a removed slot and its key can still read what \
-      was stored up to now; "yester key rotate" makes new keys for what comes.
+      The last full key is never removed, with or without --force: nobody could read the backups any more. What the key \
+      has stored counts as before; what comes under its name afterwards counts for nothing. Whoever has a copy of a \
+      removed key's slot can still read what was stored up to now; "yester key rotate" makes new keys for what comes. \
+      For a key that was stolen there is "yester key revoke".
       """
   )
 
-  @Argument(help: "The slot's id, or the beginning of it.") var id: String
-  @Flag(help: "Remove it even if it is the slot in use, or damaged.") var force = false
+  @Argument(help: "The key's id, or the beginning of it, or its label.") var id: String
+  @Flag(help: "Remove it even if it is the key in use, or if there are records that cannot be read.") var force = false
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let repository = try access.open()
-    let slots = try KeySlots.list(repository)
-    let slot = try KeySlots.find(id, in: slots)
+    let slot = try KeySlots.find(id, in: KeySlots.list(repository))
     try KeySlots.remove(slot, repository, isForced: force)
-    SlotReport.show(output, slot.id, "Removed the key slot \(slot.id.short).")
+    SlotReport.show(output, slot.name, "Removed the key \(slot.shortName).")
   }
 }
 
 struct KeyChangePasswordCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "change-password",
-    abstract: "Give the key slot in use another password or key file.",
-    discussion: "What opened it until now opens it no more. Label and role stay."
+    abstract: "Give a key another password or key file. This needs a full key.",
+    discussion: """
+      What opened it until now opens it no more. Label and role stay. Whoever knows the old password and has an old copy \
+      of the repository can still open that copy, and what is written with the same keys; "yester key rotate" makes new \
+      ones.
+      """
   )
 
+  @Option(help: ArgumentHelp("The key to change: its id or label (default: the one in use).", valueName: "key"))
+  var key: String?
   @OptionGroup var secret: NewSecretOptions
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let repository = try access.open()
+    try repository.requireFullKey("change what opens a key")
+    let member = try key.map { try KeySlots.find($0, in: KeySlots.list(repository)).member.id }
     try secret.use { secret in
-      let id = try KeySlots.change(repository, to: secret)
-      SlotReport.show(output, id, "The slot has a new secret; its id is now \(id.short).")
+      let id = try KeySlots.change(repository, to: secret, of: member)
+      SlotReport.show(output, id.hex, "The key has a new secret; its id is now \(id.short).")
     }
   }
 }
@@ -200,33 +217,27 @@ struct KeyRotateCommand: ParsableCommand {
     commandName: "rotate",
     abstract: "Make new keys for what is written from now on. This needs a full key.",
     discussion: """
-      The password or key file in use stays and opens both the old and the new keys. Every other key slot becomes \
-      outdated and stops working with the next backup: remove and add it again.
+      Everybody's password or key file stays, and opens both the old and the new keys: nobody has to do anything. What \
+      was stolen of the old keys reads and writes nothing that comes. The next backup stores everything again, since \
+      pieces under the old keys are not shared with those under the new ones. Backups that are at work meanwhile fail, \
+      and are to be run again.
       """
   )
 
+  @Flag(help: "Rotate even if there are records that cannot be read, which would count for nothing afterwards.")
+  var force = false
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let access = access.access
-    let store = try access.store()
-    // A wrong path should be told before anybody types a password.
-    _ = try Repository.config(of: store)
-    let secret = try access.secret()
-    let repository = try Repository.open(store, secret: secret)
-    let result = try KeyRotationWorkflow().run(repository, secret)
-    SlotReport.show(
-      output, result.slot, "New keys were made. The key slot in use now has the id \(result.slot.short).")
-    let others = result.outdatedSlots
-    if others > 0 && !output.quiet {
-      Output.note(
-        """
-        yester: \(others == 1 ? "One other key slot stops" : "\(others) other key slots stop") working with the next \
-        backup, as \(others == 1 ? "it" : "they") cannot open what is written from now on ("yester key list" shows \(others == 1 ? "it" : "them") as outdated). Remove \
-        and add \(others == 1 ? "it" : "them") again with "yester key remove" and "yester key add".
-        """
-      )
+    let repository = try access.open()
+    var workflow = KeyRotationWorkflow()
+    workflow.isForced = force
+    let result = try workflow.run(repository)
+    if output.json {
+      Output.json(KeyRotationDocument(result, slot: repository.slot))
+    } else if !output.quiet {
+      Output.line("New keys were made, with epoch \(result.epoch). Every password and key file stays as it is.")
     }
   }
 }

@@ -33,6 +33,7 @@ struct StatusCommand: ParsableCommand {
     var rows = [
       ["Repository", status.repository.store.location], ["Id", status.repository.config.id.description],
       ["Format", "1"], ["Protection", status.repository.config.protection.rawValue],
+      ["Keys", "\(Output.count(UInt64(status.keys), "key")), epoch \(status.epoch)"],
       [
         "Snapshots",
         "\(Output.count(UInt64(catalog.snapshots.count))) of \(status.hosts) host\(status.hosts == 1 ? "" : "s")"

@@ -41,6 +41,7 @@ struct VerifyCommand: ParsableCommand {
     let result = try workflow.run(on: store, repository, output.interaction()) { finding in
       if !output.json { Output.note("yester: \(Self.words(finding)).") }
     }
+    if !output.json { for remark in result.remarks { Output.note("yester: \(remark)") } }
     if output.json { Output.json(VerificationDocument(result)) } else if !output.quiet { Self.show(result) }
     if let failure = result.failure { throw failure }
   }
