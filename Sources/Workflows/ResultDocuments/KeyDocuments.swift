@@ -68,6 +68,25 @@ package struct KeyRotationDocument: Document {
   }
 }
 
+/// A key that was revoked, and what it has stored.
+package struct RevocationDocument: Document {
+  package let revocation: KeySlots.Revocation
+  package let slot: KeySlots.Found
+
+  package init(_ revocation: KeySlots.Revocation, of slot: KeySlots.Found) {
+    self.revocation = revocation
+    self.slot = slot
+  }
+
+  package func writeMembers(to json: inout JSONWriter) {
+    json.field("id", slot.name)
+    json.field("member", slot.member.id.description)
+    json.field("epoch", optionalNumber: revocation.epoch)
+    json.field("kept", strings: revocation.kept.map(\.id.hex))
+    json.field("dropped", strings: revocation.dropped.map(\.id.hex))
+  }
+}
+
 extension RecoverySheet: Document {
   package func writeMembers(to json: inout JSONWriter) {
     json.field("repository", repository)

@@ -20,7 +20,7 @@ struct KeyCommand: ParsableCommand {
       """,
     subcommands: [
       KeyListCommand.self, KeyAddCommand.self, KeyRemoveCommand.self, KeyChangePasswordCommand.self,
-      KeyExportCommand.self, KeyRotateCommand.self,
+      KeyExportCommand.self, KeyRotateCommand.self, KeyRevokeCommand.self, KeyDropEpochCommand.self,
     ]
   )
 }
