@@ -81,7 +81,7 @@ let recordTargets: [Target] = [
     }
     var rest = input[...]
     _ = accepted {
-      try IndexOpener.open(
+      _ = try IndexOpener.open(
         testKeyring,
         read: { (count: Int) throws(FormatError) in
           defer { rest = rest.dropFirst(count) }
