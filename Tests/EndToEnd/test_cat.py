@@ -7,7 +7,7 @@ import signal
 import socket
 import unittest
 
-from support.cases import EndToEndTest
+from support.cases import EndToEndTest, unprotected
 from support.machine import DAMAGED, DONE, FAILED, INTERRUPTED, MIB, run_measured, USAGE, WRONG_KEY, YESTER
 
 GIB = 1 << 30
@@ -99,6 +99,7 @@ class Cat(EndToEndTest):
         self.yester("cat", "nothing:/etc", status=FAILED)
         self.yester("cat", self.place("file"), "--host", "typo", status=FAILED)
 
+    @unprotected
     def test_damage_ends_it_and_is_told_with_its_place(self):
         data = os.urandom(12 * MIB)
         (self.source / "big").write_bytes(data)

@@ -5,7 +5,7 @@ import os
 import shutil
 import unittest
 
-from support.cases import EndToEndTest, make_tree
+from support.cases import EndToEndTest, make_tree, unprotected
 from support.machine import DAMAGED, FAILED, ROOT, wait_until
 
 
@@ -193,6 +193,7 @@ class Looking(EndToEndTest):
         self.assertEqual({name: fields for name, fields in unknown.items() if fields}, {})
         self.unmount(point)
 
+    @unprotected
     def test_damage_is_told_and_does_not_look_like_absence(self):
         for pack in self.packs(2):
             self.flip(pack, 300)

@@ -1,6 +1,7 @@
 """Records of snapshots that are out of sight: nothing is deleted for want of them."""
 
 import random
+import shutil
 import unittest
 
 from support.cases import EndToEndTest
@@ -39,9 +40,15 @@ class MissingRecords(EndToEndTest):
             folder.rename(self.temp / "aside")
             if is_there:
                 folder.mkdir()
+            self.refused("prune", status=DAMAGED)
+            self.refused("prune", "--dry-run", status=DAMAGED)
+            self.refused("rotate", "--keep-last", "1", status=DAMAGED)
+            # A machine that has never seen them cannot say that they are missing, and deletes nothing either.
+            self.state.rename(self.temp / "state-aside")
             self.refused("prune", status=FAILED)
-            self.refused("prune", "--dry-run", status=FAILED)
             self.refused("rotate", "--keep-last", "1", status=FAILED)
+            shutil.rmtree(self.state, ignore_errors=True)
+            (self.temp / "state-aside").rename(self.state)
             if folder.exists():
                 folder.rmdir()
             (self.temp / "aside").rename(folder)
@@ -101,6 +108,8 @@ class MissingRecords(EndToEndTest):
         self.make(1)
         for path in self.objects("snapshots"):
             path.unlink()
+        # It was killed before: nobody has seen a record.
+        shutil.rmtree(self.state)
         self.refused("prune", status=FAILED)
         self.make(1)
         self.yester("prune", "--max-unused", "0")

@@ -4,7 +4,7 @@ import os
 import shutil
 import unittest
 
-from support.cases import EndToEndTest, make_tree, tree_state
+from support.cases import EndToEndTest, make_tree, tree_state, unprotected
 from support.machine import DAMAGED, FAILED, MIB, run, USAGE
 
 
@@ -99,6 +99,7 @@ class Rollback(EndToEndTest):
         self.assertEqual(tree_state(self.live), spoiled)
         self.assertEqual(len(self.snapshots()), 1)
 
+    @unprotected
     def test_a_damaged_repository_changes_nothing(self):
         spoiled = self.spoil()
         for pack in self.packs(1):

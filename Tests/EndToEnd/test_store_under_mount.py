@@ -36,6 +36,8 @@ class MountedStore(EndToEndTest):
 
 
 class DamageUnderAMount(MountedStore):
+    protection = "none"
+
     def setUp(self):
         super().setUp()
         make_tree(self.source)

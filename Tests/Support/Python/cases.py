@@ -73,6 +73,12 @@ def tree_state(top):
     return state
 
 
+def unprotected(test):
+    """Marks a test whose repository has nothing that makes damage good."""
+    test.protection = "none"
+    return test
+
+
 class EndToEndTest(unittest.TestCase):
     """A test with its own directory, repository, key file and cache."""
     # What damage does where nothing makes it good is tried without protection.
@@ -143,7 +149,8 @@ class EndToEndTest(unittest.TestCase):
         return process
 
     def init(self):
-        self.yester("init", "--key-file", self.key, "--protection", self.protection)
+        test = getattr(self, self._testMethodName)
+        self.yester("init", "--key-file", self.key, "--protection", getattr(test, "protection", self.protection))
 
     def backup(self, *arguments, status=DONE, **options):
         """Make a snapshot (of the source, without arguments that name a path); what --json says of it."""

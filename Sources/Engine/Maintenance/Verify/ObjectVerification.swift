@@ -43,7 +43,9 @@ private enum ObjectFault: String {
   case damaged = "is damaged: its bytes do not fit its name"
   case differs = "is damaged: its second copy has other bytes"
   case missing = "is missing"
-  case lacksCopy = "has no sound second copy"
+  case copyIsDamaged = "has a damaged second copy"
+  /// A run that ends between an object and its copy leaves this. Nothing is lost by it, nor damaged.
+  case lacksCopy = "has no second copy, as after an interrupted run"
 }
 
 /// Mends objects, or says that it can be done, and counts.
@@ -68,7 +70,7 @@ private final class Mending {
       report(Verify.Finding(message: what + "; it was mended", isMended: true))
       return
     }
-    findings += 1
+    if fault != .lacksCopy { findings += 1 }
     let advice = condition == .lost ? "" : "; \"yester verify --repair\" mends it"
     report(Verify.Finding(message: what + advice))
   }
@@ -127,8 +129,12 @@ private final class ObjectVerification {
     let condition = try healing.condition(of: key, size: size, isProven: isProven)
     // Somebody may have deleted it since it was listed.
     if condition != .sound, try store.size(key) == nil, key != .config { return }
-    let fault: ObjectFault =
-      condition == .lacksCopy ? .lacksCopy : key.contentID == nil ? .differs : .damaged
+    let fault: ObjectFault
+    if condition == .lacksCopy {
+      fault = try store.size(.copy(of: key)) == nil ? .lacksCopy : .copyIsDamaged
+    } else {
+      fault = key.contentID == nil ? .differs : .damaged
+    }
     try mending.handle(key, fault, condition)
   }
 
