@@ -48,7 +48,7 @@ class Crash(EndToEndTest):
         # What the killed runs left behind is cleared away once it is old: a young upload may be another host's.
         for path in self.objects("tmp"):
             os.utime(path, (1e9, 1e9))
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertEqual(self.objects("tmp"), [])
         self.assertEqual(self.objects("leases"), [])
         self.verify()
@@ -122,7 +122,7 @@ class Crash(EndToEndTest):
             shutil.copytree(self.source, copy, symlinks=True, ignore=shutil.ignore_patterns("fifo"))
             kept[self.snapshots()[-1]["name"]] = copy
         for number in range(5, 0, -1):
-            process = self.start_yester("rotate", "--keep-last", str(number), "--max-unused", "0")
+            process = self.start_yester("rotate", "--keep-last", str(number), "--max-unused", "0", "--minimum-age", "0")
             time.sleep(self.rng.uniform(0.005, 0.12))
             process.kill()
             process.communicate(timeout=20)
@@ -134,7 +134,7 @@ class Crash(EndToEndTest):
                 ran = run(["diff", "-r", "--no-dereference", "-x", "fifo", kept[name], target])
                 self.assertEqual((ran.status, ran.out), (0, ""))
                 shutil.rmtree(target)
-        ran = self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--json")
+        ran = self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0", "--json")
         self.verify()
         self.assertEqual(len(self.snapshots()), 1)
         self.assertLess(self.disk_usage(self.repository / "packs"), 12 * MIB, f"something is left over: {ran}")
@@ -193,7 +193,7 @@ class KilledDriver(EndToEndTest):
         self.backup()
         (self.source / "big").unlink()
         self.backup()
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.assertEqual(self.objects("leases"), [])
         self.assertLess(self.disk_usage(self.repository / "packs"), MIB // 2)
 

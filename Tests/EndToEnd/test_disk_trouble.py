@@ -50,10 +50,44 @@ class DiskTrouble(EndToEndTest):
             self.backup("-d", str(seed))
         (self.source / "big").write_bytes(random.Random(2).randbytes(9 * MIB))
         self.yester("backup", self.source, status=FAILED)
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.backup()
         self.verify()
         self.assert_same_tree(self.source, self.restored())
+
+    def test_space_can_be_freed_with_not_a_byte_free(self):
+        """Removing takes a note, and condemning a list: there is a reserve for both."""
+        self.attach(32)
+        self.init()
+        for seed in range(2):
+            (self.source / "big").write_bytes(random.Random(seed).randbytes(9 * MIB))
+            self.backup("-d", str(seed))
+        self.assertTrue((self.repository / "reserve").exists())
+        filler = self.disk / "filler"
+        self.fill(filler)
+        self.yester("backup", self.source, status=FAILED)
+        # In two runs, as they come day by day; the first frees nothing.
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.assertFalse((self.repository / "reserve").exists())
+        self.fill(self.disk / "more")
+        done = self.yester("prune", "--max-unused", "0", "--minimum-age", "0", "--json").json
+        self.assertGreater(done["bytes_freed"], 8 * MIB)
+        self.verify()
+        (self.disk / "more").unlink()
+        filler.unlink()
+        self.backup()
+        self.assertTrue((self.repository / "reserve").exists(), "there is room again")
+        self.assert_same_tree(self.source, self.restored())
+
+    def fill(self, path):
+        with open(path, "wb", buffering=0) as file:
+            for size in (MIB, 4096, 1):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    pass
+        self.assertEqual(os.statvfs(self.disk).f_bavail, 0)
 
     def test_a_full_disk_under_a_restore(self):
         self.repository = self.temp / "repository"

@@ -43,8 +43,8 @@ class WholeLife(OnDisk):
         # fusefat gives zero bytes to one of two programs that read a file at the same moment.
         if kind != "fat-fuse":
             self.several_at_once()
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
-        self.yester("prune", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.disk.eject()
         self.yester("list", status=NO_REPOSITORY)
         self.disk.plug_in()
@@ -201,7 +201,7 @@ class WithoutLinks(OnDisk):
         # Each thread counts its own renames. That of the run itself names the lease, a claim and the record.
         self.assertGreater(place, 3)
         self.verify()
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertEqual(os.listdir(self.repository / "leases"), [])
         self.verify("--level", "packs")
 

@@ -34,7 +34,7 @@ class ListingTrouble(EndToEndTest):
         reading = self.in_mount(self.point, self.second) / "more"
         self.yester("remove", "--yes", "--force", self.second)
         packs = self.objects("packs")
-        self.failing("leases", "prune", "--max-unused", "0")
+        self.failing("leases", "prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertEqual(self.objects("packs"), packs)
         self.assertEqual(reading.read_bytes(), self.add.read_bytes())
         self.verify()
@@ -43,7 +43,7 @@ class ListingTrouble(EndToEndTest):
         self.yester("remove", "--yes", "--force", self.second)
         packs = self.objects("packs")
         for path in [self.repository / "snapshots", *self.objects("snapshots")]:
-            self.failing(path, "prune", "--max-unused", "0", calls="openat")
+            self.failing(path, "prune", "--max-unused", "0", "--minimum-age", "0", calls="openat")
             self.assertEqual(self.objects("packs"), packs, path)
         self.verify()
 

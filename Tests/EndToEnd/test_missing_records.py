@@ -77,7 +77,7 @@ class MissingRecords(EndToEndTest):
         names = self.make(4)
         (self.repository / "snapshots" / self.snapshots()[1]["id"]).unlink()
         packs = set(self.objects("packs"))
-        self.yester("prune", "--max-unused", "0", "--accept-missing-snapshots")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0", "--accept-missing-snapshots")
         self.assertLess(len(self.objects("packs")), len(packs))
         self.verify()
         self.yester("prune")
@@ -97,7 +97,7 @@ class MissingRecords(EndToEndTest):
     def test_all_snapshots_were_removed_properly(self):
         names = self.make(2)
         self.yester("remove", "--force", *names)
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertEqual(self.objects("packs"), [])
         self.yester("rotate", "--keep-last", "1")
         self.make(1)
@@ -112,7 +112,7 @@ class MissingRecords(EndToEndTest):
         shutil.rmtree(self.state)
         self.refused("prune", status=FAILED)
         self.make(1)
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         self.assert_same_tree(self.source, self.restored())
 

@@ -70,7 +70,7 @@ class Load(EndToEndTest):
         for number in range(6):
             (self.source / "changing").write_bytes(os.urandom(100_000))
             self.backup("-d", f"n{number}", "--tag", "short-lived", "--plan", "short")
-            self.yester("rotate", "--keep-last", "1", "--plan", "short", "--max-unused", "0")
+            self.yester("rotate", "--keep-last", "1", "--plan", "short", "--max-unused", "0", "--minimum-age", "0")
         self.finish(readers + walkers)
         names = {one["name"] for one in self.snapshots()}
         wait_until(lambda: {name for name in os.listdir(point) if "_" in name} == names, 3, "the names are stale")

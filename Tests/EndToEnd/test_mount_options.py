@@ -96,7 +96,7 @@ class Options(EndToEndTest):
         self.assertFalse((places[0] / "marker").exists())
         self.assert_same_tree(self.source, places[1])
         third = self.backup("--type", "full")
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         # What is bound is in use: it stays when its name is gone.
         wait_until(lambda: self.made["name"] not in os.listdir(point), 3, "the removed snapshot is still listed")
         # It is all of its day now, and listed as that.

@@ -218,7 +218,7 @@ class View(EndToEndTest):
         point = self.mount()
         with open(self.in_mount(point, second["name"], self.source / "big-0"), "rb") as file:
             self.assertEqual(file.read(1000), wanted[:1000])
-            self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+            self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             wait_until(lambda: second["name"] not in os.listdir(point), 2, "the removed snapshot is still listed")
             self.assertNotIn(first["name"], os.listdir(point))
             self.assertEqual(file.read(), wanted[1000:])

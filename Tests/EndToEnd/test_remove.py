@@ -85,7 +85,7 @@ class Remove(EndToEndTest):
         self.yester("remove", first)
         self.assertGreater(self.disk_usage(self.repository), size - (1 << 20))
         third = self.backup()["name"]
-        freed = self.yester("remove", "--json", "--prune", "--max-unused", "0", second).json["space"]["bytes_freed"]
+        freed = self.yester("remove", "--json", "--prune", "--max-unused", "0", "--minimum-age", "0", second).json["space"]["bytes_freed"]
         self.assertGreater(freed, 2 << 20)
         self.assertLess(self.disk_usage(self.repository), size - (2 << 20))
         self.assert_same_tree(self.source, self.restored(third))
@@ -109,7 +109,7 @@ class Remove(EndToEndTest):
         with open(file, "rb") as held:
             self.yester("remove", names[0])
             wait_until(lambda: names[0] not in os.listdir(point), 3, "the mount still shows it")
-            self.yester("prune", "--max-unused", "0")
+            self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
             self.assertEqual(held.read(), (self.source / "dir0" / "file-000").read_bytes())
         self.assertIn(names[1], os.listdir(point))
         self.unmount(point)

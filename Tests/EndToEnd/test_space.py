@@ -1,12 +1,13 @@
 """The space of removed snapshots comes back, and nothing that is needed goes, whoever else is at work."""
 
+import os
 import random
 import shutil
 import time
 import unittest
 
 from support.cases import EndToEndTest, make_tree, tree_state
-from support.machine import MIB, wait_until
+from support.machine import MIB, run, wait_until
 
 
 class Space(EndToEndTest):
@@ -32,13 +33,13 @@ class Space(EndToEndTest):
         self.assertEqual(self.used(), before)
         self.yester("rotate", "--keep-last", "1", "--no-prune")
         self.assertGreater(self.used(), 24 * MIB)
-        done = self.yester("prune", "--json").json
+        done = self.yester("prune", "--minimum-age", "0", "--json").json
         self.assertGreaterEqual(done["bytes_freed"], 18 * MIB)
         self.assertGreater(planned["packs_condemned"], 0)
         self.assertLess(self.used(), 8 * MIB)
         self.verify()
         self.assert_same_tree(self.source, self.restored())
-        again = self.yester("prune", "--json").json
+        again = self.yester("prune", "--minimum-age", "0", "--json").json
         self.assertEqual((again["bytes_freed"], again["packs_rewritten"]), (0, 0))
 
     def test_partly_needed_packs_are_rewritten(self):
@@ -50,7 +51,7 @@ class Space(EndToEndTest):
         self.backup("-d", "fewer")
         self.yester("rotate", "--keep-last", "1", "--max-unused", "100")
         self.assertGreater(self.used(), 15 * MIB)
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertLess(self.used(), 6 * MIB)
         self.verify()
         self.assert_same_tree(self.source, self.restored())
@@ -74,10 +75,10 @@ class Space(EndToEndTest):
         for number in range(2):
             (self.source / f"part-{number}").unlink()
         self.backup("-d", "fewer")
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         self.assert_same_tree(self.source, self.restored())
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         self.assertLess(self.used(), 6 * MIB)
 
@@ -87,14 +88,14 @@ class Space(EndToEndTest):
             self.renew(size=3 * MIB)
             self.backup()
         old = {path: path.read_bytes() for path in self.objects("index")}
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         for path, data in old.items():
             path.write_bytes(data)
         self.verify()
         for _ in range(3):
             self.renew("more", 3 * MIB)
             self.backup()
-            self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+            self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             self.verify()
             # The last verified snapshot is kept beside the newest.
             self.assertLess(self.used(), 11 * MIB)
@@ -106,7 +107,7 @@ class Space(EndToEndTest):
             self.renew(f"small-{number}", 3000)
             self.backup()
         before = len(self.objects("packs"))
-        self.yester("prune")
+        self.yester("prune", "--minimum-age", "0")
         self.assertLess(len(self.objects("packs")), before / 4)
         self.assertEqual(len(self.snapshots()), 30)
         self.verify()
@@ -120,15 +121,57 @@ class Space(EndToEndTest):
         self.backup("-d", "second")
         point = self.mount()
         with open(self.in_mount(point, first["name"], self.source / "big"), "rb") as file:
-            result = self.yester("rotate", "--keep-last", "1", "--json", "--max-unused", "0").json["space"]
+            result = self.yester("rotate", "--keep-last", "1", "--json", "--max-unused", "0", "--minimum-age", "0").json["space"]
             self.assertGreater(result["packs_waiting"], 0)
             self.assertTrue(any("mount" in other for other in result["waiting_for"]), result)
             self.assertEqual(file.read(), wanted)
         self.unmount(point)
-        result = self.yester("prune", "--json").json
+        result = self.yester("prune", "--minimum-age", "0", "--json").json
         self.assertGreater(result["packs_deleted"], 0)
         self.assertLess(self.used(), 8 * MIB)
         self.verify()
+
+    def test_a_standing_mount_keeps_no_space(self):
+        """Whatever was listed and read in it: the space comes back while the mount stands."""
+        self.renew()
+        first = self.backup()
+        self.renew()
+        self.backup("-d", "second")
+        point = self.mount()
+        run(["find", point, "-ls"])
+        run(["cat", self.in_mount(point, first["name"], self.source / "file-0")])
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+
+        def is_freed():
+            os.listdir(point)
+            self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
+            return self.used() < 8 * MIB
+
+        wait_until(is_freed, 20, "the mount holds what nobody has open")
+        self.assert_same_tree(self.source, point / "latest" / str(self.source).lstrip("/"))
+        self.unmount(point)
+        self.verify()
+
+    def test_a_file_that_is_open_in_a_removed_snapshot_stays_readable(self):
+        self.renew()
+        first = self.backup()
+        wanted = (self.source / "big").read_bytes()
+        self.renew()
+        self.backup("-d", "second")
+        point = self.mount()
+        with open(self.in_mount(point, first["name"], self.source / "big"), "rb") as file:
+            self.assertEqual(file.read(1000), wanted[:1000])
+            self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+            for _ in range(3):
+                os.listdir(point)
+                time.sleep(1)
+                held = self.yester("prune", "--max-unused", "0", "--minimum-age", "0", "--json").json
+                self.assertEqual(held["packs_deleted"], 0)
+                self.assertTrue(any("mount" in other for other in held["waiting_for"]), held)
+            self.assertEqual(file.read(), wanted[1000:])
+        self.unmount(point)
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
+        self.assertLess(self.used(), 8 * MIB)
 
     def test_prune_while_a_backup_runs(self):
         """What a running backup builds on is not deleted under it, though nothing else needs it any more."""
@@ -143,15 +186,15 @@ class Space(EndToEndTest):
             self.renew("z-long", 120 * MIB)
             process = self.start_yester("backup", self.source, "--json")
             wait_until(lambda: self.objects("leases") or process.poll() is not None, 10, "no lease")
-            self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+            self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             self.assertIsNone(process.poll(), "the backup was too fast: the test proves nothing")
             while process.poll() is None:
-                self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+                self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             _, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 0, err)
             self.verify()
             self.assert_same_tree(self.source, self.restored(to=f"round-{round_number}"))
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         self.assertEqual(self.objects("leases"), [])
 
@@ -173,7 +216,7 @@ class Space(EndToEndTest):
                 if time.monotonic() < end:
                     (source / "file").write_bytes(self.rng.randbytes(2000))
                     running[source] = self.start_yester("backup", "--plan", source.name, source)
-            self.yester("prune", "--max-unused", "0")
+            self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
             pruned += 1
         self.assertGreater(min(made, pruned), 10, "too slow: the test proves nothing")
         self.verify()
@@ -183,11 +226,11 @@ class Space(EndToEndTest):
             self.renew(size=3 * MIB)
             self.backup()
         self.yester("rotate", "--keep-last", "1", "--no-prune")
-        running = [self.start_yester("prune", "--max-unused", "0") for _ in range(4)]
+        running = [self.start_yester("prune", "--max-unused", "0", "--minimum-age", "0") for _ in range(4)]
         for process in running:
             _, err = process.communicate(timeout=60)
             self.assertIn(process.returncode, (0, 12), err)
-        self.yester("prune")
+        self.yester("prune", "--minimum-age", "0")
         self.verify()
         self.assert_same_tree(self.source, self.restored())
 
@@ -202,7 +245,7 @@ class Space(EndToEndTest):
                 model[made["name"]] = tree_state(self.source)
             keep = self.rng.randrange(1, 4)
             unused = self.rng.choice(["0", "5", "100"])
-            self.yester("rotate", "--keep-last", str(keep), "--max-unused", unused)
+            self.yester("rotate", "--keep-last", str(keep), "--max-unused", unused, "--minimum-age", "0")
             left = [one["name"] for one in self.snapshots()]
             self.assertLessEqual(set(left), set(model))
             self.assertGreaterEqual(len(left), min(keep, len(model)))
@@ -212,7 +255,7 @@ class Space(EndToEndTest):
             for name, state in model.items():
                 self.assertEqual(tree_state(self.in_mount(point, name)), state, name)
             self.unmount(point)
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         for name, state in model.items():
             self.assertEqual(tree_state(self.restored(name, to=f"restored-{name}")), state)

@@ -260,8 +260,8 @@ class RotationUnderReaders(MountedStore):
         for number in range(12):
             (self.source / f"big-{number:02d}").unlink()
         second = self.backup("-d", "second")
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
-        self.yester("prune", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         wait_until(lambda: first["name"] not in os.listdir(point), 2, "the removed snapshot is still listed")
         self.assertIn(second["name"], os.listdir(point))
         self.forget()
@@ -276,7 +276,7 @@ class RotationUnderReaders(MountedStore):
         self.driver.communicate(timeout=10)
         # Without the mount nobody needs it any more.
         before = self.disk_usage(self.repository / "packs")
-        self.yester("prune", "--max-unused", "0")
+        self.yester("prune", "--max-unused", "0", "--minimum-age", "0")
         self.assertLess(self.disk_usage(self.repository / "packs"), before - 20 * MIB)
         self.assert_same_tree(self.source, self.restored())
 

@@ -241,7 +241,7 @@ class Keys(EndToEndTest):
         self.assertEqual(ran.status, 0, ran)
         [recovered] = (self.temp / "recovered").rglob(made["name"])
         self.assert_same_tree(self.source, recovered / str(self.source)[1:])
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0")
+        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         # A store that gives the old state back is found out, and nothing is sealed to the old keys.
         for folder in ("epochs", "copies/epochs"):

@@ -17,8 +17,9 @@ package enum MissingSnapshots {
   package static func completeCatalog(
     _ repository: Repository, accepting: Bool = false
   ) throws(YesterError) -> SnapshotCatalog {
-    let catalog = try SnapshotCatalog(repository, telling: false)
+    var catalog = try SnapshotCatalog(repository, telling: false)
     let gaps = try gaps(catalog)
+    try catalog.markUnproven(repository)
     guard let gap = gaps.first(where: { $0.id != nil }) ?? gaps.first, !accepting else { return catalog }
     throw YesterError(.damaged, "Records of snapshots are missing: \(gap.text)", advice: advice)
   }

@@ -3,7 +3,7 @@ package import ObjectStores
 package import Platform
 package import Reporting
 package import RepositoryCore
-internal import RepositoryFormat
+package import RepositoryFormat
 
 /// What can be said of a repository without reading packs.
 package struct RepositoryStatus: Sendable {
@@ -27,9 +27,10 @@ package struct RepositoryStatus: Sendable {
   package private(set) var condemnedPacks = 0
   package private(set) var chunks = 0
   package let segments: Int
-  package let leases: [Leases.Found]
-  /// Leases that this key cannot read, or that are damaged.
-  package let leaseProblem: String?
+  /// Who is at work, and whether that process is certainly gone.
+  package let leases: [(lease: LeaseRecord, isDead: Bool)]
+  /// Those that this key cannot read, or that are damaged.
+  package let unreadableLeases: Int
   /// Where the repository lies; nil where nobody can say.
   package let space: StoreSpace?
   /// The last verification that reached its end with a snapshot.
@@ -45,14 +46,9 @@ package struct RepositoryStatus: Sendable {
     try repository.readCondemned()
     let view = repository.index.current
     segments = view.segments.count
-    do throws(YesterError) {
-      leases = try Leases.list(repository)
-      leaseProblem = nil
-    } catch {
-      guard error.code == .damaged else { throw error }
-      leases = []
-      leaseProblem = error.description
-    }
+    let found = try Leases.list(repository)
+    leases = found.compactMap { lease in lease.record.map { ($0, lease.isDead) } }
+    unreadableLeases = found.count - leases.count
     space = try? repository.store.space()
     // Only full writers can have opened everything.
     let verifications = catalog.notes.filter { $0.note.kind == .verified && $0.envelope.isFullWriter }

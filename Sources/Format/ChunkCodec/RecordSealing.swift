@@ -141,30 +141,12 @@ package enum RecordSealing {
   // MARK: Leases
 
   package static func seal(_ lease: LeaseRecord, _ keyring: Keyring) -> [UInt8] {
-    let salt = System.random(32)
-    var start = ByteWriter(capacity: 80)
-    CommonHeader.write(.lease, keyring.repository, to: &start)
-    start.raw(keyring.current.id.bytes)
-    start.raw(salt)
-    let key = KeyDerivation.hkdf(keyring.current.record.indexKey, salt: salt, "yester lease 1")
-    return start.bytes + AESGCM().seal(lease.encode(), key: key, authenticating: start.bytes)
+    sealStatement(lease.encode(), .lease, "yester lease 1", keyring)
   }
 
-  package static func openLease(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> LeaseRecord {
-    let keySetID = try bytes.read { (reader) throws(FormatError) in
-      try CommonHeader.read(.lease, of: keyring.repository, from: &reader)
-      let id = KeySetID(try reader.array(KeySetID.size))
-      _ = try reader.take(32 + AESGCM.tagSize)
-      return id
-    }
-    guard let keySet = keyring.keySet(keySetID) else {
-      throw FormatError("it was sealed with keys that this key slot does not hold", .needsOtherKey)
-    }
-    let key = KeyDerivation.hkdf(keySet.record.indexKey, salt: Array(bytes[48..<80]), "yester lease 1")
-    guard let body = try? AESGCM().open(Array(bytes[80...]), key: key, authenticating: Array(bytes[..<80])) else {
-      throw FormatError("the lease is damaged")
-    }
-    return try LeaseRecord(decoding: body)
+  package static func openLease(_ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened<LeaseRecord> {
+    let (body, envelope) = try openStatement(bytes, .lease, "yester lease 1", keyring)
+    return Opened(body: try LeaseRecord(decoding: body), envelope: envelope)
   }
 
   // MARK: Signatures

@@ -45,7 +45,8 @@ package enum Limits {
   /// Records and notes in one repository, and their bytes: all of them are read into memory.
   package static let catalogObjectsMax = 250_000
   package static let catalogSizeMax = 1 << 30
-  package static let leaseSizeMax = 64 << 10
+  package static let leaseSizeMax = 9 << 20
+  package static let leasePacksMax = 1_000_000
   /// So many fit into a list of `recordSizeMax`.
   package static let condemnedPacksMax = 300_000
   package static let listedLeasesMax = 10_000

@@ -1,7 +1,7 @@
 package import Platform
 
-/// The clear beginning of whatever a writer signs: snapshot records, notes, lists of condemned packs (docs/format.md,
-/// section 8.1).
+/// The clear beginning of whatever a writer signs: snapshot records, notes, leases, lists of condemned packs
+/// (docs/format.md, section 8.1).
 package struct SignedEnvelope: Sendable, Equatable {
   package static let size = 88
   package static let signatureSize = 64
@@ -31,7 +31,7 @@ package struct SignedEnvelope: Sendable, Equatable {
   package init(decoding bytes: [UInt8], repository: RepositoryID) throws(FormatError) {
     guard bytes.count <= Limits.recordSizeMax else { throw FormatError("the record is too large") }
     self = try bytes.read { (reader) throws(FormatError) in
-      let magic = try CommonHeader.read(.snapshot, .note, .condemned, of: repository, from: &reader)
+      let magic = try CommonHeader.read(.snapshot, .note, .lease, .condemned, of: repository, from: &reader)
       let keySet = KeySetID(try reader.array(KeySetID.size))
       let epoch = try reader.u64()
       guard (1...Limits.epochNumberMax).contains(epoch) else { throw FormatError("its epoch is impossible") }

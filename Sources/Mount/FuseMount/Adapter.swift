@@ -26,6 +26,7 @@ final class Adapter: Sendable {
     self.model = model
     self.notifier = notifier
     refresher = Refresher(model: model, notifier: notifier)
+    model.begin { notifier.forget($0) }
     answers = NodeAnswers(user: options.user, group: options.group, umask: options.umask)
     honoursAccessLists = options.user == nil && options.group == nil && options.umask == nil
   }
@@ -36,22 +37,27 @@ final class Adapter: Sendable {
       if directory == Self.root { _ = refresher.refreshIfDue() }
       var info = try find(name, in: directory)
       if let found = info, !found.isNameFixed, refresher.refreshIfDue() { info = try find(name, in: directory) }
-      if let info {
-        reply.entry(answers.entry(info, in: directory, refresher.lastChange))
-        return
-      }
+      if let info { return tell(info, in: directory, reply) }
       // Names never appear in a directory that does not change.
       guard try !model.attributes(of: directory).isImmutable else {
         reply.entry(NodeAnswers.nothing(seconds: NodeAnswers.forever))
         return
       }
       if refresher.refreshIfDue(), let info = try find(name, in: directory) {
-        reply.entry(answers.entry(info, in: directory, refresher.lastChange))
+        tell(info, in: directory, reply)
       } else {
         reply.entry(NodeAnswers.nothing(seconds: NodeAnswers.short))
       }
     } catch {
       reply.error(error)
+    }
+  }
+
+  /// From here on the kernel holds the node, until it sends FORGET. The model knows before that can come.
+  private func tell(_ info: NodeInfo, in directory: UInt64, _ reply: consuming Reply) {
+    model.didChangeHolds([HoldChange(info.node, 1)])
+    if !reply.entry(answers.entry(info, in: directory, refresher.lastChange)) {
+      model.didChangeHolds([HoldChange(info.node, -1)])
     }
   }
 

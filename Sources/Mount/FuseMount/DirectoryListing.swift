@@ -24,14 +24,14 @@ extension Adapter {
       var page = Page(buffer: buffer, request: request, wantsNodes: wantsNodes)
       do throws(Errno) {
         try fill(&page, directory, from: UInt64(max(0, offset)))
-        answer.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<page.used]))
       } catch {
         // What was read before an error is shown; the next call begins with the error.
-        if page.used > 0 {
-          answer.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<page.used]))
-        } else {
-          answer.error(error)
-        }
+        guard page.used > 0 else { return answer.error(error) }
+      }
+      if !page.holds.isEmpty { model.didChangeHolds(page.holds) }
+      let isTaken = answer.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<page.used]))
+      if !isTaken && !page.holds.isEmpty {
+        model.didChangeHolds(page.holds.map { HoldChange($0.node, -$0.count) })
       }
     }
   }
@@ -67,6 +67,8 @@ private struct Page {
   let request: fuse_req_t
   let wantsNodes: Bool
   private(set) var used = 0
+  /// Nodes that the kernel holds by what it gets.
+  private(set) var holds: [HoldChange] = []
 
   init(buffer: UnsafeMutableRawBufferPointer, request: fuse_req_t, wantsNodes: Bool) {
     self.buffer = buffer
@@ -92,6 +94,7 @@ private struct Page {
     _ entry: () -> fuse_entry_param?
   ) -> Bool {
     let room = buffer.count - used
+    var held: UInt64 = 0
     let needed = withUnsafeTemporaryAllocation(byteCount: Int(NAME_MAX) + 1, alignment: 1) { terminated -> Int in
       guard let start = terminated.baseAddress, let source = name.baseAddress else { return 0 }
       start.copyMemory(from: source, byteCount: name.count)
@@ -108,10 +111,12 @@ private struct Page {
       nothing.attr.st_ino = ino_t(info.inode)
       nothing.attr.st_mode = info.mode
       var entry = entry() ?? nothing
+      held = entry.ino
       return fuse_add_direntry_plus(request, pointer, room, text, &entry, off_t(next))
     }
     guard needed <= room else { return false }
     used += needed
+    if held != 0 { holds.append(HoldChange(held, 1)) }
     return true
   }
 }

@@ -1,13 +1,13 @@
 internal import CFuse
 internal import Glibc
 internal import Platform
+internal import SnapshotTree
 internal import Synchronization
 
 /// The table of functions that libfuse calls, on the thread that received the request.
 ///
-/// What is left out libfuse answers itself: FORGET needs nothing (node numbers need no bookkeeping), ACCESS is not
-/// asked for (the kernel checks permissions), IOCTL, locks and the rest get ENOSYS, after which the kernel does
-/// without.
+/// What is left out libfuse answers itself: ACCESS is not asked for (the kernel checks permissions), IOCTL, locks and the
+/// rest get ENOSYS, after which the kernel does without.
 enum Operations {
   static func table() -> fuse_lowlevel_ops {
     var table = fuse_lowlevel_ops()
@@ -43,6 +43,16 @@ enum Operations {
     table.readdirplus = { request, node, size, offset, _ in
       guard let request else { return }
       answer(request) { $0.list(node, from: Int64(offset), size, wantsNodes: true, request, $1) }
+    }
+    table.forget = { request, node, count in
+      forget(request) { $0.didChangeHolds([HoldChange(node, -Int(clamping: count))]) }
+    }
+    table.forget_multi = { request, count, forgets in
+      guard let forgets else { return }
+      let changes = UnsafeBufferPointer(start: forgets, count: count).map {
+        HoldChange($0.ino, -Int(clamping: $0.nlookup))
+      }
+      forget(request) { $0.didChangeHolds(changes) }
     }
     table.statfs = { request, _ in answer(request) { $0.totals($1) } }
     table.getxattr = { request, node, name, size in
@@ -105,6 +115,13 @@ enum Operations {
 
 private func adapter(_ userData: UnsafeMutableRawPointer?) -> Adapter? {
   userData.map { Unmanaged<Adapter>.fromOpaque($0).takeUnretainedValue() }
+}
+
+/// FORGET is not answered.
+private func forget(_ request: fuse_req_t?, _ body: (any FileSystemModel) -> Void) {
+  guard let request else { return }
+  if let adapter = adapter(fuse_req_userdata(request)) { body(adapter.model) }
+  fuse_reply_none(request)
 }
 
 /// Runs `body` with the request's answer, which it must give.

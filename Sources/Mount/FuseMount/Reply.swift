@@ -5,8 +5,8 @@ internal import Platform
 /// The one answer to a request. It cannot be copied and every answer consumes it, so a second answer does not
 /// compile; and when it is dropped without one the client gets EIO instead of waiting for ever.
 ///
-/// What sending an answer returns is not looked at: it fails when the client has been interrupted or the mount is
-/// gone, and there is nobody left to tell.
+/// What sending an answer returns is not looked at, but where the kernel holds nodes by it: it fails when the client has
+/// been interrupted or the mount is gone, and there is nobody left to tell.
 struct Reply: ~Copyable {
   private let request: fuse_req_t
 
@@ -19,9 +19,12 @@ struct Reply: ~Copyable {
     discard self
   }
 
-  consuming func entry(_ entry: fuse_entry_param) {
-    withUnsafePointer(to: entry) { _ = fuse_reply_entry(request, $0) }
+  /// False when nobody has taken it.
+  @discardableResult
+  consuming func entry(_ entry: fuse_entry_param) -> Bool {
+    let result = withUnsafePointer(to: entry) { fuse_reply_entry(request, $0) }
     discard self
+    return result == 0
   }
 
   consuming func attributes(_ attributes: stat, seconds: Double) {
@@ -29,9 +32,12 @@ struct Reply: ~Copyable {
     discard self
   }
 
-  consuming func bytes(_ bytes: UnsafeRawBufferPointer) {
-    fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+  /// False when nobody has taken them.
+  @discardableResult
+  consuming func bytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let result = fuse_reply_buf(request, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
     discard self
+    return result == 0
   }
 
   /// Bytes that lie in several places: the kernel copies them from there.

@@ -25,6 +25,8 @@ package final class Namespace: FileSystemModel {
     var table = ViewTable()
     /// Snapshots of the catalog as it is now.
     var present: Set<ObjectID> = []
+    /// When snapshots were found to be removed, by `System.bootClock`.
+    var removed: [ObjectID: Int64] = [:]
     var readers: [ObjectID: SnapshotReader] = [:]
     var virtual: [UInt64: VirtualNode] = [:]
     var virtualNumbers: [VirtualNode: UInt64] = [:]
@@ -48,9 +50,12 @@ package final class Namespace: FileSystemModel {
   let windows = CostCache<NameWindow.Key, NameWindow>(limit: 4 << 20)
   let readAhead: ReadAhead
   let lease: Lease?
+  let held = HeldViews()
+  /// Tells the kernel of names; nil before the mount.
+  let forgetter = Mutex<(@Sendable ([[UInt8]]) -> Void)?>(nil)
   let started = Timestamp.now()
 
-  /// Opens the catalog and takes a lease, so that nothing that is shown gets deleted. `log` gets one line an event.
+  /// Opens the catalog and takes a lease, so that nothing that is in use gets deleted. `log` gets one line an event.
   package init(
     _ repository: Repository, _ options: Options, log: @escaping @Sendable (String) -> Void
   ) throws(YesterError) {
@@ -68,6 +73,7 @@ package final class Namespace: FileSystemModel {
       state.virtual[1] = options.host.map { .host($0) } ?? .top
       Self.rebuild(&state, options)
     }
+    lease?.setLettingGo { [weak self] in self?.letGo(of: $0) ?? $0.number }
   }
 
   /// Tells of records that cannot be used, each once.
@@ -96,6 +102,13 @@ package final class Namespace: FileSystemModel {
   private static func isDirectoryName(_ name: String) -> Bool { Array(name.utf8).withUnsafeBytes { isValidName($0) } }
 
   package func refresh() throws(Errno) -> [[UInt8]] {
+    let names = try takeInChanges()
+    // Somebody reclaims space: he need not wait for the next renewal.
+    if let lease, let list = try? repository.readCondemned(), list.number > lease.seen { lease.renewSoon() }
+    return names
+  }
+
+  func takeInChanges() throws(Errno) -> [[UInt8]] {
     try guarding("Looking for new snapshots") {
       let old = state.withLock { $0.catalog }
       let next = try SnapshotCatalog(repository, reusing: old)
@@ -108,9 +121,14 @@ package final class Namespace: FileSystemModel {
       try repository.index.refresh()
       return state.withLock { state in
         let before = state.hosts
+        let presentBefore = state.present
         state.catalog = next
         Self.rebuild(&state, options)
-        return Self.changedNames(before, state.hosts, options)
+        let changed = Self.changedNames(before, state.hosts, options)
+        // Versions of a path lead into snapshots: of removed ones the kernel is to keep nothing by these names either.
+        let removed = presentBefore.subtracting(state.present)
+        for id in removed { state.removed[id] = System.bootClock }
+        return !removed.isEmpty && options.host != nil ? changed + [Array(".yester".utf8)] : changed
       }
     }
   }

@@ -34,6 +34,7 @@ final class BlockWriter: Sendable {
   /// Memory for blocks, plain and sealed.
   let memory: BytesPool
   private let repository: Repository
+  private let uses: PackUses
   private let claims = Mutex(Claims())
   private let open = Mutex<[ChunkKind: OpenPack]>([:])
   private let failure = Mutex<YesterError?>(nil)
@@ -41,12 +42,13 @@ final class BlockWriter: Sendable {
   private let storer = Monitor<Worker?>(nil)
 
   /// Throws when there is no room for the thread that stores.
-  init(_ repository: Repository, _ settings: ChunkWriter.Settings) throws(YesterError) {
+  init(_ repository: Repository, _ settings: ChunkWriter.Settings, _ uses: PackUses) throws(YesterError) {
     self.repository = repository
     self.settings = settings
+    self.uses = uses
     memory = BytesPool(size: (settings.workers + 4) * 4 * (settings.dataBlockSize + (1 << 20)))
     let jobs = storeJobs
-    let storing = Storing(repository, settings)
+    let storing = Storing(repository, settings, uses)
     let worker = try Worker.started("yester-store") { [unowned self] in
       while let job = jobs.take() { perform(job, storing) }
     }
@@ -85,7 +87,11 @@ final class BlockWriter: Sendable {
   func contains(_ id: ObjectID) throws(YesterError) -> Bool {
     try throwFailure()
     if claims.withLock({ $0.fresh.contains(id) }) { return true }
-    return try keepingFailure { () throws(YesterError) in try repository.index.findReusable(id) != nil }
+    return try keepingFailure { () throws(YesterError) in
+      guard let place = try repository.index.findReusable(id) else { return false }
+      uses.add(place.pack)
+      return true
+    }
   }
 
   /// True when the chunk is new: then the caller stores it, and nobody else does.
@@ -234,19 +240,22 @@ final class BlockWriter: Sendable {
 private final class Storing: @unchecked Sendable {
   private let repository: Repository
   private let settings: ChunkWriter.Settings
+  private let uses: PackUses
   private var packs: [IndexedPack] = []
   private var bytesSinceIndex: UInt64 = 0
   private var segments = 0
   private(set) var storedBytes: UInt64 = 0
 
-  init(_ repository: Repository, _ settings: ChunkWriter.Settings) {
+  init(_ repository: Repository, _ settings: ChunkWriter.Settings, _ uses: PackUses) {
     self.repository = repository
     self.settings = settings
+    self.uses = uses
   }
 
   func store(_ finished: PackAssembly.Finished) throws(YesterError) {
     let pack = finished.pack
     try finished.upload.commit(as: .pack(pack.pack.id))
+    uses.add(pack.pack.id)
     packs.append(pack)
     bytesSinceIndex += pack.pack.size
     storedBytes += pack.pack.size
@@ -260,6 +269,7 @@ private final class Storing: @unchecked Sendable {
   /// Stores the index of the packs since the last time, and gives these.
   func storeIndex() throws(YesterError) -> [IndexedPack] {
     guard !packs.isEmpty else { return [] }
+    uses.announce()
     var builder = IndexSegmentBuilder()
     for pack in packs { builder.add(pack) }
     _ = try builder.store(in: repository.store, repository.keyring)

@@ -321,6 +321,19 @@ package final class ChunkIndex: Sendable {
     return out
   }
 
+  /// Those of `packs` that are not in the repository now.
+  package func absent(_ packs: Set<ObjectID>) throws(YesterError) -> Set<ObjectID> {
+    // From some number on it is less to list all of them.
+    if packs.count > Self.askedMax { return packs.subtracting(try store.ids(.packs)) }
+    var absent: Set<ObjectID> = []
+    for pack in packs where try store.size(.pack(pack)) == nil { absent.insert(pack) }
+    return absent
+  }
+  private static let askedMax = 64
+
+  /// Whether a pack is in the repository now.
+  package func isPresent(_ pack: ObjectID) throws(YesterError) -> Bool { try store.size(.pack(pack)) != nil }
+
   /// Takes in the list that counts now.
   func condemn(_ list: CondemnedList) {
     state.withLock { state in state.see { $0.view.condemned = list } }

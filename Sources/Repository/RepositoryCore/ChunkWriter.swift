@@ -51,11 +51,14 @@ package final class ChunkWriter {
   /// For the thread that made this; its blocks are sealed by the workers.
   private let lane: ChunkLane
 
-  /// Throws when there is no room for the threads that seal and store.
-  package init(_ repository: Repository, _ settings: Settings = Settings()) throws(YesterError) {
+  /// `uses` is told of the packs in which chunks were found or are stored. Throws when there is no room for the threads
+  /// that seal and store.
+  package init(
+    _ repository: Repository, _ settings: Settings = Settings(), uses: PackUses = PackUses()
+  ) throws(YesterError) {
     let count = max(1, settings.workers)
     let jobs = JobQueue(workers: count)
-    let blocks = try BlockWriter(repository, settings)
+    let blocks = try BlockWriter(repository, settings, uses)
     let lanes = (0..<count).map { _ in ChunkLane(blocks, jobs, codec: BlockCodec(level: settings.level)) }
     self.jobs = jobs
     self.blocks = blocks

@@ -20,6 +20,8 @@ package struct CatalogedSnapshot: Sendable {
   package var isConfirmed = false
   /// Why its time counts for nothing; nil when there is no reason to doubt it.
   package internal(set) var timeDoubt: TimeDoubt?
+  /// Its writer has not seen to the end that all it needs stays (`SnapshotCatalog.markUnproven`).
+  package internal(set) var isUnproven = false
 
   package init(id: ObjectID, record: SnapshotRecord, envelope: Authorship) {
     self.id = id
@@ -291,6 +293,16 @@ package struct SnapshotCatalog: Sendable {
     }
   }
 
+  /// `isUnproven` of each snapshot; nil takes it out.
+  mutating func mark(_ isUnproven: (CatalogedSnapshot) -> Bool?) {
+    snapshots = snapshots.compactMap { snapshot in
+      var snapshot = snapshot
+      guard let mark = isUnproven(snapshot) else { return nil }
+      snapshot.isUnproven = mark
+      return snapshot
+    }
+  }
+
   /// The next sequence number of a writer, and the id of its last record or note: behind everything that is there, that
   /// was removed, or that this machine or a full writer has seen. No number is used again.
   package func chainEnd(of writer: [UInt8]) -> (next: UInt64, previous: ObjectID?) {
@@ -298,7 +310,8 @@ package struct SnapshotCatalog: Sendable {
     func consider(_ sequence: UInt64, _ id: ObjectID) {
       if sequence > last?.sequence ?? 0 { last = (sequence, id) }
     }
-    for snapshot in snapshots where snapshot.envelope.writer == writer {
+    // What its writer may take back is no end to go on from.
+    for snapshot in snapshots where snapshot.envelope.writer == writer && !snapshot.isUnproven {
       consider(snapshot.record.sequence, snapshot.id)
     }
     for (id, note, envelope) in notes {
@@ -334,9 +347,13 @@ extension Repository {
   /// Who a note of this process is by, in words.
   package static var whoWrites: String { System.userName + "@" + System.hostName }
 
-  /// Signs and stores a note; it takes its place in this writer's chain.
-  package func store(_ note: NoteRecord, after catalog: SnapshotCatalog) throws(YesterError) {
+  /// Signs and stores a note; it takes its place in this writer's chain, behind what is finished, or behind all.
+  package func store(
+    _ note: NoteRecord, after catalog: SnapshotCatalog, behindUnproven: Bool = false
+  ) throws(YesterError) {
     var note = note
+    var catalog = catalog
+    if !behindUnproven { try catalog.markUnproven(self) }
     (note.sequence, note.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     note.heads = catalog.movedHeads(for: keyring.writer.publicKey)
     note.by = Self.whoWrites
@@ -348,8 +365,23 @@ extension Repository {
     remember(id, note.sequence)
   }
 
-  /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain.
-  package func store(_ record: inout SnapshotRecord, after catalog: SnapshotCatalog) throws(YesterError) -> ObjectID {
+  /// A snapshot whose record is not stored yet.
+  package func unstored(_ record: SnapshotRecord) -> CatalogedSnapshot {
+    let envelope = SignedEnvelope(
+      magic: .snapshot, keySet: keyring.current.id, epoch: keyring.epoch.number, writer: keyring.writer.publicKey)
+    return CatalogedSnapshot(
+      id: .zero, record: record,
+      envelope: Authorship(envelope, role: keyring.role, member: keyring.member))
+  }
+
+  /// Signs and stores a snapshot record; its id. The record takes its place in this writer's chain. `announce` is told of
+  /// the id before the record is stored.
+  package func store(
+    _ record: inout SnapshotRecord, after catalog: SnapshotCatalog,
+    announce: (ObjectID) throws(YesterError) -> Void = { _ in }
+  ) throws(YesterError) -> ObjectID {
+    var catalog = catalog
+    try catalog.markUnproven(self)
     (record.sequence, record.previous) = catalog.chainEnd(of: keyring.writer.publicKey)
     record.heads = catalog.movedHeads(for: keyring.writer.publicKey)
     try requireTrustedEpoch()
@@ -361,12 +393,13 @@ extension Repository {
       throw YesterError(.failed, "The snapshot \(record.name) cannot be recorded: \(error.message)")
     }
     let id = ObjectID(nameOf: SHA256.hash(bytes))
+    try announce(id)
     try store.put(.snapshot(id), bytes)
-    remember(id, record.sequence)
     return id
   }
 
-  private func remember(_ id: ObjectID, _ sequence: UInt64) {
+  /// To be called when the snapshot is finished: a record that is taken back is not missed.
+  package func remember(_ id: ObjectID, _ sequence: UInt64) {
     let head = ChainHead(writer: keyring.writer.publicKey, sequence: sequence, id: id)
     memory.update { $0.see(head) }
   }

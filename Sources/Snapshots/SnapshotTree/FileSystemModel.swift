@@ -50,7 +50,8 @@ package struct NodeInfo: Sendable, Equatable {
 }
 
 /// A read-only file system as the FUSE adapter serves it. Node numbers need no bookkeeping: whoever knows one may
-/// use it at any time, at a later mount as well, and there is nothing to forget. All calls may come from several threads
+/// use it at any time, at a later mount as well. What the kernel holds is told all the same, for those who want to know
+/// whether anything is in use. All calls may come from several threads
 /// at once.
 ///
 /// Errors: ENOENT for what is not there, ENOTDIR, EISDIR, EINVAL as usual, EIO for damage (already logged),
@@ -94,6 +95,28 @@ package protocol FileSystemModel: Sendable {
   /// so that the kernel can be told to forget what it knew of them.
   func refresh() throws(Errno) -> [[UInt8]]
 
+  /// The mount begins. `forget` may be called with names as `refresh` returns them, from any thread, when changes were
+  /// found by other ways.
+  func begin(forget: @escaping @Sendable (_ names: [[UInt8]]) -> Void)
+
+  /// The kernel holds these nodes so many times more, or, with a negative count, less. Before it gets to know them, and
+  /// after it has forgotten them.
+  func didChangeHolds(_ changes: [HoldChange])
+
   /// The mount ends: leases are given back. Nothing is asked afterwards.
   func close()
+}
+
+package struct HoldChange: Sendable {
+  package let node: UInt64
+  package let count: Int
+  package init(_ node: UInt64, _ count: Int) {
+    self.node = node
+    self.count = count
+  }
+}
+
+extension FileSystemModel {
+  package func begin(forget: @escaping @Sendable (_ names: [[UInt8]]) -> Void) {}
+  package func didChangeHolds(_ changes: [HoldChange]) {}
 }

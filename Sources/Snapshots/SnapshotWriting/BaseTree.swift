@@ -22,27 +22,30 @@ package final class BaseTree: Sendable {
     var listings: Set<ObjectID> = []
     var first: YesterError?
   }
+  private let uses: PackUses
 
   private init(
-    _ snapshot: CatalogedSnapshot, reusesContent: Bool, source: any ChunkSource, index: ChunkIndex
+    _ snapshot: CatalogedSnapshot, reusesContent: Bool, source: any ChunkSource, index: ChunkIndex, uses: PackUses
   ) {
     let tree = TreeStore(reader: source)
     self.snapshot = snapshot
     self.reusesContent = reusesContent
     self.source = source
     self.index = index
+    self.uses = uses
     reader = SnapshotReader(snapshot, tree: tree)
     content = FileContentReader(tree: tree, keySet: snapshot.keySet)
   }
 
   /// Nil when there is none to compare with: the first of its host and plan, or one that this key cannot read.
-  /// `unreadable` is told of one that should be readable.
+  /// `uses` is told of packs that `isStored` has found to hold what is taken over, `unreadable` of one that should be readable.
   package static func choose(
     _ repository: Repository, _ catalog: SnapshotCatalog, _ options: SnapshotOptions, sources: [[UInt8]],
-    unreadable: (String) throws -> Void
+    uses: PackUses = PackUses(), unreadable: (String) throws -> Void
   ) rethrows -> BaseTree? {
     let candidates = catalog.snapshots.filter {
       $0.record.host == options.host && $0.record.plan == options.plan && $0.record.kind != .restorePoint
+        && !$0.isUnproven
     }
     let suitable = options.type == .differential ? candidates.filter { $0.record.type == .full } : candidates
     let chosen = suitable.last { $0.record.sources == sources } ?? suitable.last
@@ -57,7 +60,7 @@ package final class BaseTree: Sendable {
     }
     let base = BaseTree(
       chosen, reusesContent: options.type != .full && chosen.keySet == repository.keyring.current.id,
-      source: source, index: repository.index)
+      source: source, index: repository.index, uses: uses)
     do {
       try base.reader.forEachChild(of: base.reader.root) { _, _ in false }
     } catch {
@@ -115,14 +118,26 @@ package final class BaseTree: Sendable {
   package func isStored(_ entry: Entry) -> Bool {
     guard case .file(let size, let file) = entry.body else { return true }
     // Taking a file over is building on its chunks: they must be where new snapshots may build on.
-    func isThere(_ id: ObjectID) throws -> Bool { try index.findReusable(id) != nil }
+    func isThere(_ id: ObjectID) throws -> Bool {
+      guard let place = try index.findReusable(id) else { return false }
+      uses.add(place.pack)
+      return true
+    }
+    func areThere(_ lists: [ContentListReference]) throws -> Bool {
+      for reference in lists {
+        guard try isThere(reference.list), !broken.withLock({ $0.listings.contains(reference.list) }) else {
+          return false
+        }
+        guard case .lists(_, let inner) = try reader.tree.contentList(reference.list, covering: reference.length) else {
+          continue
+        }
+        guard try areThere(inner) else { return false }
+      }
+      return true
+    }
     do {
       var isComplete = true
-      if case .lists(_, let lists) = file {
-        for reference in lists where isComplete {
-          isComplete = try isThere(reference.list) && !broken.withLock { $0.listings.contains(reference.list) }
-        }
-      }
+      if case .lists(_, let lists) = file { isComplete = try areThere(lists) }
       guard isComplete else { return false }
       try content.forEachPiece(of: file, size: size, from: 0) { _, piece in
         if let chunk = piece.chunk { isComplete = try isThere(chunk) }

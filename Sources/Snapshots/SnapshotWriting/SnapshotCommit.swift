@@ -6,9 +6,11 @@ internal import RepositoryFormat
 /// The end of a run: its record is described and stored under a name that nobody else has.
 enum SnapshotCommit {
   /// Others may have added records meanwhile: the name must be free, and the chain must go on from its end. The name is
-  /// claimed first, so that two runs that end at the same moment do not take the same.
+  /// claimed first, so that two runs that end at the same moment do not take the same. `announce` is told of the record's
+  /// id before it is stored.
   static func store(
-    _ record: inout SnapshotRecord, _ repository: Repository, _ catalog: SnapshotCatalog
+    _ record: inout SnapshotRecord, _ repository: Repository, _ catalog: SnapshotCatalog,
+    announce: (ObjectID) throws(YesterError) -> Void
   ) throws -> ObjectID {
     var refused: Set<String> = []
     for _ in 0..<1000 {
@@ -22,7 +24,7 @@ enum SnapshotCommit {
       // Another run may have stored a record of this name and given up its claim just before ours.
       let now = try SnapshotCatalog(repository, reusing: before)
       guard name(record, now, refused) == record.name else { continue }
-      return try repository.store(&record, after: now)
+      return try repository.store(&record, after: now, announce: announce)
     }
     throw YesterError(.busy, "No free name was found for the snapshot", advice: "Run the backup again.")
   }

@@ -53,7 +53,7 @@ package final class SnapshotWriter {
 
   init(
     _ repository: Repository, _ options: SnapshotOptions, _ base: BaseTree?, _ progress: RunProgress,
-    _ listing: EntryListing?, _ problems: ProblemCounter
+    _ listing: EntryListing?, _ problems: ProblemCounter, uses: PackUses
   ) throws {
     self.base = base
     self.progress = progress
@@ -61,7 +61,7 @@ package final class SnapshotWriter {
     listsAll = listing?.isComplete ?? false
     let settings = Self.settings(options)
     workers = settings.workers
-    chunks = options.isDryRun ? nil : try ChunkWriter(repository, settings)
+    chunks = options.isDryRun ? nil : try ChunkWriter(repository, settings, uses: uses)
     recorder = options.isDryRun ? nil : Self.recorder(repository, options)
     let keySet = repository.keyring.current
     namer = ChunkNamer(keySet)

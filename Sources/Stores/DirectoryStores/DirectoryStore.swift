@@ -145,8 +145,18 @@ package final class DirectoryStore: ObjectStore {
   package func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     // As in `beginUpload`.
     defer { openPacks.withLock { $0.remove(key) } }
+    do throws(YesterError) {
+      return try put(key, bytes, DirectoryUpload(location, placing))
+    } catch {
+      // By these space comes back.
+      guard key.isCondemnedList || key.isSnapshot, let cause = error.cause, [.noSpace, .overQuota].contains(cause),
+        reserve.giveUp()
+      else { throw error }
+    }
     return try put(key, bytes, DirectoryUpload(location, placing))
   }
+
+  private var reserve: Reserve { Reserve(in: location) }
 
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     try put(key, bytes, DirectoryUpload(location, placing, isDurable: false))
@@ -163,6 +173,8 @@ package final class DirectoryStore: ObjectStore {
   }
 
   package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    // Whoever is at work comes by here now and then.
+    reserve.keep()
     let upload = try DirectoryUpload(location, placing)
     do throws(YesterError) {
       try bytes.withBytes { (bytes) throws(YesterError) in try upload.append(bytes) }
@@ -287,13 +299,9 @@ package final class DirectoryStore: ObjectStore {
     name.count == count && name.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
   }
   private static func isID(_ name: [UInt8]) -> Bool { isHex(name, 64) }
-  private static func isLeaseName(_ name: [UInt8]) -> Bool {
-    name.count == 49 && name[32] == 0x2D && isHex(name[..<32], 32) && isHex(name[33...], 16)
-  }
-
   private static func isName(_ name: [UInt8], in folder: ObjectFolder) -> Bool {
     switch folder {
-    case .leases: isLeaseName(name)
+    case .leases: isHex(name, 32)
     case .condemned, .epochs: isHex(name, 16)
     default: isID(name)
     }

@@ -21,7 +21,7 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   package static func pack(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "packs/\(id.hex.prefix(2))/\(id)") }
   package static func index(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "index/\(id)") }
   package static func snapshot(_ id: ObjectID) -> ObjectKey { ObjectKey(path: "snapshots/\(id)") }
-  /// `name` is the lease's id, a hyphen and its sequence, in hexadecimal.
+  /// `name` is the lease's id in hexadecimal.
   package static func lease(_ name: String) -> ObjectKey { ObjectKey(path: "leases/\(name)") }
 
   /// The list of condemned packs with this number.
@@ -50,6 +50,8 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
   package var isCopy: Bool { path.hasPrefix("copies/") }
   /// Packs and index segments, which have parity when they are large.
   package var isBulk: Bool { isPack || path.hasPrefix("index/") }
+  package var isSnapshot: Bool { path.hasPrefix("snapshots/") }
+  package var isCondemnedList: Bool { path.hasPrefix("condemned/") }
   /// The SHA-256 of the object, for those that are named by it; nil for `config`, epochs, leases and lists of condemned
   /// packs.
   package var contentID: ObjectID? {
@@ -82,7 +84,7 @@ package struct StoreSpace: Sendable, Equatable {
   }
 }
 
-/// Where objects are kept. Nothing more is asked of a store than this: no renaming, appending or locking, so that
+/// Where objects are kept. Nothing more is asked of a store than this: no appending or locking, so that
 /// object storage can serve as well as a directory. All calls may come from several threads.
 ///
 /// The errors' `isTransient` says whether the same call may succeed soon. A store itself neither tries again nor slows

@@ -28,6 +28,7 @@ package struct RetryPolicy: Sendable {
 /// - **Reading** starts anew, into the same buffer.
 /// - **Putting**: when the key is taken after a try that failed, what is there is compared. The same bytes are ours:
 ///   what is not named by its content has random parts in it.
+/// - **Replacing** twice is replacing once: one process alone replaces an object.
 /// - **Listing** hands nothing on until one list was whole, so that no name comes twice.
 /// - **Deleting** twice is deleting once, for nobody uses the name of a deleted object again but for the claim of a
 ///   snapshot's name. Whoever loses one that way may share the name, which the format allows.

@@ -1,5 +1,6 @@
 package import Documents
 package import Maintenance
+internal import Platform
 
 /// What was given back of a repository's space.
 package struct PruneDocument: Document {
@@ -16,5 +17,7 @@ package struct PruneDocument: Document {
     json.field("packs_waiting", result.packsWaiting)
     json.field("bytes_freed", result.bytesFreed)
     json.field("waiting_for", strings: result.waitingFor)
+    if let time = result.waitingUntil { json.field("waiting_until", Timestamp(seconds: time).iso8601(offset: 0)) }
+    json.field("snapshots_taken_back", strings: result.snapshotsTakenBack)
   }
 }

@@ -33,7 +33,7 @@ package struct StatusDocument: Document {
     json.field("space_total", optionalNumber: status.space?.total)
     json.field("space_available", optionalNumber: status.space?.available)
     json.field("plans", array: status.plans.lazy.map { PlanDocument(plan: $0, ageSeconds: result.age(of: $0)) })
-    json.field("leases", array: status.leases.lazy.map(LeaseDocument.init))
+    json.field("leases", array: status.leases.lazy.map { LeaseDocument(lease: $0.lease, isDead: $0.isDead) })
     json.field("last_verification", optional: status.lastVerification.map { LastVerificationDocument(last: $0) })
     json.field("warnings", strings: result.warnings)
   }
@@ -57,15 +57,16 @@ private struct PlanDocument: Document {
 }
 
 private struct LeaseDocument: Document {
-  let lease: Leases.Found
+  let lease: LeaseRecord
+  let isDead: Bool
 
   func writeMembers(to json: inout JSONWriter) {
-    json.field("purpose", Self.word(lease.record.purpose))
-    json.field("host", lease.record.host)
-    json.field("process", lease.record.process)
-    json.field("since", lease.record.since.iso8601(offset: 0))
-    json.field("renewed", lease.record.renewed.iso8601(offset: 0))
-    json.field("alive", !lease.isDead)
+    json.field("purpose", Self.word(lease.purpose))
+    json.field("host", lease.host)
+    json.field("process", lease.process)
+    json.field("since", lease.since.iso8601(offset: 0))
+    json.field("renewed", lease.renewed.iso8601(offset: 0))
+    json.field("alive", !isDead)
   }
 
   private static func word(_ purpose: LeaseRecord.Purpose) -> String {
@@ -74,6 +75,7 @@ private struct LeaseDocument: Document {
     case .mount: "mount"
     case .reclaim: "reclaim"
     case .read: "read"
+    case .name: "name"
     }
   }
 }

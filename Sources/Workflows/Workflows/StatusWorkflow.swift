@@ -58,7 +58,10 @@ package struct StatusWorkflow {
       out.append(
         "\(count) for nothing, because of who has written \(them); \"yester verify --level structure\" names \(them).")
     }
-    if let problem = status.leaseProblem { out.append(problem) }
+    if status.unreadableLeases > 0 {
+      out.append(
+        "\(status.unreadableLeases) leases cannot be read. They hold up the reclaiming of space for a day at most.")
+    }
     return out
   }
 

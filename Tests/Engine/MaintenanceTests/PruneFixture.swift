@@ -45,15 +45,16 @@ struct PruneFixture: Sendable {
     try Removal.run(catalog.snapshots.filter { snapshots.contains($0.id) }, repository, force: true)
   }
 
-  /// `now` is the moment of condemnation, in seconds since 1970.
+  /// `now` is the moment of the run, in seconds since 1970.
   @discardableResult
   func prune(
     _ store: (any ObjectStore)? = nil, unusedMax: Double = 0, isDryRun: Bool = false, without: Set<ObjectID> = [],
-    acceptingMissing: Bool = false, now: Int64 = 1_000_000
+    acceptingMissing: Bool = false, now: Int64 = 1_000_000, minimumAge: Int64 = 0
   ) throws -> Prune.Result {
     var options = Prune.Options()
     options.unusedMax = unusedMax
     options.isDryRun = isDryRun
+    options.minimumAge = minimumAge
     options.without = without
     options.acceptsMissingSnapshots = acceptingMissing
     return try Prune.run(open(store), options, progress: RunProgress()) { Timestamp(seconds: now) }
@@ -79,12 +80,12 @@ struct PruneFixture: Sendable {
 
   /// Somebody on another machine is at work, as far as the repository knows; the name of its lease.
   @discardableResult
-  func takeLease(_ purpose: LeaseRecord.Purpose, since: Int64 = 0) throws -> String {
+  func takeLease(_ purpose: LeaseRecord.Purpose, seen: UInt64 = 0) throws -> String {
     try test.open().putLease {
       $0.purpose = purpose
+      $0.seen = seen
       $0.host = "elsewhere"
       $0.process = 1
-      $0.since = Timestamp(seconds: since)
     }.name
   }
 }

@@ -206,7 +206,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
   @Test func everyByteCounts() throws {
     let bytes = RecordSealing.seal(lease, Keys.writeOnly)
     for reader in [Keys.full, Keys.writeOnly, Keys.otherWriteOnly] {
-      #expect(try RecordSealing.openLease(bytes, reader) == lease)
+      #expect(try RecordSealing.openLease(bytes, reader).body == lease)
     }
     #expect(offsetsThatMayChange(in: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
     #expect(lengthsTaken(of: bytes) { _ = try RecordSealing.openLease($0, Keys.full) } == [])
@@ -223,7 +223,7 @@ private func signed(_ bytes: [UInt8], _ context: String, by keyring: Keyring) ->
     let (_, header) = try PackKey.make(.data, Keys.full)
     #expect(try PackKey.open(header: header, rotated).keySet.id == Keys.full.current.id)
     #expect(try RecordSealing.openSnapshot(RecordSealing.seal(testSnapshot, Keys.otherFull), rotated) != nil)
-    #expect(try RecordSealing.openLease(RecordSealing.seal(lease, Keys.full), rotated) == lease)
+    #expect(try RecordSealing.openLease(RecordSealing.seal(lease, Keys.full), rotated).body == lease)
     // And not the other way round.
     let (_, newHeader) = try PackKey.make(.data, rotated)
     #expect(throws: FormatError.self) { try PackKey.open(header: newHeader, Keys.full) }

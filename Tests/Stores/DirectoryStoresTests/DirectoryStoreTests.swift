@@ -37,7 +37,7 @@ private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32)
     try withTemporaryDirectory { path in
       let store = try DirectoryStore.create(path + "/r")
       _ = try store.put(.config, [1])
-      let lease = "0123456789abcdef0123456789abcdef-0000000000000001"
+      let lease = "0123456789abcdef0123456789abcdef"
       for key in [ObjectKey.snapshot(id(1)), .lease(lease)] {
         _ = try store.put(key, [1, 2, 3])
         let place = Array("\(path)/r/\(key.path)".utf8)

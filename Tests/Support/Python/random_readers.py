@@ -853,7 +853,7 @@ class Stress:
         snapshots = self.board.state["snapshots"]
         kept = dict(list(snapshots.items())[-KEPT:])
         self.board.write(snapshots=kept)
-        self.yester("rotate", "--keep-last", str(KEPT), "--max-unused", "0")
+        self.yester("rotate", "--keep-last", str(KEPT), "--max-unused", "0", "--minimum-age", "0")
         for file in set(snapshots.values()) - set(kept.values()):
             (self.folder / file).unlink()
         machine.wait_until(lambda: {name for name in os.listdir(self.point) if "_" in name} == set(kept), 2,

@@ -190,17 +190,20 @@ extension SeededGenerator {
   }
 
   package mutating func lease() -> LeaseRecord {
-    let purposes: [LeaseRecord.Purpose] = [.backup, .mount, .reclaim, .read]
+    let purposes: [LeaseRecord.Purpose] = [.backup, .mount, .reclaim, .read, .name]
     return LeaseRecord(
       id: bytes(16),
-      purpose: purposes[below(4)],
+      purpose: purposes[below(5)],
       host: text(),
       bootID: text(),
       process: number(),
       processStart: number(),
       sequence: number(),
       since: time(),
-      renewed: time()
+      renewed: time(),
+      seen: number(),
+      snapshot: below(2) == 0 ? id() : nil,
+      packs: Set((0..<below(4)).map { _ in number() }).sorted()
     )
   }
 

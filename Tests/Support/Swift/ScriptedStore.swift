@@ -72,6 +72,9 @@ package final class ScriptedStore: StoreWrapper {
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     try call("put") { () throws(YesterError) in try store.putBriefly(key, bytes) }
   }
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    try call("replace") { () throws(YesterError) in try store.replace(key, bytes) }
+  }
   package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {
     try call("put") { () throws(YesterError) in try store.put(key, content: content) }
   }

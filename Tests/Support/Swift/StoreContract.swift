@@ -39,7 +39,7 @@ private func requireDamage(line: Int = #line, _ body: () throws -> Void) throws 
 }
 
 private func id(_ byte: UInt8) -> ObjectID { [UInt8](repeating: byte, count: 32).withUnsafeBytes { ObjectID($0) } }
-private let leaseName = String(repeating: "0a", count: 16) + "-" + String(repeating: "0", count: 16)
+private let leaseName = String(repeating: "0a", count: 16)
 private let keys: [ObjectKey] = [
   .config, .slot(id(1)), .pack(id(2)), .pack(id(0xFF)), .index(id(1)), .snapshot(id(1)), .lease(leaseName),
   .condemned(0x12), .epoch(0x12),
@@ -288,6 +288,35 @@ package enum StoreContract {
     },
     StorePromise("of many who want a name at the same moment one gets it, and its object is the one that is there") {
       if $0.capabilities.contains(.exclusivePut) { try checkRaces($0) }
+    },
+    StorePromise("what is replaced is there at any moment, as one or the other") { store in
+      try store.put(.config, [1])
+      let key = ObjectKey.lease(leaseName)
+      try store.replace(key, [UInt8](repeating: 0, count: 1000))
+      let problems = Monitor<[String]>([])
+      let isOver = Monitor(false)
+      try onThreads(3) { thread in
+        do {
+          if thread == 0 {
+            for round in 1...100 { try store.replace(key, [UInt8](repeating: UInt8(round), count: 1000 + round)) }
+            isOver.update { $0 = true }
+            return
+          }
+          while !isOver.withLock({ $0 }) {
+            let bytes = try store.get(key, limit: 2000) ?? []
+            let isWhole = bytes.count >= 1000 && bytes.count == 1000 + Int(bytes[0]) && Set(bytes).count == 1
+            let size = try store.size(key)
+            if !isWhole || size == nil { problems.withLock { $0.append("\(bytes.count) bytes, \(size ?? 0)") } }
+          }
+        } catch {
+          isOver.update { $0 = true }
+          problems.withLock { $0.append("\(error)") }
+        }
+      }
+      try require(problems.withLock { $0 }, is: [])
+      try require(store.names(.leases), is: [leaseName: 1100])
+      try store.delete(key)
+      try require(store.lacks(key))
     },
     StorePromise("clearing up takes nothing away from those who are at work") { store in
       try store.put(.config, [1])

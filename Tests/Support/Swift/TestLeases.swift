@@ -20,15 +20,12 @@ extension Repository {
       renewed: .now()
     )
     change(&record)
-    try store.put(.lease(record.name), RecordSealing.seal(record, keyring))
+    try store.replace(.lease(record.name), RecordSealing.seal(record, keyring))
     return record
   }
 }
 
 extension LeaseRecord {
   /// That of its object.
-  package var name: String {
-    let digits = String(sequence, radix: 16)
-    return Hex.encode(id) + "-" + String(repeating: "0", count: 16 - digits.count) + digits
-  }
+  package var name: String { Hex.encode(id) }
 }

@@ -150,7 +150,9 @@ extension Repository {
     _ day: Int, of entries: [TestEntry], leafEntriesMax: Int = .max, change: (inout SnapshotRecord) -> Void = { _ in }
   ) throws -> ObjectID {
     var record = try storeTree(day, entries, leafEntriesMax: leafEntriesMax, change: change)
-    return try store(&record, after: SnapshotCatalog(self))
+    let id = try store(&record, after: SnapshotCatalog(self))
+    remember(id, record.sequence)
+    return id
   }
 
   /// A reader of a snapshot with nothing in memory yet. `chunks` stand between it and the repository.

@@ -8,6 +8,7 @@ package final class WatchedStore: StoreWrapper {
   package enum Call: Equatable {
     case get(ObjectKey)
     case put(ObjectKey)
+    case replace(ObjectKey)
     case upload
     case list(ObjectFolder)
     case delete(ObjectKey)
@@ -56,6 +57,10 @@ package final class WatchedStore: StoreWrapper {
   package func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool {
     try tell(.put(key))
     return try store.putBriefly(key, bytes)
+  }
+  package func replace(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) {
+    try tell(.replace(key))
+    try store.replace(key, bytes)
   }
   @discardableResult
   package func put(_ key: ObjectKey, content: any ObjectContent) throws(YesterError) -> Bool {

@@ -92,7 +92,7 @@ final class CrashWorld {
   }
 
   private func prune(_ repository: Repository) throws {
-    _ = try PruneWorkflow(unusedMax: 0).run(repository, Interaction())
+    _ = try Self.thoroughPrune.run(repository, Interaction())
   }
 
   private func remove(_ snapshot: ObjectID, _ repository: Repository) throws {
@@ -110,7 +110,7 @@ final class CrashWorld {
       rules.keepLast = 1
       var workflow = RotationWorkflow(rules)
       workflow.isForced = true
-      workflow.prune = PruneWorkflow(unusedMax: 0)
+      workflow.prune = Self.thoroughPrune
       _ = try workflow.run(repository, Interaction())
     case .pruneThatRewrites, .pruneThatDeletes: try prune(repository)
     case .keyAddition: _ = try KeySlots.add(repository, .full, second, label: "second")
@@ -178,9 +178,16 @@ final class CrashWorld {
 
   /// The run that crashed was one of this process, which goes on: takes away by which it would keep others from reclaiming.
   private func endProcess(_ memory: MemoryStore, _ key: Secret) throws {
-    for found in try Leases.list(open(memory, by: key)) where found.record.purpose == .reclaim {
+    for found in try Leases.list(open(memory, by: key)) where found.record?.purpose == .reclaim {
       try memory.delete(.lease(found.name))
     }
+  }
+
+  /// In one run, as where nobody else is at work.
+  private static var thoroughPrune: PruneWorkflow {
+    var workflow = PruneWorkflow(unusedMax: 0)
+    workflow.minimumAge = 0
+    return workflow
   }
 
   private func ids(_ memory: MemoryStore, _ key: Secret) throws -> Set<ObjectID> {

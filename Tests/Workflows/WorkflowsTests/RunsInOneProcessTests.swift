@@ -65,6 +65,7 @@ import Testing
     func prune(_ repository: Repository? = nil) throws -> Prune.Result {
       var options = Prune.Options()
       options.unusedMax = 0
+      options.minimumAge = 0
       return try Prune.run(repository ?? open(), options, progress: RunProgress())
     }
 

@@ -35,11 +35,11 @@ package enum IndexRebuild {
     defer { lease?.release() }
     let own = lease?.id
     let other = try Leases.list(repository).first {
-      !$0.isDead && $0.record.id != own && $0.record.purpose == .reclaim
+      !$0.isDead && $0.id != own && $0.record?.purpose == .reclaim
     }
     if let other {
       throw YesterError(
-        .busy, "Space is being reclaimed, by process \(other.record.process) on \(other.record.host)",
+        .busy, "Space is being reclaimed: \(other)",
         advice: "Wait until that run is done.")
     }
     return try RebuildRun(repository, progress).run(isDryRun: isDryRun)

@@ -21,7 +21,8 @@ package enum Rotation {
     _ catalog: SnapshotCatalog, host: String?, plan: String?, rules: RetentionRules, force: Bool,
     now: Timestamp = .now()
   ) throws(YesterError) -> [Decision] {
-    let candidates = try SnapshotFilter(host: host, plan: plan).select(from: catalog)
+    // A snapshot that is not proven yet is not removed, and no other goes for it: it may be taken back.
+    let candidates = try SnapshotFilter(host: host, plan: plan).select(from: catalog).filter { !$0.isUnproven }
     let byID = Dictionary(uniqueKeysWithValues: candidates.map { ($0.id, $0) })
     do throws(RetentionError) {
       let decisions = try RetentionPolicy.decide(

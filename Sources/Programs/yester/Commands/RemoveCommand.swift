@@ -24,24 +24,19 @@ struct RemoveCommand: ParsableCommand {
   var snapshots: [String]
   @Option(help: "Only this host's snapshots are meant.") var host: String?
   @Flag(help: "Also remove what rotation would keep in any case.") var force = false
-  @Flag(help: "Give back the space at once.") var prune = false
-  @Option(help: ArgumentHelp("With --prune: how many percent of the data may be unneeded.", valueName: "percent"))
-  var maxUnused = 5.0
+  @Flag(help: "Give back the space as well, as \"yester prune\" does.") var prune = false
+  @OptionGroup var pruning: PruningOptions
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be removed.") var dryRun = false
   @Flag(name: [.long, .customShort("y")], help: "Do not ask before removing.") var yes = false
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
-
-  func validate() throws {
-    guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
-  }
 
   func run() throws {
     var workflow = RemovalWorkflow(snapshots)
     workflow.host = host
     workflow.isForced = force
     workflow.isDryRun = dryRun
-    workflow.prune = prune ? PruneWorkflow(unusedMax: maxUnused / 100) : nil
+    workflow.prune = prune ? pruning.workflow() : nil
     let isShown = !output.json && !output.quiet
     var interaction = output.interaction()
     interaction.present = { intention in

@@ -45,12 +45,10 @@ struct RotateCommand: ParsableCommand {
   @Option(help: "Only this plan's snapshots.") var plan: String?
   @Flag(help: "Remove by the rules even when the newest snapshot looks suspicious.") var force = false
   @Flag(help: "Do not give back the space yet; \"yester prune\" does it later.") var noPrune = false
-  @Option(help: ArgumentHelp("How many percent of the data may be unneeded.", valueName: "percent"))
-  var maxUnused = 5.0
+  @OptionGroup var pruning: PruningOptions
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only show what would be removed.") var dryRun = false
 
   func validate() throws {
-    guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
     let numbers = [keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly]
     guard numbers.allSatisfy({ $0 ?? 0 >= 0 }) else { throw ValidationError("Rules keep 0 or more snapshots.") }
   }
@@ -61,7 +59,7 @@ struct RotateCommand: ParsableCommand {
     workflow.plan = plan
     workflow.isForced = force
     workflow.isDryRun = dryRun
-    workflow.prune = noPrune ? nil : PruneWorkflow(unusedMax: maxUnused / 100)
+    workflow.prune = noPrune ? nil : pruning.workflow()
     var interaction = output.interaction()
     interaction.present = { intention in
       if case .rotation(let decisions) = intention, !output.json && !output.quiet { table(decisions) }
@@ -102,16 +100,17 @@ struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune", abstract: "Give back the space of what no snapshot needs.",
     discussion: """
+      It takes two runs: the first condemns what nobody needs any more, so that nothing new builds on it, and one that \
+      comes an hour later or more deletes it. Run it regularly, and the space comes back with the next run. \
       Others may go on making and reading snapshots meanwhile. What they may still need is not deleted before they \
-      are done; a later run takes care of it. When records of snapshots are missing, or all of them, nothing is \
+      are done, or were silent for a day. When records of snapshots are missing, or all of them, nothing is \
       deleted, since nobody can say what they need: put the folder "snapshots", or what "yester verify" names, back \
       from a copy of the repository.
       """)
 
   @OptionGroup var access: AccessOptions
   @OptionGroup var output: OutputOptions
-  @Option(help: ArgumentHelp("How many percent of the data may be unneeded.", valueName: "percent"))
-  var maxUnused = 5.0
+  @OptionGroup var pruning: PruningOptions
   @Flag(name: [.customLong("dry-run"), .customShort("n")], help: "Only say what would be done.") var dryRun = false
   @Flag(
     help: """
@@ -120,12 +119,8 @@ struct PruneCommand: ParsableCommand {
       """)
   var acceptMissingSnapshots = false
 
-  func validate() throws {
-    guard (0...100).contains(maxUnused) else { throw ValidationError("--max-unused takes 0 to 100.") }
-  }
-
   func run() throws {
-    var workflow = PruneWorkflow(unusedMax: maxUnused / 100, isDryRun: dryRun)
+    var workflow = pruning.workflow(isDryRun: dryRun)
     workflow.acceptsMissingSnapshots = acceptMissingSnapshots
     let result = try workflow.run(access.open(), output.interaction())
     if output.json { Output.json(PruneDocument(result)) } else if !output.quiet { Self.show(result, isDryRun: dryRun) }
@@ -141,9 +136,19 @@ struct PruneCommand: ParsableCommand {
       "Freed \(Output.size(r.bytesFreed)): \(packs(r.packsDeleted)) deleted, \(r.packsRewritten) rewritten, of "
         + "\(packs(r.packsBefore)) with \(Output.size(r.bytesBefore)).")
     if r.packsWaiting > 0 {
+      var conditions: [String] = []
+      if let time = r.waitingUntil.map({ Timestamp(seconds: $0) }) {
+        conditions.append("after \(time.iso8601(offset: time.localOffset))")
+      }
+      if !r.waitingFor.isEmpty {
+        conditions.append("when these are done, or were silent for a day: " + r.waitingFor.joined(separator: ", "))
+      }
       Output.line(
-        "\(packs(r.packsWaiting)) \(r.packsWaiting == 1 ? "is" : "are") deleted by a later run, when these are done: "
-          + r.waitingFor.joined(separator: ", ") + ".")
+        "\(packs(r.packsWaiting)) \(r.packsWaiting == 1 ? "is" : "are") deleted by a later run"
+          + conditions.map { ", " + $0 }.joined() + ".")
+    }
+    for name in r.snapshotsTakenBack {
+      Output.line("The snapshot \(name) was taken back: its backup had ended before it was proven, and it lacks data.")
     }
   }
 

@@ -77,10 +77,9 @@ struct StatusCommand: ParsableCommand {
       Output.line()
       Output.table(
         [["AT WORK", "HOST", "PROCESS", "SINCE", "STATE"]]
-          + status.leases.map {
+          + status.leases.map { lease, isDead in
             [
-              $0.record.purpose.description, $0.record.host, "\($0.record.process)", time($0.record.since),
-              $0.isDead ? "gone" : "alive",
+              lease.purpose.description, lease.host, "\(lease.process)", time(lease.since), isDead ? "gone" : "alive",
             ]
           }
       )
