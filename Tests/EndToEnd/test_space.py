@@ -186,15 +186,15 @@ class Space(EndToEndTest):
             self.renew("z-long", 120 * MIB)
             process = self.start_yester("backup", self.source, "--json")
             wait_until(lambda: self.objects("leases") or process.poll() is not None, 10, "no lease")
-            self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
+            self.yester("rotate", "--force", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             self.assertIsNone(process.poll(), "the backup was too fast: the test proves nothing")
             while process.poll() is None:
-                self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
+                self.yester("rotate", "--force", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
             _, err = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 0, err)
             self.verify()
             self.assert_same_tree(self.source, self.restored(to=f"round-{round_number}"))
-        self.yester("rotate", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
+        self.yester("rotate", "--force", "--keep-last", "1", "--max-unused", "0", "--minimum-age", "0")
         self.verify()
         self.assertEqual(self.objects("leases"), [])
 

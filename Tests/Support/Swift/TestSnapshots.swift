@@ -27,7 +27,9 @@ extension Repository {
   @discardableResult
   package func addSnapshot(_ day: Int) throws -> ObjectID {
     var record = snapshotRecord(day)
-    return try store(&record, after: SnapshotCatalog(self))
+    let id = try store(&record, after: SnapshotCatalog(self))
+    remember(id, record.sequence)
+    return id
   }
 
   package func addNote(

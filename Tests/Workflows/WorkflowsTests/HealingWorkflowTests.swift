@@ -35,7 +35,7 @@ private final class Damaged {
     while let folder = folders.popLast() {
       for name in try Directory.names(Descriptor.open(root + folder, Descriptor.directoryFlags)) {
         let path = folder + "/" + String(decoding: name, as: UTF8.self)
-        if path == "/tmp" || path == "/leases" { continue }
+        if ["/tmp", "/leases", "/reserve"].contains(path) { continue }
         if try FileStatus(of: root + path).isDirectory {
           folders.append(path)
         } else {
@@ -145,7 +145,9 @@ private func damages(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [(Str
     for (path, bytes) in damaged.files where bytes.count < 1 << 18 {
       damaged.remove(path)
       let told = try damaged.verify(.packs)
-      #expect(told.failure != nil && damaged.isNamed(path, by: told), "\(path)")
+      // A copy alone is missing after an interrupted run as well, and nothing is damaged then.
+      let isCopy = path.hasPrefix("/copies/")
+      #expect((told.failure != nil) == !isCopy && damaged.isNamed(path, by: told), "\(path)")
       #expect(try damaged.verify(.packs, repairs: true).failure == nil)
       #expect(try damaged.isWhole)
     }
