@@ -110,13 +110,13 @@ class Place:
         return done
 
     def read(self):
-        """All objects but leases."""
+        """All objects but leases; the reserve is none."""
         found = {}
         for folder, _, files in os.walk(self.repository):
             for name in files:
                 file = pathlib.Path(folder, name)
                 path = str(file.relative_to(self.repository))
-                if path.split("/")[0] not in ("leases", "tmp"):
+                if path.split("/")[0] not in ("leases", "tmp", "reserve"):
                     found[path] = file.read_bytes()
         return found
 
