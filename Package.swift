@@ -213,8 +213,8 @@ let package = Package(
     program(
       "yesterfs",
       [
-        "Platform", "Reporting", "ObjectStores", "DirectoryStores", "RepositoryOpening", "SnapshotTree", "CFuse",
-        "MountNamespace", "FuseMount",
+        "Platform", "Reporting", "ChunkCodec", "ObjectStores", "DirectoryStores", "RepositoryOpening", "SnapshotTree",
+        "CFuse", "MountNamespace", "FuseMount",
       ]),
 
     // MARK: Tests' own

@@ -37,6 +37,13 @@ package struct Roster: Sendable {
     return member.role == .full ? .full : .writeOnly(member.id)
   }
 
+  /// Whether it is the key, or once was a key, of a full member that is in force. What such a key has said when keys were
+  /// rotated must not be forgotten by that, where believing it can take nothing away.
+  package func isOrWasFull(_ writer: [UInt8]) -> Bool {
+    guard let member = member(of: writer), case .inForce = member.state else { return false }
+    return member.role == .full
+  }
+
   package func member(of writer: [UInt8]) -> RosterMember? { places[writer].map { members[$0.member] } }
   package func member(_ id: MemberID) -> RosterMember? { members.first { $0.id == id } }
 

@@ -1,3 +1,4 @@
+internal import ChunkCodec
 internal import Glibc
 internal import Platform
 internal import Synchronization
@@ -9,6 +10,7 @@ enum Termination {
 
   static func prepare() {
     ProcessSettings.apply()
+    CryptoLibrary.leaveCleaningUpToTheSystem()
     // What the handler uses must have been made before.
     _ = Screen.statusLine
     ProcessSettings.onTermination { _ in

@@ -1,3 +1,4 @@
+internal import ChunkCodec
 internal import FuseMount
 internal import Glibc
 internal import Platform
@@ -16,6 +17,7 @@ enum Driver {
   /// Gives the exit status of the process.
   static func run(_ arguments: [String]) -> Int32 {
     ProcessSettings.apply()
+    CryptoLibrary.leaveCleaningUpToTheSystem()
     do throws(YesterError) {
       switch try OptionParser.parse(arguments) {
       case .help:

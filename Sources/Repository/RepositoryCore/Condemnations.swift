@@ -99,7 +99,8 @@ extension Repository {
 
   private func openCondemned(_ number: UInt64, _ bytes: [UInt8], _ keyring: Keyring) throws(FormatError) -> Opened {
     let list = try RecordSealing.openCondemned(bytes, keyring)
-    return list.number == number ? .list(list) : .unusable
+    // Nobody gets that far honestly, and there has to be a number behind it.
+    return list.number == number && number <= Limits.sequenceMax ? .list(list) : .unusable
   }
 
   /// Its writer may have come since the repository was opened.

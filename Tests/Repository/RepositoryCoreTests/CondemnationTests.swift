@@ -60,17 +60,31 @@ import Testing
     #expect(try test.open().readCondemned().packs[pack]?.since == 99)
   }
 
+  /// Whoever deletes by a list at the moment of a rotation is seen by those who come after it.
+  @Test func aRotationOfKeysTakesNoListBack() throws {
+    try test.open().condemn(pack, since: 7)
+    try test.rotate()
+    let later = try test.open()
+    let list = try later.readCondemned()
+    #expect(list.number == 1 && list.packs[pack]?.since == 7)
+    try later.storeCondemned(list, after: list)
+    #expect(try test.open().readCondemned().number == 2)
+  }
+
   /// Objects that no full writer has signed neither condemn anything, nor hide a list, nor block the next one.
   @Test func whatNoFullWriterSignedCountsForNothing() throws {
     let repository = try test.open()
     try repository.condemn(pack)
     var forged = CondemnedList()
     forged.number = 3
+    // There would be no number behind it.
+    var last = forged
+    last.number = .max
     let writer = try test.addWriter(.writeOnly)
     let junk: [(UInt64, [UInt8])] = [
       (2, []), (3, RecordSealing.seal(forged, writer.keyring)), (9, [UInt8](repeating: 7, count: 500)),
       // A list of another number.
-      (12, RecordSealing.seal(forged, repository.keyring)), (.max, [1]),
+      (12, RecordSealing.seal(forged, repository.keyring)), (.max, RecordSealing.seal(last, repository.keyring)),
       (.max - 1, [UInt8](repeating: 0, count: Limits.recordSizeMax + 1)),
     ]
     for (number, bytes) in junk { try test.store.put(.condemned(number), bytes) }
