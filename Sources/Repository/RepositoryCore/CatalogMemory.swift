@@ -6,8 +6,13 @@ internal import RepositoryFormat
 extension SnapshotCatalog {
   /// Takes over how far the chains are now, and tells what is missing in them.
   func remember(_ repository: Repository, telling: Bool) {
-    let moved = ChainCheck.heads(self).filter {
+    var moved = ChainCheck.heads(self).filter {
       $0.sequence > remembered.heads[$0.writer]?.sequence ?? 0
+    }
+    if !moved.isEmpty {
+      // What its writer may still take back must not be missed then. Where nobody can say, the next time will do.
+      let announced = try? Self.announced(repository)
+      moved.removeAll { announced?[$0.id]?.contains($0.writer) ?? (announced == nil) }
     }
     let newForks = forks.filter { $0.number > remembered.toldForks[$0.writer] ?? 0 }
     if telling { tell(repository.notices, newForks) }
@@ -45,8 +50,10 @@ extension SnapshotCatalog {
     }
     for snapshot in snapshots where snapshot.envelope.writer == writer { note(snapshot.record.heads) }
     for (_, statement, envelope) in notes where envelope.writer == writer { note(statement.heads) }
+    let unproven = Set(snapshots.filter(\.isUnproven).map(\.id))
     let moved = ChainCheck.heads(self).filter {
-      $0.writer != writer && $0.sequence <= Limits.sequenceMax && $0.sequence > named[$0.writer] ?? 0
+      $0.writer != writer && !unproven.contains($0.id) && $0.sequence <= Limits.sequenceMax
+        && $0.sequence > named[$0.writer] ?? 0
     }
     let order = moved.sorted {
       (named[$0.writer] ?? 0, $0.id) < (named[$1.writer] ?? 0, $1.id)

@@ -26,12 +26,18 @@ extension Repository {
 }
 
 extension SnapshotCatalog {
-  /// Marks those snapshots, and leaves out what was taken back since the catalog was read: each of the others is finished.
-  package mutating func markUnproven(_ repository: Repository) throws(YesterError) {
+  /// Records that leases announce, with the writers of these.
+  static func announced(_ repository: Repository) throws(YesterError) -> [ObjectID: Set<[UInt8]>] {
     var announced: [ObjectID: Set<[UInt8]>] = [:]
     for found in try Leases.list(repository) {
       if let id = found.record?.snapshot, let writer = found.writer { announced[id, default: []].insert(writer) }
     }
+    return announced
+  }
+
+  /// Marks those snapshots, and leaves out what was taken back since the catalog was read: each of the others is finished.
+  package mutating func markUnproven(_ repository: Repository) throws(YesterError) {
+    let announced = try Self.announced(repository)
     // After the leases: a record is taken back before the lease ends that has announced it.
     let present = Set(try repository.store.ids(.snapshots))
     mark { snapshot in

@@ -151,6 +151,20 @@ import Testing
     #expect(gaps.contains { $0.numbers == 1...1 })
   }
 
+  /// A backup that finds what it builds on gone deletes its record, which others may have seen for a moment.
+  @Test(arguments: [true, false]) func whatItsWriterMayTakeBackIsNotMissed(isAnnounced: Bool) throws {
+    let other = try test.addWriter(.writeOnly)
+    let lease = try #require(try Lease.take(other, .backup))
+    defer { lease.release() }
+    let id = try other.addSnapshot(1)
+    if isAnnounced { try lease.announce(id) }
+    try onOtherMachine { repository, _ in
+      #expect(try gaps(repository).isEmpty)
+      try memory.delete(.snapshot(id))
+      #expect(try gaps(repository).isEmpty == isAnnounced)
+    }
+  }
+
   /// It compares ids, and not only numbers.
   @Test func whatTheMachineRemembersIsNotWrittenAgain() throws {
     let first = try full.addSnapshot(1)
