@@ -153,7 +153,7 @@ class Progress(EndToEndTest):
         self.assertTrue(recorded.endswith(b"\r\x1b[J"), "the line stayed")
 
     def test_a_dumb_terminal_gets_whole_lines_now_and_then(self):
-        self.make_source()
+        self.make_source(files=30)
         recorded, _ = self.run_in_pty("backup", "--limit-upload", 1 << 10, self.source, TERM="dumb")
         self.assertNotRegex(recorded, ESCAPE)
         lines = recorded.replace(b"\r\n", b"\n").decode().splitlines()

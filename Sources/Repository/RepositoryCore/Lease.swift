@@ -27,8 +27,8 @@ package final class Lease: Sendable {
   private let monitor: Monitor<State>
 
   /// Takes a lease. `lettingGo` is asked at each renewal, on a thread of its own; without it the holder lets go of nothing
-  /// that is condemned later, but of what is not in `uses`. With `isRequired` false, a read-only repository gives nil
-  /// instead of an error.
+  /// that is condemned later, but of what is not in `uses`. With `isRequired` false, a repository that is read-only or
+  /// full gives nil instead of an error.
   package static func take(
     _ repository: Repository, _ purpose: LeaseRecord.Purpose, isRequired: Bool = true, uses: PackUses? = nil,
     lettingGo: LettingGo? = nil
@@ -46,7 +46,8 @@ package final class Lease: Sendable {
       }
       return lease
     } catch {
-      if !isRequired, let cause = error.cause, [.readOnly, .denied, .notPermitted].contains(cause) { return nil }
+      let writesNothing: [Errno] = [.readOnly, .denied, .notPermitted, .noSpace, .overQuota]
+      if !isRequired, let cause = error.cause, writesNothing.contains(cause) { return nil }
       throw error
     }
   }

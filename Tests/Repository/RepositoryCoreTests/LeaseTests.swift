@@ -250,9 +250,10 @@ private func names(_ test: TestRepository) throws -> [String] {
     }
   }
 
-  @Test func readingNeedsNoLeaseWhereNothingCanBeWritten() throws {
+  @Test(arguments: [Errno.readOnly, .noSpace, .overQuota])
+  func readingNeedsNoLeaseWhereNothingCanBeWritten(cause: Errno) throws {
     let test = try TestRepository()
-    let repository = try test.open(ReadOnlyStore(store: test.store))
+    let repository = try test.open(ReadOnlyStore(store: test.store, cause: cause))
     #expect(try Lease.take(repository, .read, isRequired: false) == nil)
     #expect(errorCode { _ = try Lease.take(repository, .backup) } == .failed)
     #expect(throws: YesterError.self) {
@@ -263,7 +264,8 @@ private func names(_ test: TestRepository) throws -> [String] {
 
 private struct ReadOnlyStore: StoreWrapper {
   let store: any ObjectStore
-  private var refusal: YesterError { YesterError(.failed, "read-only", cause: .readOnly) }
+  let cause: Errno
+  private var refusal: YesterError { YesterError(.failed, "nothing can be written", cause: cause) }
 
   func put(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool { throw refusal }
   func putBriefly(_ key: ObjectKey, _ bytes: [UInt8]) throws(YesterError) -> Bool { throw refusal }
