@@ -192,8 +192,16 @@ class View(EndToEndTest):
         self.assertEqual((entry["change_ticket"], entry["purpose"], entry["notes"], entry["description"]),
                          ("CHG-1", "why", "a note", "upgrade"))
         self.verify()
-        read = lambda: json.loads((point / ".yester" / "backup_metadata.json").read_text())
-        wait_until(lambda: read()["pre_change"][change["name"]]["verified"], 5, "the mount does not know of verify")
+
+        def is_verified():
+            text = (point / ".yester" / "backup_metadata.json").read_text()
+            try:
+                return json.loads(text)["pre_change"][change["name"]]["verified"]
+            except ValueError:
+                # It was replaced between two reads of one reader, who has a part of each then.
+                return False
+
+        wait_until(is_verified, 5, "the mount does not know of verify")
 
     def test_a_new_snapshot_appears_in_a_running_mount(self):
         first = self.backup()
