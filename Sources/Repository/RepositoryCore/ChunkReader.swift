@@ -105,7 +105,8 @@ package final class ChunkReader: Sendable {
     }
     return YesterError(
       .damaged, "The chunk \(id.short) is not in the repository",
-      advice: "Run \"yester verify\" to see what is affected.")
+      advice: "Run \"yester verify\" to see what is affected. Where parts of the folder \"index\" were lost, "
+        + "\"yester repair --rebuild-index\" makes them anew.")
   }
 
   package func chunk(_ id: ObjectID, kind: ChunkKind, at location: ChunkLocation) throws(YesterError) -> BytesSlice {

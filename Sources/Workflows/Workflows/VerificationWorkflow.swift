@@ -79,10 +79,18 @@ package struct VerificationWorkflow {
   ) throws -> (Verify.Result, remarks: [String]) {
     let lease = try Lease.take(repository, .read, isRequired: false)
     defer { lease?.release() }
+    // What is to be mended is all that can be: reading alone meets no second copies, and no slots of others.
+    let objects =
+      repairs && level != .packs
+      ? try Verify.packs(repository.store, repairs: true, progress: progress, report: report) : nil
     let catalog = try repository.readCatalog(trustingCache: false, telling: false)
     let chosen = try snapshot.map { [try SnapshotSelector($0).findWhole(in: catalog)] } ?? catalog.snapshots
     var (result, sound) = try Verify.snapshots(repository, catalog, chosen, level, progress: progress, report: report)
     try Verify.mendMet(repository.store, repairs: repairs, &result, report: report)
+    if let objects {
+      result.mended += objects.mended
+      result.findings += objects.findings
+    }
     if level == .data {
       try Verify.state(repository, verified: result.verifiedPacks)
       try Verify.note(repository, sound, level: level.rawValue)
@@ -100,7 +108,7 @@ package struct VerificationWorkflow {
     return YesterError(
       .damaged, "\(counts.findings) \(counts.findings == 1 ? "thing is" : "things are") damaged (named above)",
       advice:
-        "If you have a second copy of the repository, copy the damaged objects back from there. Otherwise move "
+        "Where \"yester verify --repair\" is named, run that first. If you have a second copy of the repository, copy the damaged objects back from there. Otherwise move "
         + "damaged packs out of the repository and run a new backup: what still exists at the source is stored again.")
   }
 }

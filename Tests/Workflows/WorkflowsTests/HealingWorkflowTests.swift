@@ -140,6 +140,19 @@ private func damages(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [(Str
     }
   }
 
+  /// What no reading meets is mended as well, at whatever level.
+  @Test func secondCopiesAreMendedAtEveryLevel() throws {
+    let damaged = try Damaged()
+    for (path, bytes) in damaged.files where path.hasPrefix("/copies/") {
+      var other = bytes
+      other[bytes.count / 2] ^= 1
+      try damaged.write(path, other)
+    }
+    let result = try damaged.verify(.structure, repairs: true)
+    #expect(result.counts.mended == damaged.files.keys.count { $0.hasPrefix("/copies/") } && result.failure == nil)
+    #expect(try damaged.isWhole)
+  }
+
   @Test func smallObjectsThatAreMissingComeBack() throws {
     let damaged = try Damaged()
     for (path, bytes) in damaged.files where bytes.count < 1 << 18 {
