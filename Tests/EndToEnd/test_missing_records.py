@@ -8,7 +8,32 @@ from support.cases import EndToEndTest
 from support.machine import DAMAGED, FAILED, WRONG_KEY
 
 
+class SecondCopies(EndToEndTest):
+    def test_what_can_be_put_back_is_not_lost(self):
+        self.source.mkdir()
+        self.init()
+        for number in range(3):
+            (self.source / "file").write_bytes(random.Random(number).randbytes(100_000))
+            self.backup()
+        before = set(self.objects("packs")) | set(self.objects("snapshots"))
+        (self.repository / "snapshots").rename(self.temp / "aside")
+        for options in ([], ["--accept-missing-snapshots"], ["--accept-missing-snapshots", "--dry-run"]):
+            ran = self.yester("prune", "--minimum-age", "0", *options, status=DAMAGED)
+            self.assertIn("yester verify --repair", ran.err)
+        # Nobody has to remember them for that.
+        shutil.rmtree(self.state)
+        self.yester("prune", "--minimum-age", "0", "--accept-missing-snapshots", status=DAMAGED)
+        self.verify("--repair")
+        # All is there again; the verification has added its note.
+        self.assertLessEqual(before, set(self.objects("packs")) | set(self.objects("snapshots")))
+        self.yester("prune", "--minimum-age", "0")
+        self.verify()
+        self.assert_same_tree(self.source, self.restored())
+
+
 class MissingRecords(EndToEndTest):
+    protection = "none"
+
     def setUp(self):
         super().setUp()
         self.rng = random.Random("missing records")

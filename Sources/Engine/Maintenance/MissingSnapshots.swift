@@ -18,6 +18,7 @@ package enum MissingSnapshots {
     _ repository: Repository, accepting: Bool = false
   ) throws(YesterError) -> SnapshotCatalog {
     var catalog = try SnapshotCatalog(repository, telling: false)
+    try requireNoCopyAlone(repository)
     let gaps = try gaps(catalog)
     try catalog.markUnproven(repository)
     guard let gap = gaps.first(where: { $0.id != nil }) ?? gaps.first, !accepting else { return catalog }
@@ -28,6 +29,26 @@ package enum MissingSnapshots {
     "Nothing was deleted, since nobody can say what they need. Put the missing records back into the folder "
     + "\"snapshots\" from a copy of the repository; \"yester verify\" names them. If they are lost for good, "
     + "\"yester prune --accept-missing-snapshots\" counts them as removed."
+
+  /// Fails while a record is gone and its second copy is not: nothing may count as lost that can be put back. Who removes a
+  /// record deletes the copy first.
+  private static func requireNoCopyAlone(_ repository: Repository) throws(YesterError) {
+    let store = repository.store
+    guard store.healing != nil else { return }
+    let present = Set(try store.ids(.snapshots).map { ObjectKey.snapshot($0) })
+    var alone: [ObjectKey] = []
+    try store.listCopies(of: .snapshots) { name, _ in
+      let key = ObjectKey.named(name, in: .snapshots)
+      if !present.contains(key) { alone.append(key) }
+    }
+    // It may have been stored, or removed, while the names were read.
+    for key in alone {
+      guard try store.size(key) == nil, try store.size(.copy(of: key)) != nil else { continue }
+      throw YesterError(
+        .damaged, "Records of snapshots are missing: of \(key) only the second copy is there",
+        advice: "Nothing was deleted. Run \"yester verify --repair\", which puts back what has a second copy.")
+    }
+  }
 
   /// An unreadable record may need anything, and be what a chain seems to lack.
   private static func gaps(_ catalog: SnapshotCatalog) throws(YesterError) -> [ChainCheck.Gap] {
