@@ -75,6 +75,13 @@ class Healing(EndToEndTest):
         self.assertNotIn("in a damaged pack", ran.err)
         self.assertEqual(pack.read_bytes()[300:300 + WIDTH] == self.before[pack][300:300 + WIDTH], False)
 
+    def test_a_missing_config_is_told_as_missing(self):
+        (self.repository / "config").unlink()
+        ran = self.yester("verify", "--level", "packs", status=DAMAGED)
+        self.assertIn("the object config is missing", ran.err)
+        self.verify("--repair")
+        self.assert_whole()
+
     def test_verify_mends_all_at_once_without_a_key(self):
         self.damage_all()
         found = self.verify("--level", "packs", "--json", "--repair", env={"YESTER_KEY_FILE": None}).json

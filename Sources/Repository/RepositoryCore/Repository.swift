@@ -95,6 +95,12 @@ package final class Repository: Sendable {
   /// Whether there is a second copy is only known when it has been read.
   private static func config(of store: any ObjectStore, _ log: DamageLog) throws(YesterError) -> RepositoryConfig {
     guard let bytes = try ProtectedStore(store, log).get(.config, limit: Limits.configSizeMax) else {
+      // Only to say the right thing: whatever cannot be listed here is no repository either.
+      if let keys = try? store.ids(.keys), !keys.isEmpty {
+        throw YesterError(
+          .noRepository, "The object \"config\" is missing in \(store.location), where keys of a repository are",
+          advice: "Copy \"config\" back from a copy of the repository. Do not run \"yester init\" there.")
+      }
       throw YesterError(
         .noRepository, "There is no yester repository in \(store.location)",
         advice: "Check the path, or make one with \"yester init\".")

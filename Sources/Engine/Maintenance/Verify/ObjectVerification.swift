@@ -128,9 +128,13 @@ private final class ObjectVerification {
     }
     let condition = try healing.condition(of: key, size: size, isProven: isProven)
     // Somebody may have deleted it since it was listed.
-    if condition != .sound, try store.size(key) == nil, key != .config { return }
+    if condition == .sound { return }
+    let isThere = try store.size(key) != nil
+    if !isThere, key != .config { return }
     let fault: ObjectFault
-    if condition == .lacksCopy {
+    if !isThere {
+      fault = .missing
+    } else if condition == .lacksCopy {
       fault = try store.size(.copy(of: key)) == nil ? .lacksCopy : .copyIsDamaged
     } else {
       fault = key.contentID == nil ? .differs : .damaged
